@@ -1,1 +1,8 @@
+//! Reference host for `worksights:integration` components.
+#![deny(missing_docs)]
 
+pub mod capability;
+pub mod contract;
+pub mod id;
+pub mod ledger;
+pub mod secret;

@@ -1,0 +1,6 @@
+//! Capabilities: what the host lends an integration. Each has its WIT side in `host.rs`, a trait for
+//! providers in `mod.rs`, and its providers beside them.
+
+pub mod http;
+pub mod storage;
+pub mod user_directory;

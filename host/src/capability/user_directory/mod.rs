@@ -1,0 +1,26 @@
+//! User directory: the platform's users.
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::contract::User;
+use crate::id::UserId;
+
+/// Why a directory could not answer. Trying again later may help.
+#[derive(Debug, Error)]
+#[error("the user directory is unavailable: {0}")]
+pub struct DirectoryError(pub String);
+
+/// A user directory.
+#[async_trait]
+pub trait UserDirectory: Send + Sync + 'static {
+    /// For each e-mail address, in the order given, the users that have it. Case does not matter.
+    async fn find_by_email(&self, emails: &[String]) -> Result<Vec<Vec<User>>, DirectoryError>;
+
+    /// The user with this id.
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, DirectoryError>;
+
+    /// Users whose name, e-mail address or id contains `query`, case-insensitively, ordered by name;
+    /// an empty query finds all. At most `limit`.
+    async fn search(&self, query: &str, limit: usize) -> Result<Vec<User>, DirectoryError>;
+}

@@ -1,0 +1,434 @@
+//! The contract's types as plain Rust: what an integration takes and returns.
+//!
+//! They mirror `wit/integration.wit`, where their meaning is documented in full. The bindings are
+//! converted to them once, in `engine::convert`; the rest of the host knows these only.
+
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::id::{RemoteUserId, ScopeId, UserId};
+
+/// Why a call to an integration failed. The text is a sentence for a person.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{message}")]
+pub struct IntegrationError {
+    /// What a caller can act on.
+    pub code: ErrorCode,
+    /// What happened and what helps.
+    pub message: String,
+    /// After how many seconds trying again may help, where that is known.
+    pub retry_after_seconds: Option<u32>,
+}
+
+impl IntegrationError {
+    /// An error without a known delay.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), retry_after_seconds: None }
+    }
+}
+
+/// The cases of the contract's `error`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorCode {
+    /// The remote service rejects the secret.
+    Unauthorized,
+    /// The secret's owner may not do this.
+    Forbidden,
+    /// The scope or the connection's state does not exist.
+    NotFound,
+    /// An argument makes no sense.
+    InvalidInput,
+    /// Something else holds what is needed.
+    Conflict,
+    /// Too many requests at once.
+    RateLimited,
+    /// The remote service's quota is used up.
+    QuotaExhausted,
+    /// The remote service's plan does not include this.
+    PlanLimit,
+    /// The remote service answered with something unexpected.
+    Upstream,
+    /// The remote service or a capability could not be reached.
+    Unavailable,
+    /// A defect in the integration.
+    Internal,
+}
+
+impl ErrorCode {
+    /// Every code.
+    pub const ALL: [Self; 11] = [
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::InvalidInput,
+        Self::Conflict,
+        Self::RateLimited,
+        Self::QuotaExhausted,
+        Self::PlanLimit,
+        Self::Upstream,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    /// The name in the contract, such as `quota-exhausted`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not-found",
+            Self::InvalidInput => "invalid-input",
+            Self::Conflict => "conflict",
+            Self::RateLimited => "rate-limited",
+            Self::QuotaExhausted => "quota-exhausted",
+            Self::PlanLimit => "plan-limit",
+            Self::Upstream => "upstream",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The code with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.as_str() == name)
+    }
+}
+
+/// What a host needs to know before it can offer the integration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Short stable name, such as `toggl`.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// Version of the component.
+    pub version: String,
+    /// One sentence for people.
+    pub description: String,
+    /// Secrets a person must give.
+    pub secrets: Vec<SecretField>,
+    /// Host names the integration calls.
+    pub hosts: Vec<String>,
+    /// How fast requests with one secret may be sent.
+    pub pacing: Pacing,
+    /// Whether the callback must be an https URL on the internet.
+    pub public_https: bool,
+    /// The header that carries a delivery's signature, in lower case.
+    pub signature_header: String,
+}
+
+/// A field of the form in which a person gives secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretField {
+    /// The name under which requests refer to it.
+    pub name: String,
+    /// What the form calls it.
+    pub label: String,
+    /// Where a person finds it.
+    pub help: String,
+    /// The page where a person finds it.
+    pub help_url: String,
+}
+
+/// A bucket of `burst` requests that refills evenly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pacing {
+    /// Requests that may be sent at once.
+    pub burst: u32,
+    /// Requests that are added back per minute.
+    pub requests_per_minute: u32,
+}
+
+/// The remote account a secret belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Id at the remote service.
+    pub id: String,
+    /// Name for people.
+    pub name: String,
+    /// E-mail address, where the remote service tells it.
+    pub email: Option<String>,
+}
+
+/// What a connection is bound to: for Toggl, a workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Id at the remote service.
+    pub id: ScopeId,
+    /// Name for people.
+    pub name: String,
+    /// The organisation it belongs to.
+    pub organization: Option<String>,
+    /// Its plan.
+    pub plan: Option<String>,
+    /// The account's role in it.
+    pub role: Option<String>,
+    /// Why it cannot be connected; `None`: it can.
+    pub obstacle: Option<String>,
+}
+
+/// What Test Connection found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestReport {
+    /// Whose secret it is.
+    pub account: Account,
+    /// What could be connected.
+    pub scopes: Vec<Scope>,
+}
+
+/// What a connection was bound to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundScope {
+    /// Whose secret it is.
+    pub account: Account,
+    /// The scope.
+    pub scope: Scope,
+}
+
+/// The webhook at the remote service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Id at the remote service.
+    pub id: String,
+    /// Whether it is switched on.
+    pub enabled: bool,
+    /// When the remote service last made sure that the callback answers.
+    pub validated_at: Option<Timestamp>,
+    /// What it reports.
+    pub events: Vec<String>,
+}
+
+/// A header of a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Name, in lower case.
+    pub name: String,
+    /// Value.
+    pub value: String,
+}
+
+/// A delivery as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookRequest {
+    /// The URL the host published for the connection.
+    pub callback_url: String,
+    /// Headers that are text.
+    pub headers: Vec<Header>,
+    /// The raw body.
+    pub body: Vec<u8>,
+}
+
+/// What to answer to a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookResponse {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type of the body.
+    pub content_type: Option<String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryOutcome {
+    /// It reports something.
+    Accepted,
+    /// A genuine ping.
+    Ping,
+    /// Genuine, but about nothing the integration records.
+    Ignored,
+    /// Not genuine, or not meant for this connection.
+    Refused,
+}
+
+/// What handling a delivery led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryResult {
+    /// What to answer.
+    pub response: WebhookResponse,
+    /// What became of it.
+    pub outcome: DeliveryOutcome,
+    /// One sentence for the delivery log.
+    pub detail: String,
+    /// The remote service's id of the event.
+    pub event_id: Option<String>,
+    /// What it adds to the ledger.
+    pub changes: Changes,
+    /// Whether names are missing that `refresh-names` could find.
+    pub names_missing: bool,
+}
+
+/// What a call adds to the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Time logs and deletions.
+    pub activities: Vec<Activity>,
+    /// Names of what time is spent on.
+    pub subjects: Vec<Subject>,
+}
+
+/// One time log, or its deletion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// The remote service's id of the entry.
+    pub id: String,
+    /// Of two states, the one whose revision is greater bytewise is newer.
+    pub revision: String,
+    /// The event that told of it.
+    pub event_id: Option<String>,
+    /// Whether it was deleted.
+    pub deleted: bool,
+    /// `None`: the deletion came without it.
+    pub content: Option<TimeLog>,
+}
+
+/// The content of an activity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeLog {
+    /// Whose time it is.
+    pub remote_user_id: RemoteUserId,
+    /// The most specific thing the time was spent on.
+    pub subject: Option<String>,
+    /// What the person wrote.
+    pub description: String,
+    /// When it began.
+    pub start: Timestamp,
+    /// When it ended; `None` while it runs.
+    pub stop: Option<Timestamp>,
+    /// Whether it is billable.
+    pub billable: bool,
+    /// Tags, as the remote service orders them.
+    pub tags: Vec<String>,
+}
+
+/// Something time is spent on: for Toggl, a client, a project or a task.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// Stable id within the connection, such as `project/42`.
+    pub id: String,
+    /// Orders its states like [`Activity::revision`]; empty: older than any other.
+    pub revision: String,
+    /// `None`: not known yet.
+    pub name: Option<String>,
+    /// The subject above it.
+    pub parent: Option<String>,
+}
+
+/// A user of the platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Id on the platform.
+    pub id: UserId,
+    /// Name for people.
+    pub name: String,
+    /// E-mail address.
+    pub email: Option<String>,
+}
+
+/// A member of the remote team, and which user it was matched to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TeamMember {
+    /// The member.
+    pub remote_user: RemoteUser,
+    /// The match by e-mail address.
+    pub matched: UserMatch,
+}
+
+/// A member of the remote team.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteUser {
+    /// Id at the remote service.
+    pub id: RemoteUserId,
+    /// Name for people.
+    pub name: String,
+    /// E-mail address, where the remote service tells it.
+    pub email: Option<String>,
+    /// Where the member stands in the team.
+    pub state: MemberState,
+}
+
+/// Where a member stands in the remote team.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberState {
+    /// Takes part.
+    Active,
+    /// Has not accepted the invitation yet.
+    Invited,
+    /// Was deactivated.
+    Deactivated,
+}
+
+/// How a member was matched to users.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserMatch {
+    /// Exactly one user has the member's e-mail address.
+    Matched(User),
+    /// No user has it.
+    Unmatched,
+    /// A person must decide; the sentence says why.
+    Ambiguous(String),
+}
+
+/// How the connection compares with the remote service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whose secret it is, if it is accepted.
+    pub account: Option<Account>,
+    /// The scope, if it was found.
+    pub scope: Option<Scope>,
+    /// The webhook, if it was found.
+    pub subscription: Option<Subscription>,
+    /// How many requests the remote service still accepts.
+    pub quotas: Vec<Quota>,
+    /// What is wrong; `None`: nothing.
+    pub problem: Option<Problem>,
+}
+
+/// How many requests the remote service still accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// What it counts.
+    pub name: String,
+    /// Requests left.
+    pub remaining: i32,
+    /// Requests in one period.
+    pub total: u32,
+    /// Seconds until the period ends.
+    pub resets_in_seconds: u32,
+}
+
+/// Something wrong with a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What it is.
+    pub error: IntegrationError,
+    /// Whether subscribing again may solve it.
+    pub repairable: bool,
+}
+
+/// What to reconcile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Everything that was running at some time from the first timestamp to the second.
+    Range(Timestamp, Timestamp),
+    /// The activities with these ids, at most 100.
+    Activities(Vec<String>),
+}
+
+/// One page of a reconciliation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reconciliation {
+    /// What it adds to the ledger.
+    pub changes: Changes,
+    /// Where the next page begins; `None`: it is complete.
+    pub next: Option<String>,
+}
+
+/// Names that were found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameRefresh {
+    /// The names.
+    pub subjects: Vec<Subject>,
+    /// Seconds after which another call would find more; `None`: nothing is missing.
+    pub again_in_seconds: Option<u32>,
+}

@@ -1,0 +1,368 @@
+//! The ledger: the durable record of connections, mappings, activities and deliveries.
+//!
+//! [`Ledger`] is what a provider implements. Everything that is shown to people or handed to the
+//! platform comes from here; what an integration keeps for itself is in [storage](crate::capability::storage).
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::contract::{Account, Changes, RemoteUser, Subscription, TeamMember, User};
+use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
+
+/// The most rows one page returns.
+pub const MAX_PAGE: usize = 1000;
+
+/// One scope of a remote service, connected with a person's secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Its id.
+    pub id: ConnectionId,
+    /// Name for people; the scope's name until somebody changes it.
+    pub name: String,
+    /// The id of the integration, from its manifest.
+    pub integration: String,
+    /// The connected scope's id. Of one integration, a scope is connected at most once.
+    pub scope_id: ScopeId,
+    /// The connected scope's name.
+    pub scope_name: String,
+    /// Whose secrets it uses.
+    pub owner: Account,
+    /// The last part of its callback URL.
+    pub hook: HookId,
+    /// Where it stands.
+    pub state: ConnectionState,
+    /// What a person must do, if anything.
+    pub attention: Option<Attention>,
+    /// The webhook at the remote service, as last seen.
+    pub subscription: Option<Subscription>,
+    /// Members that are mapped to a user.
+    pub users_mapped: u64,
+    /// Members of the team.
+    pub users_total: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When its name, state, secrets or subscription last changed.
+    pub updated_at: Timestamp,
+    /// When the last genuine delivery arrived.
+    pub last_delivery_at: Option<Timestamp>,
+}
+
+/// Where a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Being made: its hook answers, and it is not listed yet.
+    Connecting,
+    /// Made.
+    Active,
+    /// Disconnected: its mappings and activities are kept, and connecting the scope again revives it.
+    Disconnected,
+}
+
+/// Something only a person can put right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attention {
+    /// The contract's name of the error, such as `unauthorized`.
+    pub code: String,
+    /// What to do, in a sentence.
+    pub message: String,
+}
+
+/// A connection to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewConnection {
+    /// The id to use, unless an earlier connection of the same scope is revived.
+    pub id: ConnectionId,
+    /// The hook to use.
+    pub hook: HookId,
+    /// Name for people.
+    pub name: Option<String>,
+    /// The id of the integration.
+    pub integration: String,
+    /// The scope's id.
+    pub scope_id: ScopeId,
+    /// Now.
+    pub created_at: Timestamp,
+}
+
+/// A change of a connection. `None` leaves a thing as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConnectionUpdate {
+    /// Its name.
+    pub name: Option<String>,
+    /// The scope's name.
+    pub scope_name: Option<String>,
+    /// Whose secrets it uses.
+    pub owner: Option<Account>,
+    /// Where it stands.
+    pub state: Option<ConnectionState>,
+    /// What a person must do; `Some(None)`: nothing any more.
+    pub attention: Option<Option<Attention>>,
+    /// The webhook; `Some(None)`: there is none.
+    pub subscription: Option<Option<Subscription>>,
+}
+
+/// A member of a connection's team and the user it is mapped to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The member.
+    pub remote_user: RemoteUser,
+    /// Whether the last import still had the member.
+    pub present: bool,
+    /// The user, if mapped.
+    pub user: Option<User>,
+    /// Who decided the mapping, or that there is none; `None`: nobody yet.
+    pub matched_by: Option<MatchedBy>,
+    /// Why the import could not match the member, in a sentence.
+    pub note: Option<String>,
+}
+
+/// Who decided a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchedBy {
+    /// The import, by e-mail address.
+    Email,
+    /// A person.
+    Manual,
+}
+
+/// A delivery to be recorded together with what it adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// Its id in the log. Recording the same id again updates the row and counts an attempt.
+    pub id: DeliveryId,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// The remote service's id of the event.
+    pub event_id: Option<String>,
+    /// What became of it.
+    pub status: DeliveryStatus,
+    /// One sentence about it.
+    pub detail: String,
+    /// Size of its body, in bytes.
+    pub size_bytes: u64,
+    /// The raw request, sealed, for replay; kept for failed deliveries only.
+    pub sealed_request: Option<Vec<u8>>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryStatus {
+    /// In the ledger.
+    Accepted,
+    /// A genuine ping, answered.
+    Ping,
+    /// Genuine, about nothing that is recorded.
+    Ignored,
+    /// Could not be handled; kept for replay.
+    Failed,
+}
+
+impl DeliveryStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Accepted, Self::Ping, Self::Ignored, Self::Failed];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Ping => "ping",
+            Self::Ignored => "ignored",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The status with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// A delivery in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// What was recorded.
+    pub record: DeliveryRecord,
+    /// How often it was handled.
+    pub attempts: u32,
+}
+
+/// How many activities a change touched.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Activities that are new or newer than what the ledger had.
+    pub applied: u64,
+    /// Activities the ledger already had in this or a newer state.
+    pub unchanged: u64,
+}
+
+/// An activity as the ledger shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerActivity {
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// The remote service's id of the entry.
+    pub entry_id: String,
+    /// The event that last changed it.
+    pub event_id: Option<String>,
+    /// Whose time it is; `None` for a deletion that came without content.
+    pub remote_user_id: Option<RemoteUserId>,
+    /// The user it is mapped to.
+    pub user: Option<User>,
+    /// Names of its subjects, outermost first, then its description. Unknown and empty ones are left out.
+    pub title: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Whether it is billable.
+    pub billable: bool,
+    /// When it began; `None` for a deletion that came without content.
+    pub start: Option<Timestamp>,
+    /// When it ended; `None` while it runs.
+    pub stop: Option<Timestamp>,
+    /// Whether it was deleted at the remote service.
+    pub deleted: bool,
+    /// The greatest revision applied.
+    pub revision: String,
+    /// Its place in the change feed.
+    pub cursor: u64,
+}
+
+/// Which activities to list. They are ordered by start, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActivityFilter {
+    /// Of this connection only.
+    pub connection: Option<ConnectionId>,
+    /// Of this user only.
+    pub user: Option<UserId>,
+    /// That ended, or still run, after this time.
+    pub from: Option<Timestamp>,
+    /// That began before this time.
+    pub to: Option<Timestamp>,
+    /// Also those of members without a user.
+    pub include_unmapped: bool,
+    /// Also deleted ones.
+    pub include_deleted: bool,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// What to pass to get the next page; `None`: this is the last.
+    pub next: Option<String>,
+}
+
+/// Why the ledger could not do what was asked.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LedgerError {
+    /// There is no such row.
+    #[error("{0}")]
+    NotFound(String),
+    /// The scope is connected already.
+    #[error("{0}")]
+    Conflict(String),
+    /// An argument, such as a page cursor, is not one the ledger gave out.
+    #[error("{0}")]
+    Invalid(String),
+    /// The provider could not answer; whether a change happened is unknown. Trying again may help.
+    #[error("the ledger is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// A ledger provider. A change is durable when its method returns `Ok`.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Records a connection in the state `Connecting`. A disconnected one of the same scope is revived: it
+    /// keeps its id, name, mappings and activities and gets the new hook.
+    /// `Conflict` if the scope is connected or being connected.
+    async fn create_connection(&self, new: NewConnection) -> Result<Connection, LedgerError>;
+
+    /// The connection with this id, in any state.
+    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>, LedgerError>;
+
+    /// The connection with this hook, unless it is disconnected.
+    async fn connection_by_hook(&self, hook: &HookId) -> Result<Option<Connection>, LedgerError>;
+
+    /// All connections in any state, oldest first.
+    async fn connections(&self) -> Result<Vec<Connection>, LedgerError>;
+
+    /// Changes a connection.
+    async fn update_connection(
+        &self,
+        id: &ConnectionId,
+        update: ConnectionUpdate,
+        now: Timestamp,
+    ) -> Result<Connection, LedgerError>;
+
+    /// Removes a connection that was never completed, with everything that belongs to it. One that is
+    /// absent is no error.
+    async fn remove_connection(&self, id: &ConnectionId) -> Result<(), LedgerError>;
+
+    /// Takes over an imported team. Members that are missing stay if they are mapped or have
+    /// activities, marked as not present. What a person decided stays; every other mapping follows the import.
+    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<(), LedgerError>;
+
+    /// The members of a team, ordered by name.
+    async fn members(&self, id: &ConnectionId) -> Result<Vec<Member>, LedgerError>;
+
+    /// Maps a member to a user by hand, or to nobody. A member that activities mention and no import
+    /// has listed is accepted. `NotFound` for any other.
+    async fn set_mapping(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        user: Option<&User>,
+    ) -> Result<Member, LedgerError>;
+
+    /// Applies activities and subjects and records the delivery that brought them, at once. Whatever
+    /// the order and repetition of calls, the ledger ends up the same (see `wit/integration.wit`).
+    async fn apply(
+        &self,
+        id: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Result<Applied, LedgerError>;
+
+    /// Activities, newest start first. `cursor` is a page's `next`.
+    async fn activities(
+        &self,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>, LedgerError>;
+
+    /// Ids of activities that were running at some time in a range and are not deleted, in order,
+    /// beginning after `after`.
+    async fn activity_ids(
+        &self,
+        id: &ConnectionId,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, LedgerError>;
+
+    /// Activities whose place in the change feed is after `after`, in order of change. An activity is
+    /// moved to the end of the feed when it, its title or its user changes, so it appears once, in its latest
+    /// state. Includes deleted and unmapped activities.
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<LedgerActivity>, LedgerError>;
+
+    /// The last place in the change feed.
+    async fn last_change(&self) -> Result<u64, LedgerError>;
+
+    /// The delivery log, newest first. `cursor` is a page's `next`.
+    async fn deliveries(
+        &self,
+        connection: Option<&ConnectionId>,
+        status: Option<DeliveryStatus>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Delivery>, LedgerError>;
+
+    /// One delivery.
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, LedgerError>;
+}
