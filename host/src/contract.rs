@@ -23,7 +23,11 @@ pub struct IntegrationError {
 impl IntegrationError {
     /// An error without a known delay.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after_seconds: None }
+        Self {
+            code,
+            message: message.into(),
+            retry_after_seconds: None,
+        }
     }
 }
 

@@ -78,7 +78,10 @@ fn random_text<const N: usize>() -> String {
 }
 
 /// Bytes from the operating system's random source.
-#[allow(clippy::expect_used, reason = "without randomness no secret and no identifier can be made")]
+#[allow(
+    clippy::expect_used,
+    reason = "without randomness no secret and no identifier can be made"
+)]
 pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the operating system provides random bytes");

@@ -5,4 +5,6 @@ pub mod capability;
 pub mod contract;
 pub mod id;
 pub mod ledger;
+pub mod limits;
 pub mod secret;
+pub mod service;

@@ -304,7 +304,11 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Takes over an imported team. Members that are missing stay if they are mapped or have
     /// activities, marked as not present. What a person decided stays; every other mapping follows the import.
-    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<(), LedgerError>;
+    async fn import_members(
+        &self,
+        id: &ConnectionId,
+        team: &[TeamMember],
+    ) -> Result<(), LedgerError>;
 
     /// The members of a team, ordered by name.
     async fn members(&self, id: &ConnectionId) -> Result<Vec<Member>, LedgerError>;

@@ -82,7 +82,11 @@ pub enum StorageError {
 #[async_trait]
 pub trait KeyValueStore: Send + Sync + 'static {
     /// The entry with this key, or `None` if it is absent.
-    async fn get(&self, connection: &ConnectionId, key: &str) -> Result<Option<Entry>, StorageError>;
+    async fn get(
+        &self,
+        connection: &ConnectionId,
+        key: &str,
+    ) -> Result<Option<Entry>, StorageError>;
 
     /// Entries whose key starts with `prefix`, in order, beginning after the key `after`. At most
     /// `limit` (itself at most [`MAX_LIST`]); fewer mean that there are no more.
