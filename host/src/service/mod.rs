@@ -2,124 +2,137 @@
 //!
 //! The server and the command line call [`Service`] and nothing below it.
 
+mod background;
+mod connect;
+mod deliveries;
 mod error;
+mod health;
+mod lease;
+mod metrics;
+mod users;
 
-use jiff::Timestamp;
+use std::sync::Arc;
+
 use tokio::sync::watch;
+use tokio::task::JoinSet;
+use url::Url;
 
+use self::background::Background;
+pub use self::connect::ConnectRequest;
 pub use self::error::ServiceError;
-use crate::contract::{Header, Health, Manifest, TestReport, User, WebhookResponse};
-use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
+use self::lease::Leases;
+use self::metrics::Metrics;
+use crate::capability::http::{HttpLender, SecretSource};
+use crate::capability::storage::{KeyValueStore, MemoryStore, SecretStore};
+use crate::capability::user_directory::UserDirectory;
+use crate::clock::Clock;
+use crate::contract::{Changes, Manifest};
+use crate::engine::{CallContext, Integration};
+use crate::id::{ConnectionId, DeliveryId, HookId};
 use crate::ledger::{
-    ActivityFilter, Applied, Connection, Delivery, DeliveryStatus, LedgerActivity, Member, Page,
+    ActivityFilter, Applied, Connection, ConnectionState, Delivery, DeliveryRecord, DeliveryStatus,
+    Ledger, LedgerActivity, Page,
 };
-use crate::secret::Secrets;
+use crate::seal::KeyRing;
 
-/// What a person gives to connect a scope.
-#[derive(Clone, Debug)]
-pub struct ConnectRequest {
-    /// Values for the manifest's secrets.
-    pub secrets: Secrets,
-    /// The scope.
-    pub scope_id: ScopeId,
-    /// Name for people; the scope's name if absent.
-    pub name: Option<String>,
+/// Whether activities that were deleted at the remote service are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletedEntries {
+    /// They are listed, marked as deleted.
+    #[default]
+    Keep,
+    /// They are listed only when asked for.
+    Hide,
 }
 
-/// The use cases.
-pub struct Service {}
+/// What a [`Service`] is made of.
+pub struct Parts {
+    /// The loaded integration.
+    pub integration: Integration,
+    /// HTTP, with what the integration may call.
+    pub http: Arc<HttpLender>,
+    /// Storage, sealed.
+    pub store: Arc<dyn KeyValueStore>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The platform's users.
+    pub directory: Arc<dyn UserDirectory>,
+    /// What failed deliveries are sealed with.
+    pub keys: Arc<KeyRing>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Under which the remote service reaches this host.
+    pub public_url: Url,
+    /// Whether deleted activities are listed.
+    pub deleted_entries: DeletedEntries,
+}
+
+/// The use cases. Cloning it gives another handle to the same service.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    parts: Parts,
+    secrets: SecretStore,
+    leases: Leases,
+    metrics: Metrics,
+    changed: watch::Sender<u64>,
+    background: Background,
+}
 
 impl Service {
+    /// Puts a service together and starts its background work, which ends when the last handle is
+    /// dropped or [`Service::stop`] is called.
+    pub fn start(parts: Parts) -> Self {
+        let (background, due) = Background::new();
+        let service = Self {
+            inner: Arc::new(Inner {
+                secrets: SecretStore::new(Arc::clone(&parts.store)),
+                parts,
+                leases: Leases::default(),
+                metrics: Metrics::default(),
+                changed: watch::Sender::new(0),
+                background,
+            }),
+        };
+        background::start(&service, due);
+        service
+    }
+
+    /// Ends background work, letting what runs finish.
+    pub async fn stop(&self) {
+        self.inner.background.stop().await;
+    }
+
     /// What the integration is and needs.
     pub fn manifest(&self) -> &Manifest {
-        todo!()
+        self.inner.parts.integration.manifest()
     }
 
     /// The callback URL of a hook.
     pub fn callback_url(&self, hook: &HookId) -> String {
-        todo!()
-    }
-
-    /// Test Connection: whose secrets these are, and what they could connect. Nothing is kept.
-    pub async fn test(&self, secrets: Secrets) -> Result<TestReport, ServiceError> {
-        todo!()
-    }
-
-    /// Connects a scope: binds it, subscribes to its webhook and imports its team. If any of it
-    /// fails, nothing is left behind here or at the remote service. `Conflict` if it is connected already.
-    pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
-        todo!()
+        let base = self.inner.parts.public_url.as_str().trim_end_matches('/');
+        format!("{base}/hooks/{hook}")
     }
 
     /// Connections that are made, oldest first.
     pub async fn connections(&self) -> Result<Vec<Connection>, ServiceError> {
-        todo!()
+        let mut connections = self.inner.parts.ledger.connections().await?;
+        connections.retain(|connection| connection.state == ConnectionState::Active);
+        Ok(connections)
     }
 
     /// One connection.
     pub async fn connection(&self, id: &ConnectionId) -> Result<Connection, ServiceError> {
-        todo!()
-    }
-
-    /// Renames a connection.
-    pub async fn rename(&self, id: &ConnectionId, name: &str) -> Result<Connection, ServiceError> {
-        todo!()
-    }
-
-    /// Replaces a connection's secrets, after making sure that they reach the same scope. Mappings stay.
-    pub async fn replace_secrets(
-        &self,
-        id: &ConnectionId,
-        secrets: Secrets,
-    ) -> Result<Connection, ServiceError> {
-        todo!()
-    }
-
-    /// Removes the webhook at the remote service and erases secrets and stored state. Activities and
-    /// mappings are kept; connecting the scope again continues them.
-    pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), ServiceError> {
-        todo!()
-    }
-
-    /// The team and its mappings.
-    pub async fn users(&self, id: &ConnectionId) -> Result<Vec<Member>, ServiceError> {
-        todo!()
-    }
-
-    /// Imports the team again. What a person mapped stays.
-    pub async fn refresh_users(&self, id: &ConnectionId) -> Result<Vec<Member>, ServiceError> {
-        todo!()
-    }
-
-    /// Maps a member by hand, to a user of the directory or to nobody.
-    pub async fn map_user(
-        &self,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        user: Option<&UserId>,
-    ) -> Result<Member, ServiceError> {
-        todo!()
-    }
-
-    /// Compares a connection with the remote service, repairs what can be repaired and updates what
-    /// needs a person's attention.
-    pub async fn check(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
-        todo!()
-    }
-
-    /// Reads a range of activities from the remote service.
-    pub async fn reconcile(
-        &self,
-        id: &ConnectionId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Applied, ServiceError> {
-        todo!()
-    }
-
-    /// Users of the platform whose name, address or id contains the query.
-    pub async fn search_users(&self, query: &str) -> Result<Vec<User>, ServiceError> {
-        todo!()
+        self.inner
+            .parts
+            .ledger
+            .connection(id)
+            .await?
+            .filter(|connection| connection.state == ConnectionState::Active)
+            .ok_or_else(|| ServiceError::not_found(format!("there is no connection {id}")))
     }
 
     /// Activities, newest first.
@@ -129,7 +142,9 @@ impl Service {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<LedgerActivity>, ServiceError> {
-        todo!()
+        let mut filter = filter.clone();
+        filter.include_deleted |= self.inner.parts.deleted_entries == DeletedEntries::Keep;
+        Ok(self.inner.parts.ledger.activities(&filter, cursor, limit).await?)
     }
 
     /// Activities that changed after a place in the change feed.
@@ -138,12 +153,12 @@ impl Service {
         after: u64,
         limit: usize,
     ) -> Result<Vec<LedgerActivity>, ServiceError> {
-        todo!()
+        Ok(self.inner.parts.ledger.changes(after, limit).await?)
     }
 
-    /// Tells whenever the change feed may have grown; holds its last known place.
+    /// Tells whenever the change feed may have grown. The value counts such moments.
     pub fn watch_changes(&self) -> watch::Receiver<u64> {
-        todo!()
+        self.inner.changed.subscribe()
     }
 
     /// The delivery log, newest first.
@@ -154,31 +169,56 @@ impl Service {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Delivery>, ServiceError> {
-        todo!()
-    }
-
-    /// Handles a failed delivery again.
-    pub async fn replay(&self, id: &DeliveryId) -> Result<Delivery, ServiceError> {
-        todo!()
-    }
-
-    /// Takes one delivery and says what to answer. 2xx leaves only when the ledger has it durably.
-    pub async fn handle_delivery(
-        &self,
-        hook: &HookId,
-        headers: Vec<Header>,
-        body: Vec<u8>,
-    ) -> WebhookResponse {
-        todo!()
+        Ok(self.inner.parts.ledger.deliveries(connection, status, cursor, limit).await?)
     }
 
     /// Whether the providers answer.
     pub async fn ready(&self) -> Result<(), ServiceError> {
-        todo!()
+        self.inner.parts.ledger.last_change().await?;
+        Ok(())
     }
 
     /// Counters in the Prometheus text format.
     pub fn metrics(&self) -> String {
-        todo!()
+        let mut text = self.inner.metrics.render();
+        text.push_str(&self.inner.parts.http.metrics().render());
+        text
+    }
+
+    /// A call for a connection, with its stored secrets.
+    fn context(&self, connection: &ConnectionId) -> CallContext {
+        self.context_with(connection, SecretSource::Stored(self.inner.secrets.clone()))
+    }
+
+    fn context_with(&self, connection: &ConnectionId, secrets: SecretSource) -> CallContext {
+        let parts = &self.inner.parts;
+        CallContext {
+            connection: connection.clone(),
+            store: Arc::clone(&parts.store),
+            secrets,
+            directory: Arc::clone(&parts.directory),
+            http: Arc::clone(&parts.http),
+            clock: Arc::clone(&parts.clock),
+        }
+    }
+
+    /// Applies changes to the ledger and tells whoever watches the change feed.
+    async fn apply(
+        &self,
+        connection: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Result<Applied, ServiceError> {
+        let applied = self.inner.parts.ledger.apply(connection, changes, delivery).await?;
+        self.inner.metrics.activities_applied.add(applied.applied);
+        self.inner.metrics.activities_unchanged.add(applied.unchanged);
+        if !changes.activities.is_empty() || !changes.subjects.is_empty() {
+            self.announce_changes();
+        }
+        Ok(applied)
+    }
+
+    fn announce_changes(&self) {
+        self.inner.changed.send_modify(|moments| *moments = moments.wrapping_add(1));
     }
 }

@@ -1,0 +1,283 @@
+//! Between the generated bindings and the contract's plain types, in one place.
+
+use jiff::Timestamp;
+
+use super::exports::worksights::integration::integration as wit;
+use super::worksights::integration::{http as wit_http, user_directory as wit_directory};
+use crate::contract::{
+    Account, Activity, BoundScope, Changes, DeliveryOutcome, DeliveryResult, ErrorCode, Header,
+    Health, IntegrationError, Manifest, MemberState, NameRefresh, Pacing, Problem, Quota,
+    Reconciliation, RemoteUser, Scope, SecretField, Selection, Subject, Subscription, TeamMember,
+    TestReport, TimeLog, User, UserMatch, WebhookRequest, WebhookResponse,
+};
+use crate::id::{RemoteUserId, ScopeId, UserId};
+
+/// A time the component gave, brought into the range that can be written as a date.
+fn timestamp(milliseconds: i64) -> Timestamp {
+    Timestamp::from_millisecond(milliseconds).unwrap_or(if milliseconds < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+fn all<A, B: From<A>>(items: Vec<A>) -> Vec<B> {
+    items.into_iter().map(B::from).collect()
+}
+
+impl From<wit::Error> for IntegrationError {
+    fn from(error: wit::Error) -> Self {
+        match error {
+            wit::Error::Unauthorized(message) => Self::new(ErrorCode::Unauthorized, message),
+            wit::Error::Forbidden(message) => Self::new(ErrorCode::Forbidden, message),
+            wit::Error::NotFound(message) => Self::new(ErrorCode::NotFound, message),
+            wit::Error::InvalidInput(message) => Self::new(ErrorCode::InvalidInput, message),
+            wit::Error::Conflict(message) => Self::new(ErrorCode::Conflict, message),
+            wit::Error::RateLimited(limit) => Self {
+                code: ErrorCode::RateLimited,
+                message: limit.message,
+                retry_after_seconds: Some(limit.retry_after_seconds),
+            },
+            wit::Error::QuotaExhausted(quota) => Self {
+                code: ErrorCode::QuotaExhausted,
+                message: quota.message,
+                retry_after_seconds: Some(quota.resets_in_seconds),
+            },
+            wit::Error::PlanLimit(message) => Self::new(ErrorCode::PlanLimit, message),
+            wit::Error::Upstream(failure) => Self::new(ErrorCode::Upstream, failure.message),
+            wit::Error::Unavailable(message) => Self::new(ErrorCode::Unavailable, message),
+            wit::Error::Internal(message) => Self::new(ErrorCode::Internal, message),
+        }
+    }
+}
+
+impl From<wit::Manifest> for Manifest {
+    fn from(manifest: wit::Manifest) -> Self {
+        Self {
+            id: manifest.id,
+            name: manifest.name,
+            version: manifest.version,
+            description: manifest.description,
+            secrets: all(manifest.secrets),
+            hosts: manifest.hosts,
+            pacing: Pacing {
+                burst: manifest.pacing.burst,
+                requests_per_minute: manifest.pacing.requests_per_minute,
+            },
+            public_https: manifest.webhook.public_https,
+            signature_header: manifest.webhook.signature_header,
+        }
+    }
+}
+
+impl From<wit::SecretField> for SecretField {
+    fn from(field: wit::SecretField) -> Self {
+        Self { name: field.name, label: field.label, help: field.help, help_url: field.help_url }
+    }
+}
+
+impl From<wit::Account> for Account {
+    fn from(account: wit::Account) -> Self {
+        Self { id: account.id, name: account.name, email: account.email }
+    }
+}
+
+impl From<wit::Scope> for Scope {
+    fn from(scope: wit::Scope) -> Self {
+        Self {
+            id: ScopeId::new(scope.id),
+            name: scope.name,
+            organization: scope.organization,
+            plan: scope.plan,
+            role: scope.role,
+            obstacle: scope.obstacle,
+        }
+    }
+}
+
+impl From<wit::TestReport> for TestReport {
+    fn from(report: wit::TestReport) -> Self {
+        Self { account: report.account.into(), scopes: all(report.scopes) }
+    }
+}
+
+impl From<wit::BoundScope> for BoundScope {
+    fn from(bound: wit::BoundScope) -> Self {
+        Self { account: bound.account.into(), scope: bound.scope.into() }
+    }
+}
+
+impl From<wit::Subscription> for Subscription {
+    fn from(subscription: wit::Subscription) -> Self {
+        Self {
+            id: subscription.id,
+            enabled: subscription.enabled,
+            validated_at: subscription.validated_at.map(timestamp),
+            events: subscription.events,
+        }
+    }
+}
+
+impl From<WebhookRequest> for wit::WebhookRequest {
+    fn from(request: WebhookRequest) -> Self {
+        Self {
+            callback_url: request.callback_url,
+            headers: all(request.headers),
+            body: request.body,
+        }
+    }
+}
+
+impl From<Header> for wit_http::Header {
+    fn from(header: Header) -> Self {
+        Self { name: header.name, value: header.value }
+    }
+}
+
+impl From<wit::DeliveryResult> for DeliveryResult {
+    fn from(result: wit::DeliveryResult) -> Self {
+        Self {
+            response: WebhookResponse {
+                status: result.response.status,
+                content_type: result.response.content_type,
+                body: result.response.body,
+            },
+            outcome: match result.outcome {
+                wit::DeliveryOutcome::Accepted => DeliveryOutcome::Accepted,
+                wit::DeliveryOutcome::Ping => DeliveryOutcome::Ping,
+                wit::DeliveryOutcome::Ignored => DeliveryOutcome::Ignored,
+                wit::DeliveryOutcome::Refused => DeliveryOutcome::Refused,
+            },
+            detail: result.detail,
+            event_id: result.event_id,
+            changes: result.changes.into(),
+            names_missing: result.names_missing,
+        }
+    }
+}
+
+impl From<wit::Changes> for Changes {
+    fn from(changes: wit::Changes) -> Self {
+        Self { activities: all(changes.activities), subjects: all(changes.subjects) }
+    }
+}
+
+impl From<wit::Activity> for Activity {
+    fn from(activity: wit::Activity) -> Self {
+        Self {
+            id: activity.id,
+            revision: activity.revision,
+            event_id: activity.event_id,
+            deleted: activity.deleted,
+            content: activity.content.map(TimeLog::from),
+        }
+    }
+}
+
+impl From<wit::TimeLog> for TimeLog {
+    fn from(log: wit::TimeLog) -> Self {
+        Self {
+            remote_user_id: RemoteUserId::new(log.remote_user_id),
+            subject: log.subject,
+            description: log.description,
+            start: timestamp(log.start),
+            stop: log.stop.map(timestamp),
+            billable: log.billable,
+            tags: log.tags,
+        }
+    }
+}
+
+impl From<wit::Subject> for Subject {
+    fn from(subject: wit::Subject) -> Self {
+        Self {
+            id: subject.id,
+            revision: subject.revision,
+            name: subject.name,
+            parent: subject.parent,
+        }
+    }
+}
+
+impl From<wit::TeamMember> for TeamMember {
+    fn from(member: wit::TeamMember) -> Self {
+        Self {
+            remote_user: RemoteUser {
+                id: RemoteUserId::new(member.id),
+                name: member.name,
+                email: member.email,
+                state: match member.state {
+                    wit::MemberState::Active => MemberState::Active,
+                    wit::MemberState::Invited => MemberState::Invited,
+                    wit::MemberState::Deactivated => MemberState::Deactivated,
+                },
+            },
+            matched: match member.match_ {
+                wit::UserMatch::Matched(user) => UserMatch::Matched(user.into()),
+                wit::UserMatch::Unmatched => UserMatch::Unmatched,
+                wit::UserMatch::Ambiguous(reason) => UserMatch::Ambiguous(reason),
+            },
+        }
+    }
+}
+
+impl From<wit_directory::User> for User {
+    fn from(user: wit_directory::User) -> Self {
+        Self { id: UserId::new(user.id), name: user.name, email: user.email }
+    }
+}
+
+impl From<User> for wit_directory::User {
+    fn from(user: User) -> Self {
+        Self { id: user.id.to_string(), name: user.name, email: user.email }
+    }
+}
+
+impl From<wit::Health> for Health {
+    fn from(health: wit::Health) -> Self {
+        Self {
+            account: health.account.map(Account::from),
+            scope: health.scope.map(Scope::from),
+            subscription: health.subscription.map(Subscription::from),
+            quotas: all(health.quotas),
+            problem: health.problem.map(|problem| Problem {
+                error: problem.error.into(),
+                repairable: problem.repairable,
+            }),
+        }
+    }
+}
+
+impl From<wit::Quota> for Quota {
+    fn from(quota: wit::Quota) -> Self {
+        Self {
+            name: quota.name,
+            remaining: quota.remaining,
+            total: quota.total,
+            resets_in_seconds: quota.resets_in_seconds,
+        }
+    }
+}
+
+impl From<&Selection> for wit::Selection {
+    fn from(selection: &Selection) -> Self {
+        match selection {
+            Selection::Range(from, to) => {
+                Self::Range((from.as_millisecond(), to.as_millisecond()))
+            }
+            Selection::Activities(ids) => Self::Activities(ids.clone()),
+        }
+    }
+}
+
+impl From<wit::Reconciliation> for Reconciliation {
+    fn from(reconciliation: wit::Reconciliation) -> Self {
+        Self { changes: reconciliation.changes.into(), next: reconciliation.next }
+    }
+}
+
+impl From<wit::NameRefresh> for NameRefresh {
+    fn from(refresh: wit::NameRefresh) -> Self {
+        Self { subjects: all(refresh.subjects), again_in_seconds: refresh.again_in_seconds }
+    }
+}

@@ -1,0 +1,77 @@
+//! Storage as one call sees it: its unit of work.
+
+use jiff::Timestamp;
+
+use super::unit_of_work::UnitOfWork;
+use super::{Commit, Entry, Expectation, StorageError, Version, Write};
+use crate::bindings::worksights::integration::storage as wit;
+
+impl wit::Host for UnitOfWork {
+    async fn get(&mut self, key: String) -> Result<Option<wit::Entry>, wit::Error> {
+        Ok(UnitOfWork::get(self, &key).await?.map(wit::Entry::from))
+    }
+
+    async fn list(
+        &mut self,
+        prefix: String,
+        after: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<wit::Entry>, wit::Error> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let entries = UnitOfWork::list(self, &prefix, after.as_deref(), limit).await?;
+        Ok(entries.into_iter().map(wit::Entry::from).collect())
+    }
+
+    async fn commit(
+        &mut self,
+        expected: Vec<wit::Expectation>,
+        writes: Vec<wit::Write>,
+    ) -> Result<wit::CommitOutcome, wit::Error> {
+        let expected: Vec<_> = expected.into_iter().map(Expectation::from).collect();
+        let writes = writes.into_iter().map(Write::try_from).collect::<Result<Vec<_>, _>>()?;
+        match UnitOfWork::commit(self, &expected, &writes).await? {
+            Commit::Committed => Ok(wit::CommitOutcome::Committed),
+            Commit::Conflict => Ok(wit::CommitOutcome::Conflict),
+        }
+    }
+}
+
+impl From<StorageError> for wit::Error {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Invalid(message) => Self::Invalid(message),
+            StorageError::Unavailable(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<Entry> for wit::Entry {
+    fn from(entry: Entry) -> Self {
+        Self { key: entry.key, value: entry.value, version: entry.version.0 }
+    }
+}
+
+impl From<wit::Expectation> for Expectation {
+    fn from(expectation: wit::Expectation) -> Self {
+        Self { key: expectation.key, version: expectation.version.map(Version) }
+    }
+}
+
+impl TryFrom<wit::Write> for Write {
+    type Error = wit::Error;
+
+    fn try_from(write: wit::Write) -> Result<Self, wit::Error> {
+        let expires_at = write
+            .expires_at_seconds
+            .map(|seconds| {
+                i64::try_from(seconds)
+                    .ok()
+                    .and_then(|seconds| Timestamp::from_second(seconds).ok())
+                    .ok_or_else(|| {
+                        wit::Error::Invalid(format!("{seconds} is not a time a key can expire at"))
+                    })
+            })
+            .transpose()?;
+        Ok(Self { key: write.key, value: write.value, expires_at })
+    }
+}

@@ -1,0 +1,244 @@
+//! Connecting and disconnecting.
+
+use std::sync::Arc;
+
+use tracing::{info, warn};
+
+use super::{Service, ServiceError};
+use crate::capability::http::SecretSource;
+use crate::capability::storage::MemoryStore;
+use crate::contract::{ErrorCode, TestReport};
+use crate::engine::CallContext;
+use crate::id::{ConnectionId, HookId, ScopeId};
+use crate::ledger::{Attention, Connection, ConnectionState, ConnectionUpdate, NewConnection};
+use crate::secret::Secrets;
+
+/// The longest name of a connection, in characters.
+const MAX_NAME_CHARACTERS: usize = 200;
+
+/// The longest secret a person may give, in bytes.
+const MAX_SECRET_BYTES: usize = 1024;
+
+/// What a person gives to connect a scope.
+#[derive(Clone, Debug)]
+pub struct ConnectRequest {
+    /// Values for the manifest's secrets.
+    pub secrets: Secrets,
+    /// The scope.
+    pub scope_id: ScopeId,
+    /// Name for people; the scope's name if absent.
+    pub name: Option<String>,
+}
+
+impl Service {
+    /// Test Connection: whose secrets these are, and what they could connect. Nothing is kept.
+    pub async fn test(&self, secrets: Secrets) -> Result<TestReport, ServiceError> {
+        self.check_secrets(&secrets)?;
+        let nobody = ConnectionId::new("test");
+        let context = CallContext {
+            store: Arc::new(MemoryStore::new(Arc::clone(&self.inner.parts.clock))),
+            ..self.context_with(&nobody, SecretSource::Given(secrets))
+        };
+        Ok(self.inner.parts.integration.test(&context).await?)
+    }
+
+    /// Connects a scope: binds it, subscribes to its webhook and imports its team. If any of it
+    /// fails, nothing is left behind here or at the remote service. `Conflict` if it is connected
+    /// already. Goes on to its end even if the caller no longer waits.
+    pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
+        self.check_secrets(&request.secrets)?;
+        let name = request.name.as_deref().map(valid_name).transpose()?;
+        let service = self.clone();
+        let connecting =
+            tokio::spawn(async move { service.connect_to_the_end(request, name).await });
+        connecting.await.unwrap_or_else(|error| {
+            Err(ServiceError::new(ErrorCode::Internal, format!("connecting was interrupted: {error}")))
+        })
+    }
+
+    async fn connect_to_the_end(
+        &self,
+        request: ConnectRequest,
+        name: Option<String>,
+    ) -> Result<Connection, ServiceError> {
+        let parts = &self.inner.parts;
+        let connection = parts
+            .ledger
+            .create_connection(NewConnection {
+                id: ConnectionId::generate(),
+                hook: HookId::generate(),
+                name,
+                integration: self.manifest().id.clone(),
+                scope_id: request.scope_id,
+                created_at: parts.clock.now(),
+            })
+            .await?;
+        let _lease = self.inner.leases.hold(&connection.id).await;
+        match self.establish(&connection, request.secrets).await {
+            Ok(connection) => {
+                info!(connection = %connection.id, scope = %connection.scope_id, "connected");
+                self.inner.background.refresh_names_now(&connection.id);
+                Ok(connection)
+            }
+            Err(error) => {
+                self.abandon(&connection).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn establish(
+        &self,
+        connection: &Connection,
+        secrets: Secrets,
+    ) -> Result<Connection, ServiceError> {
+        let parts = &self.inner.parts;
+        let id = &connection.id;
+        self.inner.secrets.put(id, &secrets).await?;
+        let context = self.context(id);
+        let bound = parts.integration.connect(&context, &connection.scope_id).await?;
+        // The hook answers from here on: the remote service calls it before `subscribe` returns.
+        let callback_url = self.callback_url(&connection.hook);
+        let subscription = parts.integration.subscribe(&context, &callback_url).await?;
+        // Without the team the connection works; the people are told what is missing.
+        let attention = self.import_team(id).await.err().map(|error| Attention {
+            code: error.code.as_str().to_owned(),
+            message: error.message,
+        });
+        let update = ConnectionUpdate {
+            name: connection.name.is_empty().then(|| bound.scope.name.clone()),
+            scope_name: Some(bound.scope.name),
+            owner: Some(bound.account),
+            state: Some(ConnectionState::Active),
+            attention: Some(attention),
+            subscription: Some(Some(subscription)),
+        };
+        Ok(parts.ledger.update_connection(id, update, parts.clock.now()).await?)
+    }
+
+    /// Undoes what a failed or interrupted attempt to connect has done. The caller holds the lease.
+    pub(super) async fn abandon(&self, connection: &Connection) {
+        let id = &connection.id;
+        if let Err(error) = self.remove_traces(id).await {
+            warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
+            return;
+        }
+        // A revived connection has a history that stays.
+        let undone = if connection.users_total > 0 || connection.last_delivery_at.is_some() {
+            self.mark_disconnected(id).await
+        } else {
+            self.inner.parts.ledger.remove_connection(id).await.map_err(ServiceError::from)
+        };
+        if let Err(error) = undone {
+            warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
+        }
+    }
+
+    /// Renames a connection.
+    pub async fn rename(&self, id: &ConnectionId, name: &str) -> Result<Connection, ServiceError> {
+        let name = valid_name(name)?;
+        self.connection(id).await?;
+        let parts = &self.inner.parts;
+        let update = ConnectionUpdate { name: Some(name), ..ConnectionUpdate::default() };
+        Ok(parts.ledger.update_connection(id, update, parts.clock.now()).await?)
+    }
+
+    /// Replaces a connection's secrets, after making sure that they reach the same scope. Mappings
+    /// stay.
+    pub async fn replace_secrets(
+        &self,
+        id: &ConnectionId,
+        secrets: Secrets,
+    ) -> Result<Connection, ServiceError> {
+        self.check_secrets(&secrets)?;
+        let connection = self.connection(id).await?;
+        let _lease = self.inner.leases.hold(id).await;
+        let parts = &self.inner.parts;
+        let given = self.context_with(id, SecretSource::Given(secrets.clone()));
+        let bound = parts.integration.connect(&given, &connection.scope_id).await?;
+        let callback_url = self.callback_url(&connection.hook);
+        let subscription = parts.integration.subscribe(&given, &callback_url).await?;
+        self.inner.secrets.put(id, &secrets).await?;
+        let update = ConnectionUpdate {
+            scope_name: Some(bound.scope.name),
+            owner: Some(bound.account),
+            attention: Some(None),
+            subscription: Some(Some(subscription)),
+            ..ConnectionUpdate::default()
+        };
+        Ok(parts.ledger.update_connection(id, update, parts.clock.now()).await?)
+    }
+
+    /// Removes the webhook at the remote service and erases secrets and stored state. Activities and
+    /// mappings are kept; connecting the scope again continues them.
+    pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+        self.connection(id).await?;
+        let _lease = self.inner.leases.hold(id).await;
+        self.remove_traces(id).await?;
+        self.mark_disconnected(id).await?;
+        info!(connection = %id, "disconnected");
+        Ok(())
+    }
+
+    async fn remove_traces(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+        self.inner.parts.integration.disconnect(&self.context(id)).await?;
+        self.inner.secrets.erase_everything(id).await?;
+        Ok(())
+    }
+
+    async fn mark_disconnected(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+        let parts = &self.inner.parts;
+        let update = ConnectionUpdate {
+            state: Some(ConnectionState::Disconnected),
+            attention: Some(None),
+            subscription: Some(None),
+            ..ConnectionUpdate::default()
+        };
+        parts.ledger.update_connection(id, update, parts.clock.now()).await?;
+        Ok(())
+    }
+
+    /// Whether the secrets are those the manifest asks for.
+    fn check_secrets(&self, secrets: &Secrets) -> Result<(), ServiceError> {
+        let fields = &self.manifest().secrets;
+        if let Some(unknown) =
+            secrets.keys().find(|name| fields.iter().all(|field| field.name != **name))
+        {
+            let expected: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
+            return Err(ServiceError::invalid(format!(
+                "there is no secret called \"{unknown}\"; give {}",
+                expected.join(", ")
+            )));
+        }
+        for field in fields {
+            let value = secrets.get(&field.name).map_or("", |secret| secret.expose());
+            if value.trim().is_empty() {
+                return Err(ServiceError::invalid(format!(
+                    "the {} is missing. {}",
+                    field.label, field.help
+                )));
+            }
+            if value.len() > MAX_SECRET_BYTES || value.chars().any(char::is_control) {
+                return Err(ServiceError::invalid(format!(
+                    "this is not a valid {}: it is too long or contains line breaks. {}",
+                    field.label, field.help
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The name as it is kept, or why it cannot be.
+fn valid_name(name: &str) -> Result<String, ServiceError> {
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(ServiceError::invalid("the name is empty; give the connection a name"));
+    }
+    if name.chars().count() > MAX_NAME_CHARACTERS || name.chars().any(char::is_control) {
+        return Err(ServiceError::invalid(format!(
+            "the name is longer than {MAX_NAME_CHARACTERS} characters or contains line breaks"
+        )));
+    }
+    Ok(name.to_owned())
+}

@@ -1,0 +1,57 @@
+//! The team of a connection and whom its members are mapped to.
+
+use super::{Service, ServiceError};
+use crate::contract::User;
+use crate::id::{ConnectionId, RemoteUserId, UserId};
+use crate::ledger::Member;
+
+/// The most users one search returns.
+const MAX_FOUND_USERS: usize = 50;
+
+impl Service {
+    /// The team and its mappings.
+    pub async fn users(&self, id: &ConnectionId) -> Result<Vec<Member>, ServiceError> {
+        self.connection(id).await?;
+        Ok(self.inner.parts.ledger.members(id).await?)
+    }
+
+    /// Imports the team again. What a person mapped stays.
+    pub async fn refresh_users(&self, id: &ConnectionId) -> Result<Vec<Member>, ServiceError> {
+        self.connection(id).await?;
+        self.import_team(id).await?;
+        Ok(self.inner.parts.ledger.members(id).await?)
+    }
+
+    pub(super) async fn import_team(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+        let parts = &self.inner.parts;
+        let team = parts.integration.map_users(&self.context(id)).await?;
+        parts.ledger.import_members(id, &team).await?;
+        self.announce_changes();
+        Ok(())
+    }
+
+    /// Maps a member by hand, to a user of the directory or to nobody.
+    pub async fn map_user(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        user: Option<&UserId>,
+    ) -> Result<Member, ServiceError> {
+        self.connection(id).await?;
+        let parts = &self.inner.parts;
+        let user = match user {
+            None => None,
+            Some(id) => Some(parts.directory.find_by_id(id).await?.ok_or_else(|| {
+                ServiceError::invalid(format!("the user directory has no user with the id {id}"))
+            })?),
+        };
+        let member = parts.ledger.set_mapping(id, remote_user, user.as_ref()).await?;
+        self.announce_changes();
+        Ok(member)
+    }
+
+    /// Users of the platform whose name, address or id contains the query.
+    pub async fn search_users(&self, query: &str) -> Result<Vec<User>, ServiceError> {
+        Ok(self.inner.parts.directory.search(query.trim(), MAX_FOUND_USERS).await?)
+    }
+}

@@ -1,0 +1,64 @@
+//! Building the component and the programs.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::command::{cargo, run, target_directory};
+
+const WASM_TARGET: &str = "wasm32-unknown-unknown";
+
+/// How a program is built.
+#[derive(Clone, Copy)]
+pub enum Profile {
+    Dev,
+    Release,
+}
+
+/// Builds the component and returns its path.
+pub fn component() -> Result<PathBuf> {
+    ensure_wasm_target()?;
+    run(cargo().args(["build", "--package", "toggl-integration", "--lib"]).args([
+        "--target",
+        WASM_TARGET,
+        "--profile",
+        "component",
+    ]))?;
+    let built = target_directory().join(WASM_TARGET).join("component/toggl_integration.wasm");
+    let distribution = target_directory().join("dist");
+    fs::create_dir_all(&distribution)
+        .with_context(|| format!("{} cannot be made", distribution.display()))?;
+    let component = distribution.join("toggl.wasm");
+    fs::copy(&built, &component).with_context(|| format!("{} is missing", built.display()))?;
+    Ok(component)
+}
+
+/// Builds a program and returns its path.
+pub fn program(name: &str, profile: Profile) -> Result<PathBuf> {
+    let (flags, folder): (&[_], _) = match profile {
+        Profile::Dev => (&[], "debug"),
+        Profile::Release => (&["--release"], "release"),
+    };
+    run(cargo().args(["build", "--package", name, "--bin", name]).args(flags))?;
+    Ok(target_directory().join(folder).join(name))
+}
+
+/// Adds the WebAssembly target where rustup did not do so by itself.
+fn ensure_wasm_target() -> Result<()> {
+    let sysroot = Command::new("rustc")
+        .args(["--print", "target-libdir", "--target", WASM_TARGET])
+        .output()
+        .context("rustc cannot be started; install Rust from https://rustup.rs")?;
+    let libraries = PathBuf::from(String::from_utf8_lossy(&sysroot.stdout).trim());
+    if libraries.is_dir() {
+        return Ok(());
+    }
+    eprintln!("Adding the target {WASM_TARGET} …");
+    let added = run(Command::new("rustup").args(["target", "add", WASM_TARGET]));
+    if let Err(error) = added {
+        bail!("the target {WASM_TARGET} is missing and could not be added: {error:#}");
+    }
+    Ok(())
+}

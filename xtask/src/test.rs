@@ -1,0 +1,32 @@
+//! Everything that must hold before a change is accepted.
+
+use std::ffi::OsString;
+
+use anyhow::Result;
+
+use crate::build::{self, Profile};
+use crate::command::{cargo, run};
+
+/// Formatting, lints, and every test.
+pub fn everything(arguments: Vec<OsString>) -> Result<()> {
+    step("formatting");
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    step("the component");
+    let component = build::component()?;
+    step("lints");
+    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    step("the programs");
+    let host = build::program("integration-host", Profile::Dev)?;
+    let sandbox = build::program("toggl-sandbox", Profile::Dev)?;
+    step("tests");
+    run(cargo()
+        .args(["test", "--workspace"])
+        .args(arguments)
+        .env("TOGGL_COMPONENT", component)
+        .env("INTEGRATION_HOST_PROGRAM", host)
+        .env("TOGGL_SANDBOX_PROGRAM", sandbox))
+}
+
+fn step(name: &str) {
+    eprintln!("── {name}");
+}
