@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::{Inner, Service, ServiceError};
 use crate::id::{ConnectionId, random_bytes};
-use crate::ledger::ConnectionState;
+use crate::ledger::{Connection, ConnectionState};
 
 /// How long to wait for further missing names, so that a burst of deliveries leads to one refresh.
 const NAMES_DELAY: Duration = Duration::from_millis(500);
@@ -98,17 +98,23 @@ impl Background {
     }
 }
 
-/// Starts background work. It holds no handle to the service while it waits, so it does not keep it alive.
-pub(super) fn start(service: &Service, due: Arc<Due>) {
+/// Starts background work for the connections there are. It holds no handle to the service while it
+/// waits, so it does not keep it alive.
+pub(super) fn start(service: &Service, due: Arc<Due>, existing: Vec<Connection>) {
     let inner = Arc::downgrade(&service.inner);
     let stop = service.inner.background.stop.subscribe();
-    let task = tokio::spawn(run(inner, due, stop));
+    let task = tokio::spawn(run(inner, due, existing, stop));
     *service.inner.background.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
 }
 
-async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Receiver<bool>) {
+async fn run(
+    inner: Weak<Inner>,
+    due: Arc<Due>,
+    existing: Vec<Connection>,
+    mut stop: watch::Receiver<bool>,
+) {
     if let Some(service) = service(&inner) {
-        service.take_up(&due).await;
+        service.take_up(&due, existing).await;
     }
     loop {
         let next = due.next();
@@ -140,16 +146,10 @@ fn service(inner: &Weak<Inner>) -> Option<Service> {
 }
 
 impl Service {
-    /// Plans the work of every connection and undoes attempts to connect that a stop interrupted.
-    async fn take_up(&self, due: &Due) {
-        let connections = match self.inner.parts.ledger.connections().await {
-            Ok(connections) => connections,
-            Err(error) => {
-                warn!(%error, "the connections cannot be read; background work starts without them");
-                return;
-            }
-        };
-        for connection in connections {
+    /// Plans the work of the connections found at start and undoes attempts to connect that a stop
+    /// interrupted. Their scopes stay taken until that is done.
+    async fn take_up(&self, due: &Due, existing: Vec<Connection>) {
+        for connection in existing {
             match connection.state {
                 ConnectionState::Connecting => {
                     info!(connection = %connection.id, "undoing an interrupted attempt to connect");

@@ -14,21 +14,21 @@ mod users;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use url::Url;
 
 use self::background::Background;
 pub use self::connect::ConnectRequest;
+pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
 use self::lease::Leases;
 use self::metrics::Metrics;
 use crate::capability::http::{HttpLender, SecretSource};
-use crate::capability::storage::{KeyValueStore, MemoryStore, SecretStore};
+use crate::capability::storage::{KeyValueStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
 use crate::clock::Clock;
 use crate::contract::{Changes, Manifest};
 use crate::engine::{CallContext, Integration};
-use crate::id::{ConnectionId, DeliveryId, HookId};
+use crate::id::{ConnectionId, HookId};
 use crate::ledger::{
     ActivityFilter, Applied, Connection, ConnectionState, Delivery, DeliveryRecord, DeliveryStatus,
     Ledger, LedgerActivity, Page,
@@ -85,7 +85,8 @@ struct Inner {
 impl Service {
     /// Puts a service together and starts its background work, which ends when the last handle is
     /// dropped or [`Service::stop`] is called.
-    pub fn start(parts: Parts) -> Self {
+    pub async fn start(parts: Parts) -> Result<Self, ServiceError> {
+        let existing = parts.ledger.connections().await?;
         let (background, due) = Background::new();
         let service = Self {
             inner: Arc::new(Inner {
@@ -97,8 +98,8 @@ impl Service {
                 background,
             }),
         };
-        background::start(&service, due);
-        service
+        background::start(&service, due, existing);
+        Ok(service)
     }
 
     /// Ends background work, letting what runs finish.
