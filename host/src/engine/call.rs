@@ -15,7 +15,7 @@ use crate::bindings::exports::worksights::integration::integration::{
     Error as WitError, Guest as Exports,
 };
 use crate::bindings::{IntegrationComponent, IntegrationComponentPre};
-use crate::capability::http::{HttpLender, LentHttp, SecretSource};
+use crate::capability::http::{CallHttp, HttpLender, SecretSource};
 use crate::capability::logging::LentLog;
 use crate::capability::storage::{Commit, KeyValueStore, UnitOfWork};
 use crate::capability::user_directory::{LentDirectory, UserDirectory};
@@ -48,7 +48,7 @@ pub struct CallContext {
 
 /// What one instance can reach.
 pub(super) struct CallState {
-    pub(super) http: LentHttp,
+    pub(super) http: CallHttp,
     pub(super) storage: UnitOfWork,
     pub(super) directory: LentDirectory,
     pub(super) log: LentLog,
@@ -109,7 +109,12 @@ impl Integration {
         let mut store = Store::new(
             &self.engine.inner,
             CallState {
-                http: context.http.lend(context.connection.clone(), context.secrets.clone(), deadline),
+                http: CallHttp::new(
+                    Arc::clone(&context.http),
+                    context.connection.clone(),
+                    context.secrets.clone(),
+                    deadline,
+                ),
                 storage: UnitOfWork::new(
                     Arc::clone(&context.store),
                     context.connection.clone(),

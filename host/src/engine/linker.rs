@@ -9,7 +9,7 @@ use wasmtime_wasi::random::WasiRandom;
 use super::call::CallState;
 use crate::bindings::wasi::logging::logging;
 use crate::bindings::worksights::integration::{http, storage, user_directory};
-use crate::capability::http::LentHttp;
+use crate::capability::http::CallHttp;
 use crate::capability::logging::LentLog;
 use crate::capability::storage::UnitOfWork;
 use crate::capability::user_directory::LentDirectory;
@@ -33,7 +33,7 @@ pub(super) fn lends(import: &str) -> bool {
 /// A linker with everything the host lends, and nothing else.
 pub(super) fn build_linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
-    http::add_to_linker::<_, HasSelf<LentHttp>>(&mut linker, |call: &mut CallState| &mut call.http)?;
+    http::add_to_linker::<_, HasSelf<CallHttp>>(&mut linker, |call: &mut CallState| &mut call.http)?;
     storage::add_to_linker::<_, HasSelf<UnitOfWork>>(&mut linker, |call| &mut call.storage)?;
     user_directory::add_to_linker::<_, HasSelf<LentDirectory>>(&mut linker, |call| {
         &mut call.directory

@@ -23,7 +23,7 @@ pub use self::error::ServiceError;
 use self::lease::Leases;
 use self::metrics::Metrics;
 use crate::capability::http::{HttpLender, SecretSource};
-use crate::capability::storage::{KeyValueStore, SecretStore};
+use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
 use crate::clock::Clock;
 use crate::contract::{Changes, Manifest};
@@ -33,7 +33,7 @@ use crate::ledger::{
     ActivityFilter, Applied, Connection, ConnectionState, Delivery, DeliveryRecord, DeliveryStatus,
     Ledger, LedgerActivity, Page,
 };
-use crate::seal::KeyRing;
+use crate::seal::SealingKeys;
 
 /// Whether activities that were deleted at the remote service are listed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,14 +51,14 @@ pub struct Parts {
     pub integration: Integration,
     /// HTTP, with what the integration may call.
     pub http: Arc<HttpLender>,
-    /// Storage, sealed.
+    /// Storage. Values are sealed before they reach it.
     pub store: Arc<dyn KeyValueStore>,
     /// The ledger.
     pub ledger: Arc<dyn Ledger>,
     /// The platform's users.
     pub directory: Arc<dyn UserDirectory>,
-    /// What failed deliveries are sealed with.
-    pub keys: Arc<KeyRing>,
+    /// What secrets, stored values and kept deliveries are sealed with.
+    pub keys: Arc<SealingKeys>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Under which the remote service reaches this host.
@@ -75,6 +75,7 @@ pub struct Service {
 
 struct Inner {
     parts: Parts,
+    sealed_store: Arc<dyn KeyValueStore>,
     secrets: SecretStore,
     leases: Leases,
     metrics: Metrics,
@@ -90,7 +91,11 @@ impl Service {
         let (background, due) = Background::new();
         let service = Self {
             inner: Arc::new(Inner {
-                secrets: SecretStore::new(Arc::clone(&parts.store)),
+                secrets: SecretStore::new(Arc::clone(&parts.store), Arc::clone(&parts.keys)),
+                sealed_store: Arc::new(SealedStore::new(
+                    Arc::clone(&parts.store),
+                    Arc::clone(&parts.keys),
+                )),
                 parts,
                 leases: Leases::default(),
                 metrics: Metrics::default(),
@@ -195,7 +200,7 @@ impl Service {
         let parts = &self.inner.parts;
         CallContext {
             connection: connection.clone(),
-            store: Arc::clone(&parts.store),
+            store: Arc::clone(&self.inner.sealed_store),
             secrets,
             directory: Arc::clone(&parts.directory),
             http: Arc::clone(&parts.http),

@@ -1,0 +1,134 @@
+//! HTTP as one call sees it.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::{
+    Authorization, Credential, GuestRequest, HttpError, HttpLender, IncomingResponse, LentHttp,
+};
+use crate::bindings::worksights::integration::http as wit;
+use crate::capability::storage::{SecretStore, StorageError};
+use crate::id::ConnectionId;
+use crate::secret::Secrets;
+
+/// Where a call's secrets come from.
+#[derive(Clone)]
+pub enum SecretSource {
+    /// A person has just given them.
+    Given(Secrets),
+    /// They are those of the connection, looked up when a request first needs one.
+    Stored(SecretStore),
+}
+
+impl SecretSource {
+    async fn secrets(&self, connection: &ConnectionId) -> Result<Secrets, StorageError> {
+        match self {
+            Self::Given(secrets) => Ok(secrets.clone()),
+            Self::Stored(store) => store.get(connection).await,
+        }
+    }
+}
+
+/// HTTP, lent to one call. Most deliveries are handled without it, so nothing is prepared before the
+/// first request.
+pub(crate) struct CallHttp {
+    lender: Arc<HttpLender>,
+    connection: ConnectionId,
+    secrets: SecretSource,
+    deadline: Instant,
+    lent: Option<LentHttp>,
+}
+
+impl CallHttp {
+    pub(crate) fn new(
+        lender: Arc<HttpLender>,
+        connection: ConnectionId,
+        secrets: SecretSource,
+        deadline: Instant,
+    ) -> Self {
+        Self { lender, connection, secrets, deadline, lent: None }
+    }
+
+    async fn lent(&mut self) -> Result<&mut LentHttp, wit::Error> {
+        let lent = match self.lent.take() {
+            Some(lent) => lent,
+            None => {
+                let secrets = self.secrets.secrets(&self.connection).await;
+                let secrets = secrets.map_err(|error| wit::Error::Unavailable(error.to_string()))?;
+                self.lender.lend(secrets, self.deadline)
+            }
+        };
+        Ok(self.lent.insert(lent))
+    }
+}
+
+impl wit::Host for CallHttp {
+    async fn send(&mut self, request: wit::Request) -> Result<wit::Response, wit::Error> {
+        let lent = self.lent().await?;
+        Ok(lent.send(request.into()).await?.into())
+    }
+}
+
+impl From<wit::Request> for GuestRequest {
+    fn from(request: wit::Request) -> Self {
+        Self {
+            method: match request.method {
+                wit::Method::Get => http::Method::GET,
+                wit::Method::Post => http::Method::POST,
+                wit::Method::Put => http::Method::PUT,
+                wit::Method::Patch => http::Method::PATCH,
+                wit::Method::Delete => http::Method::DELETE,
+            },
+            url: request.url,
+            headers: request
+                .headers
+                .into_iter()
+                .map(|header| (header.name, header.value))
+                .collect(),
+            authorization: match request.authorization {
+                wit::Authorization::Anonymous => Authorization::Anonymous,
+                wit::Authorization::Basic(basic) => Authorization::Basic {
+                    username: basic.username.into(),
+                    password: basic.password.into(),
+                },
+                wit::Authorization::Bearer(token) => Authorization::Bearer(token.into()),
+            },
+            body: request.body,
+            idempotent: request.idempotent,
+        }
+    }
+}
+
+impl From<wit::Credential> for Credential {
+    fn from(credential: wit::Credential) -> Self {
+        match credential {
+            wit::Credential::Literal(text) => Self::Literal(text),
+            wit::Credential::Secret(name) => Self::Secret(name),
+        }
+    }
+}
+
+impl From<IncomingResponse> for wit::Response {
+    fn from(response: IncomingResponse) -> Self {
+        Self {
+            status: response.status,
+            headers: response
+                .headers
+                .into_iter()
+                .map(|(name, value)| wit::Header { name, value })
+                .collect(),
+            body: response.body,
+        }
+    }
+}
+
+impl From<HttpError> for wit::Error {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Refused(message) => Self::Refused(message),
+            HttpError::Unavailable(message) => Self::Unavailable(message),
+            HttpError::LimitExceeded(message) => Self::LimitExceeded(message),
+        }
+    }
+}
