@@ -4,11 +4,18 @@
 //! makes lending it safe stands before it and is the same for every provider: the allow-list,
 //! filling in secrets, pacing, retries, and blotting secrets out of what comes back.
 
+pub mod address;
+pub mod allow_list;
+mod upstream;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
 use url::Url;
+
+pub use allow_list::AllowList;
+pub use upstream::{Upstream, UpstreamError};
 
 /// A request, ready to be sent.
 #[derive(Clone, Debug)]
