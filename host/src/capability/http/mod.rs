@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod allow_list;
+pub mod pacing;
 mod upstream;
 
 use std::time::Duration;
