@@ -7,6 +7,7 @@
 pub mod address;
 pub mod allow_list;
 pub mod pacing;
+pub mod retry;
 mod upstream;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use thiserror::Error;
 use url::Url;
 
 pub use allow_list::AllowList;
+pub use retry::RetryPolicy;
 pub use upstream::{Upstream, UpstreamError};
 
 /// A request, ready to be sent.
