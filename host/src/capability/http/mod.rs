@@ -7,6 +7,7 @@
 pub mod address;
 pub mod allow_list;
 pub mod pacing;
+pub mod redaction;
 pub mod retry;
 mod upstream;
 
@@ -17,6 +18,7 @@ use thiserror::Error;
 use url::Url;
 
 pub use allow_list::AllowList;
+pub use redaction::Redactor;
 pub use retry::RetryPolicy;
 pub use upstream::{Upstream, UpstreamError};
 
