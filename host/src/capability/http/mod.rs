@@ -8,8 +8,13 @@ pub mod address;
 pub mod allow_list;
 pub mod pacing;
 pub mod redaction;
+mod reqwest;
+mod resolver;
 pub mod retry;
 mod upstream;
+
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
@@ -19,6 +24,8 @@ use url::Url;
 
 pub use allow_list::AllowList;
 pub use redaction::Redactor;
+pub use reqwest::ReqwestClient;
+pub use resolver::SystemResolver;
 pub use retry::RetryPolicy;
 pub use upstream::{Upstream, UpstreamError};
 
