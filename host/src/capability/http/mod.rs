@@ -6,8 +6,11 @@
 
 pub mod address;
 pub mod allow_list;
+mod lending;
+mod metrics;
 pub mod pacing;
 pub mod redaction;
+mod request;
 mod reqwest;
 mod resolver;
 pub mod retry;
@@ -23,7 +26,10 @@ use thiserror::Error;
 use url::Url;
 
 pub use allow_list::AllowList;
+pub use lending::{HttpLender, HttpLimits, LentHttp};
+pub use metrics::{HttpCounts, HttpMetrics};
 pub use redaction::Redactor;
+pub use request::{Authorization, Credential, GuestRequest};
 pub use reqwest::ReqwestClient;
 pub use resolver::SystemResolver;
 pub use retry::RetryPolicy;
