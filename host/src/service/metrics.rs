@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::capability::http::HttpCounts;
+
 /// Counts since the host started.
 #[derive(Default)]
 pub(super) struct Metrics {
@@ -36,8 +38,8 @@ impl Counter {
 }
 
 impl Metrics {
-    /// All counters.
-    pub(super) fn render(&self) -> String {
+    /// All counters, with those of HTTP.
+    pub(super) fn render(&self, http: &HttpCounts) -> String {
         let mut text = String::from(
             "# HELP integration_deliveries_total Deliveries by outcome.\n\
              # TYPE integration_deliveries_total counter\n",
@@ -66,6 +68,34 @@ impl Metrics {
             self.activities_applied.value(),
             self.activities_unchanged.value(),
         );
+        let paced_seconds = Duration::from_millis(http.paced_ms).as_secs_f64();
+        let _ = write!(
+            text,
+            "# HELP integration_http_requests_total Requests to the remote service, retries included.\n\
+             # TYPE integration_http_requests_total counter\n\
+             integration_http_requests_total {}\n\
+             # HELP integration_http_retries_total Requests sent because an earlier one failed.\n\
+             # TYPE integration_http_retries_total counter\n\
+             integration_http_retries_total {}\n\
+             # HELP integration_http_refused_total Requests of the integration that were not allowed.\n\
+             # TYPE integration_http_refused_total counter\n\
+             integration_http_refused_total {}\n\
+             # HELP integration_http_failed_total Requests without a response.\n\
+             # TYPE integration_http_failed_total counter\n\
+             integration_http_failed_total {}\n\
+             # HELP integration_http_paced_seconds_total Time requests waited for their turn.\n\
+             # TYPE integration_http_paced_seconds_total counter\n\
+             integration_http_paced_seconds_total {paced_seconds}\n\
+             # HELP integration_http_responses_total Responses by class of status.\n\
+             # TYPE integration_http_responses_total counter\n",
+            http.requests, http.retries, http.refused, http.failed,
+        );
+        for (class, count) in (1..).zip(http.statuses) {
+            let _ = writeln!(
+                text,
+                "integration_http_responses_total{{class=\"{class}xx\"}} {count}"
+            );
+        }
         text
     }
 }

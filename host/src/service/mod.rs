@@ -186,9 +186,7 @@ impl Service {
 
     /// Counters in the Prometheus text format.
     pub fn metrics(&self) -> String {
-        let mut text = self.inner.metrics.render();
-        text.push_str(&self.inner.parts.http.metrics().render());
-        text
+        self.inner.metrics.render(&self.inner.parts.http.counts())
     }
 
     /// A call for a connection, with its stored secrets.

@@ -4,11 +4,39 @@
 //! makes lending it safe stands before it and is the same for every provider: the allow-list,
 //! filling in secrets, pacing, retries, and blotting secrets out of what comes back.
 
+pub mod address;
+pub mod allow_list;
+mod host;
+mod lending;
+mod metrics;
+pub mod pacing;
+pub mod redaction;
+mod request;
+mod reqwest;
+mod resolver;
+pub mod retry;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
 use url::Url;
+
+pub use allow_list::AllowList;
+pub(crate) use host::CallHttp;
+pub use host::SecretSource;
+pub use lending::{HttpLender, HttpLimits, LentHttp};
+pub use metrics::{HttpCounts, HttpMetrics};
+pub use redaction::Redactor;
+pub use request::{Authorization, Credential, GuestRequest};
+pub use reqwest::ReqwestClient;
+pub use resolver::SystemResolver;
+pub use retry::RetryPolicy;
+pub use upstream::{Upstream, UpstreamError};
 
 /// A request, ready to be sent.
 #[derive(Clone, Debug)]
