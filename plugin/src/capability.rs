@@ -3,7 +3,7 @@
 //! They mirror the interfaces in `wit/`; see there for what each promises. In the component they
 //! are bound to the host's functions, in tests and benchmarks to whatever stands in for a host.
 
-use jiff::Timestamp;
+use crate::time::Timestamp;
 
 use crate::model::User;
 

@@ -91,7 +91,7 @@ fn subscription_problem(
             "The webhook at Toggl is not the one this connection made. Subscribe again to take it over.".into(),
         ));
     }
-    if !row.is_enabled() {
+    if !row.enabled {
         return Some(Error::Conflict(
             "The webhook is disabled at Toggl, so nothing is reported. Subscribe again to enable it.".into(),
         ));

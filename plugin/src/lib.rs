@@ -7,7 +7,7 @@
 //!
 //! ```
 //! use toggl_integration::{Toggl, model::DeliveryOutcome, model::WebhookRequest};
-//! # use toggl_integration::{capability::*, model::User};
+//! # use toggl_integration::{capability::*, model::User, time::Timestamp};
 //! # struct NoHost;
 //! # impl Http for NoHost {
 //! #     fn send(&self, _: &HttpRequest) -> Result<HttpResponse, HttpError> { Err(HttpError::Unavailable(String::new())) }
@@ -21,7 +21,7 @@
 //! #     fn find_by_email(&self, _: &[String]) -> Result<Vec<Vec<User>>, String> { Ok(Vec::new()) }
 //! # }
 //! # impl Clock for NoHost {
-//! #     fn now(&self) -> jiff::Timestamp { jiff::Timestamp::UNIX_EPOCH }
+//! #     fn now(&self) -> toggl_integration::time::Timestamp { crate::time::Timestamp::UNIX_EPOCH }
 //! # }
 //! # impl Random for NoHost {
 //! #     fn random_bytes(&self, _: usize) -> Vec<u8> { Vec::new() }
@@ -63,7 +63,7 @@ mod revision;
 mod state;
 mod subscription;
 mod team;
-mod time;
+pub mod time;
 mod toggl;
 mod webhook;
 mod workspace;

@@ -1,6 +1,6 @@
 //! The contract's types as plain Rust; `wit/integration.wit` says what they mean.
 
-use jiff::Timestamp;
+use crate::time::Timestamp;
 
 pub use crate::capability::Header;
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::{Date, date};
-use jiff::{Span, Timestamp};
-use serde::{Deserialize, Serialize};
+use crate::time::Timestamp;
+use serde::Serialize;
 
 use crate::capability::Capabilities;
+use crate::json::{self, Json, Read};
 use crate::model::{Activity, Changes, Error, Reconciliation, Selection, Subject, TimeLog};
 use crate::names::{NameCache, Reference};
 use crate::toggl::{Api, ReportEntry, ReportRow, ReportSearch};
@@ -27,17 +27,27 @@ const LOOKUP_WINDOWS: u32 = 3;
 /// How far ahead: people log planned time, too.
 const LOOKUP_DAYS_AHEAD: i64 = 90;
 
-/// Toggl's reports begin here.
-const FIRST_DAY: Date = date(2006, 1, 1);
+/// Toggl's reports begin on 2006-01-01.
+const FIRST_DAY: i64 = 13149;
 
 /// Where a reconciliation stopped; the contract's cursor is its JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 struct Cursor {
-    /// The first day of the window.
-    from: Date,
+    /// The first day of the window, as its number since 1970-01-01.
+    from: i64,
     /// Where its next page begins; `None`: at its beginning.
     row: Option<u64>,
     id: Option<u64>,
+}
+
+impl Read for Cursor {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            from: json.get("from").integer()?,
+            row: json.get("row").unsigned(),
+            id: json.get("id").id(),
+        })
+    }
 }
 
 /// Reads one page.
@@ -77,8 +87,8 @@ impl Reader<'_> {
             ));
         }
         // Dates are in the account's time zone, which is at most a day away.
-        let first = add_days(time::date(from), -1).max(FIRST_DAY);
-        let last = add_days(time::date(to), 1).max(first);
+        let first = from.day().saturating_sub(1).max(FIRST_DAY);
+        let last = to.day().saturating_add(1).max(first);
         let cursor = match cursor {
             Some(text) => parse_cursor(text)?,
             None => Cursor {
@@ -92,7 +102,7 @@ impl Reader<'_> {
                 "The cursor belongs to another range.".into(),
             ));
         }
-        let end = add_days(cursor.from, WINDOW_DAYS).min(last);
+        let end = cursor.from.saturating_add(WINDOW_DAYS).min(last);
         let page = self.api.search_time_entries(
             self.workspace,
             &ReportSearch {
@@ -109,7 +119,7 @@ impl Reader<'_> {
                 id,
             }),
             _ if end < last => Some(Cursor {
-                from: add_days(end, 1),
+                from: end.saturating_add(1),
                 row: None,
                 id: None,
             }),
@@ -144,12 +154,12 @@ impl Reader<'_> {
         }
         let now = self.capabilities.now();
         let mut changes = Changes::default();
-        let mut end = add_days(time::date(now), LOOKUP_DAYS_AHEAD);
+        let mut end = now.day().saturating_add(LOOKUP_DAYS_AHEAD);
         for _ in 0..LOOKUP_WINDOWS {
             if wanted.is_empty() {
                 break;
             }
-            let start = add_days(end, -WINDOW_DAYS);
+            let start = end.saturating_sub(WINDOW_DAYS);
             let page = self
                 .api
                 .search_time_entries(self.workspace, &search(start, end, &wanted))?;
@@ -162,7 +172,7 @@ impl Reader<'_> {
             });
             changes.activities.extend(found.activities);
             changes.subjects.extend(found.subjects);
-            end = add_days(start, -1);
+            end = start.saturating_sub(1);
         }
         changes
             .activities
@@ -189,17 +199,16 @@ impl Reader<'_> {
         let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
         for row in rows {
             let reference = Reference {
-                task: row.task_id.filter(|id| *id != 0),
-                project: row.project_id.filter(|id| *id != 0),
+                task: row.task_id,
+                project: row.project_id,
                 task_name: row.task_name.as_deref(),
                 project_name: row.project_name.as_deref(),
             };
             for subject in cache.chain(reference)?.0 {
                 subjects.entry(subject.id.clone()).or_insert(subject);
             }
-            let entries = row.time_entries.as_deref().unwrap_or_default();
             activities.extend(
-                entries
+                row.time_entries
                     .iter()
                     .filter_map(|entry| to_activity(row, entry, reference)),
             );
@@ -218,30 +227,27 @@ impl Reader<'_> {
 
 /// The activity a row tells of; `None` if it lacks what one needs.
 fn to_activity(row: &ReportRow, entry: &ReportEntry, reference: Reference<'_>) -> Option<Activity> {
-    let parse = |text: &Option<String>| text.as_deref().and_then(time::parse);
-    let start = parse(&entry.start)?;
-    let tags = row.tag_names.as_deref().unwrap_or_default();
     Some(Activity {
         id: entry.id.to_string(),
-        revision: revision::read(parse(&entry.at)?),
+        revision: revision::read(entry.at?),
         event_id: None,
         deleted: false,
         content: Some(TimeLog {
             remote_user_id: row.user_id?.to_string(),
             subject: reference.subject(),
             description: row.description.clone().unwrap_or_default(),
-            start,
-            stop: webhook::stop(start, parse(&entry.stop), entry.seconds)?,
+            start: entry.start?,
+            stop: webhook::stop(entry.start?, entry.stop, entry.seconds)?,
             billable: row.billable.unwrap_or(false),
-            tags: tags.iter().flatten().cloned().collect(),
+            tags: row.tag_names.clone(),
         }),
     })
 }
 
-fn search(from: Date, to: Date, ids: &[u64]) -> ReportSearch<'_> {
+fn search(from: i64, to: i64, ids: &[u64]) -> ReportSearch<'_> {
     ReportSearch {
-        start_date: from.to_string(),
-        end_date: to.to_string(),
+        start_date: time::day_text(from),
+        end_date: time::day_text(to),
         order_by: "date",
         order_dir: "ASC",
         page_size: PAGE_SIZE,
@@ -253,16 +259,11 @@ fn search(from: Date, to: Date, ids: &[u64]) -> ReportSearch<'_> {
 }
 
 fn parse_cursor(text: &str) -> Result<Cursor, Error> {
-    serde_json::from_str(text)
-        .map_err(|_| Error::InvalidInput("The cursor is none that this function gave.".into()))
+    json::read(text.as_bytes())
+        .ok_or_else(|| Error::InvalidInput("The cursor is none that this function gave.".into()))
 }
 
 fn write_cursor(cursor: &Cursor) -> Result<String, Error> {
     serde_json::to_string(cursor)
         .map_err(|error| Error::Internal(format!("A cursor could not be written: {error}")))
-}
-
-fn add_days(day: Date, days: i64) -> Date {
-    let span = Span::new().try_days(days);
-    span.and_then(|span| day.checked_add(span)).unwrap_or(day)
 }

@@ -9,11 +9,11 @@
 //! | `names/progress` | how far the bulk refresh is |
 //! | `quota/organization` | the last reading of the quota |
 
-use jiff::Timestamp;
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use crate::time::Timestamp;
+use serde::Serialize;
 
 use crate::capability::{Storage, StorageError, Write};
+use crate::json::{self, Json, Read};
 use crate::model::Error;
 
 pub(crate) const CONNECTION: &str = "connection";
@@ -22,7 +22,7 @@ pub(crate) const NAMES_PROGRESS: &str = "names/progress";
 pub(crate) const QUOTA: &str = "quota/organization";
 
 /// The workspace the connection is bound to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Connection {
     pub workspace_id: u64,
     pub workspace_name: String,
@@ -31,7 +31,7 @@ pub(crate) struct Connection {
 }
 
 /// What a delivery is checked against. It repeats the workspace so that a delivery reads one key.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Webhook {
     pub workspace_id: u64,
     /// The signing secret, as text: Toggl keys its HMAC with the text, not with what it encodes.
@@ -44,6 +44,29 @@ pub(crate) struct Webhook {
     pub callback_url: Option<String>,
 }
 
+impl Read for Connection {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            workspace_id: json.get("workspace_id").id()?,
+            workspace_name: json.get("workspace_name").owned_text()?,
+            organization_id: json.get("organization_id").id(),
+            account_id: json.get("account_id").id()?,
+        })
+    }
+}
+
+impl Read for Webhook {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            workspace_id: json.get("workspace_id").id()?,
+            secret: json.get("secret").owned_text()?,
+            previous_secret: json.get("previous_secret").owned_text(),
+            subscription_id: json.get("subscription_id").id(),
+            callback_url: json.get("callback_url").owned_text(),
+        })
+    }
+}
+
 /// The connection's binding.
 pub(crate) fn connection(storage: &(impl Storage + ?Sized)) -> Result<Connection, Error> {
     read(storage, CONNECTION)?.ok_or_else(not_connected)
@@ -54,14 +77,14 @@ pub(crate) fn not_connected() -> Error {
 }
 
 /// The value under a key that must be readable if it is there.
-pub(crate) fn read<T: DeserializeOwned>(
+pub(crate) fn read<T: Read>(
     storage: &(impl Storage + ?Sized),
     key: &str,
 ) -> Result<Option<T>, Error> {
     let Some(value) = storage.get(key)? else {
         return Ok(None);
     };
-    let state = serde_json::from_slice(&value).map_err(|_| {
+    let state = json::read(&value).ok_or_else(|| {
         Error::Internal(format!(
             "The stored state “{key}” cannot be read. Disconnect and connect again."
         ))
@@ -70,12 +93,12 @@ pub(crate) fn read<T: DeserializeOwned>(
 }
 
 /// The value under a key that can be had again: what cannot be read is absent.
-pub(crate) fn recall<T: DeserializeOwned>(
+pub(crate) fn recall<T: Read>(
     storage: &(impl Storage + ?Sized),
     key: &str,
 ) -> Result<Option<T>, Error> {
     let value = storage.get(key)?;
-    Ok(value.and_then(|value| serde_json::from_slice(&value).ok()))
+    Ok(value.and_then(|value| json::read(&value)))
 }
 
 /// The write that puts a value under a key.

@@ -1,6 +1,6 @@
 //! The contract's types to and from the integration's own, here and nowhere else.
 
-use jiff::Timestamp;
+use crate::time::Timestamp;
 
 use super::contract;
 use super::generated::wasi::logging::logging;
@@ -93,7 +93,7 @@ impl From<storage::Entry> for capability::Entry {
 
 impl From<capability::Write> for storage::Write {
     fn from(write: capability::Write) -> Self {
-        let seconds = |time: Timestamp| u64::try_from(time.as_second()).unwrap_or_default();
+        let seconds = |time: Timestamp| u64::try_from(time.seconds()).unwrap_or_default();
         Self {
             key: write.key,
             value: write.value,
@@ -251,7 +251,7 @@ impl From<model::Subscription> for contract::Subscription {
         Self {
             id: subscription.id,
             enabled: subscription.enabled,
-            validated_at: subscription.validated_at.map(Timestamp::as_millisecond),
+            validated_at: subscription.validated_at.map(Timestamp::milliseconds),
             events: subscription.events,
         }
     }
@@ -322,8 +322,8 @@ impl From<model::TimeLog> for contract::TimeLog {
             remote_user_id: log.remote_user_id,
             subject: log.subject,
             description: log.description,
-            start: log.start.as_millisecond(),
-            stop: log.stop.map(Timestamp::as_millisecond),
+            start: log.start.milliseconds(),
+            stop: log.stop.map(Timestamp::milliseconds),
             billable: log.billable,
             tags: log.tags,
         }
@@ -393,19 +393,15 @@ impl From<model::Problem> for contract::Problem {
     }
 }
 
-impl TryFrom<contract::Selection> for model::Selection {
-    type Error = model::Error;
-
-    fn try_from(selection: contract::Selection) -> Result<Self, model::Error> {
-        let time = |milliseconds| {
-            Timestamp::from_millisecond(milliseconds).map_err(|_| {
-                model::Error::InvalidInput("A timestamp of the range is out of bounds.".into())
-            })
-        };
-        Ok(match selection {
-            contract::Selection::Range((from, to)) => Self::Range(time(from)?, time(to)?),
+impl From<contract::Selection> for model::Selection {
+    fn from(selection: contract::Selection) -> Self {
+        match selection {
+            contract::Selection::Range((from, to)) => Self::Range(
+                Timestamp::from_milliseconds(from),
+                Timestamp::from_milliseconds(to),
+            ),
             contract::Selection::Activities(ids) => Self::Activities(ids),
-        })
+        }
     }
 }
 

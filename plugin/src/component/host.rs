@@ -1,6 +1,6 @@
 //! The host's functions as capabilities.
 
-use jiff::Timestamp;
+use crate::time::Timestamp;
 
 use super::generated::wasi::clocks::wall_clock;
 use super::generated::wasi::logging::logging;
@@ -68,8 +68,11 @@ impl Clock for Host {
     fn now(&self) -> Timestamp {
         let now = wall_clock::now();
         let seconds = i64::try_from(now.seconds).unwrap_or(i64::MAX);
-        let nanoseconds = i32::try_from(now.nanoseconds).unwrap_or_default();
-        Timestamp::new(seconds, nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
+        Timestamp::from_nanoseconds(
+            Timestamp::from_seconds(seconds)
+                .nanoseconds()
+                .saturating_add(i64::from(now.nanoseconds)),
+        )
     }
 }
 

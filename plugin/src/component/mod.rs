@@ -50,7 +50,7 @@ impl contract::Guest for Component {
         selection: contract::Selection,
         cursor: Option<String>,
     ) -> Result<contract::Reconciliation, contract::Error> {
-        let selection = selection.try_into()?;
+        let selection = selection.into();
         Ok(Toggl::new(&Host)
             .reconcile(&selection, cursor.as_deref())?
             .into())

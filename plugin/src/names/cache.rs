@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use crate::time::Timestamp;
+use serde::Serialize;
 
 use crate::capability::{Capabilities, Write};
+use crate::json::{self, Json, Read};
 use crate::model::{Error, Subject};
 use crate::state;
 
 use super::Kind;
 
 /// A name with what it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct KnownName {
     pub name: String,
     /// The id of the client of a project, or of the project of a task.
@@ -36,14 +37,32 @@ impl KnownName {
 }
 
 /// A name to look for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Missing {
     /// The project of a task, without which Toggl cannot be asked for one task.
     pub project: Option<u64>,
     /// Toggl was asked and does not know it, or does not show it to this account. The key expires,
     /// and the next delivery that refers to it makes it be looked for again.
-    #[serde(default)]
     pub unknown: bool,
+}
+
+impl Read for KnownName {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            name: json.get("name").owned_text()?,
+            parent: json.get("parent").id(),
+            revision: json.get("revision").owned_text()?,
+        })
+    }
+}
+
+impl Read for Missing {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            project: json.get("project").id(),
+            unknown: json.get("unknown").flag().unwrap_or(false),
+        })
+    }
 }
 
 /// What a time entry refers to.
@@ -155,7 +174,7 @@ impl<'a> NameCache<'a> {
             let mut parts = entry.key.splitn(3, '/').skip(1);
             let kind = parts.next().and_then(Kind::parse);
             let id = parts.next().and_then(|id| id.parse().ok());
-            let missing = serde_json::from_slice(&entry.value).ok();
+            let missing = json::read(&entry.value);
             if let (Some(kind), Some(id), Some(missing)) = (kind, id, missing) {
                 self.missing.entry((kind, id)).or_insert(Some(missing));
             }
@@ -189,7 +208,7 @@ impl<'a> NameCache<'a> {
                     .key
                     .strip_prefix(&prefix)
                     .and_then(|id| id.parse().ok());
-                let name = serde_json::from_slice(&entry.value).ok();
+                let name = json::read(&entry.value);
                 if let (Some(id), Some(name)) = (id, name) {
                     self.known.entry((kind, id)).or_insert(Some(name));
                 }

@@ -1,12 +1,13 @@
 //! Fetching names, within the quota.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use crate::time::Timestamp;
+use serde::Serialize;
 
 use crate::capability::{Capabilities, Level};
+use crate::json::{Json, Read};
 use crate::model::{Error, NameRefresh, Subject};
 use crate::toggl::{Api, Client, Failure, PAGE_SIZE, Project, QuotaReading, Task};
-use crate::{revision, state, time};
+use crate::{revision, state};
 
 use super::{Kind, KnownName, NameCache};
 
@@ -36,15 +37,15 @@ const CONTINUE_IN_SECONDS: u32 = 5;
 const RETRY_IN_SECONDS: u32 = 60;
 
 /// How far the bulk refresh is.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 struct Progress {
     stage: Stage,
     /// The next page to fetch.
     page: u32,
-    completed_at: Option<Timestamp>,
+    completed_at_seconds: Option<i64>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Stage {
     Clients,
@@ -57,12 +58,13 @@ impl Progress {
     const START: Self = Self {
         stage: Stage::Clients,
         page: 1,
-        completed_at: None,
+        completed_at_seconds: None,
     };
 
     fn is_due(&self, now: Timestamp) -> bool {
-        let is_fresh = |completed_at| time::after(completed_at, COMPLETE_FOR_SECONDS) > now;
-        self.stage != Stage::Complete || !self.completed_at.is_some_and(is_fresh)
+        let is_fresh =
+            |completed_at: i64| now.seconds().saturating_sub(completed_at) < COMPLETE_FOR_SECONDS;
+        self.stage != Stage::Complete || !self.completed_at_seconds.is_some_and(is_fresh)
     }
 
     fn finish_stage(&mut self, now: Timestamp) {
@@ -71,10 +73,27 @@ impl Progress {
             Stage::Clients => Stage::Projects,
             Stage::Projects => Stage::Tasks,
             Stage::Tasks | Stage::Complete => {
-                self.completed_at = Some(now);
+                self.completed_at_seconds = Some(now.seconds());
                 Stage::Complete
             }
         };
+    }
+}
+
+impl Read for Progress {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        let stage = match json.get("stage").text()? {
+            "clients" => Stage::Clients,
+            "projects" => Stage::Projects,
+            "tasks" => Stage::Tasks,
+            "complete" => Stage::Complete,
+            _ => return None,
+        };
+        Some(Self {
+            stage,
+            page: u32::try_from(json.get("page").unsigned()?).ok()?,
+            completed_at_seconds: json.get("completed_at_seconds").integer(),
+        })
     }
 }
 
@@ -150,7 +169,7 @@ struct Refresh<'a> {
 impl Refresh<'_> {
     fn run(&mut self) -> Result<(), Pause> {
         // A first fill finds most of what is missing with the fewest requests.
-        if self.progress.completed_at.is_none() {
+        if self.progress.completed_at_seconds.is_none() {
             self.fill()?;
             self.look_for_missing()
         } else {
@@ -220,7 +239,7 @@ impl Refresh<'_> {
         let Some((name, at)) = row.into_name() else {
             return Ok(());
         };
-        let at = at.as_deref().and_then(time::parse).unwrap_or(self.now);
+        let at = at.unwrap_or(self.now);
         let name = KnownName {
             name,
             parent,
@@ -302,7 +321,7 @@ impl Refresh<'_> {
                 self.cache.note_missing(kind, id, None)?;
             }
         }
-        let until = time::after(self.now, UNKNOWN_FOR_SECONDS);
+        let until = self.now.after(UNKNOWN_FOR_SECONDS);
         for id in wanted {
             if self.cache.get(T::KIND, *id)?.is_some() {
                 self.cache.note_found(T::KIND, *id);
@@ -320,10 +339,10 @@ impl Refresh<'_> {
     ) -> Result<Option<T>, Pause> {
         if let Some(quota) = self.api.quota().or(self.quota)
             && quota.remaining <= QUOTA_RESERVE
-            && quota.resets_at > self.now
+            && let Some(again_in_seconds) = quota.resets_in_seconds(self.now)
         {
             return Err(Pause {
-                again_in_seconds: time::seconds_until(quota.resets_at, self.now),
+                again_in_seconds,
                 error: None,
             });
         }
@@ -387,7 +406,7 @@ trait Named {
     fn id(&self) -> u64;
     fn parent(&self) -> Option<u64>;
     /// The name and when it last changed.
-    fn into_name(self) -> Option<(String, Option<String>)>;
+    fn into_name(self) -> Option<(String, Option<Timestamp>)>;
 }
 
 impl Named for Client {
@@ -401,7 +420,7 @@ impl Named for Client {
         None
     }
 
-    fn into_name(self) -> Option<(String, Option<String>)> {
+    fn into_name(self) -> Option<(String, Option<Timestamp>)> {
         Some((self.name?, self.at))
     }
 }
@@ -417,7 +436,7 @@ impl Named for Project {
         self.client_id
     }
 
-    fn into_name(self) -> Option<(String, Option<String>)> {
+    fn into_name(self) -> Option<(String, Option<Timestamp>)> {
         Some((self.name?, self.at))
     }
 }
@@ -433,7 +452,7 @@ impl Named for Task {
         self.project_id
     }
 
-    fn into_name(self) -> Option<(String, Option<String>)> {
+    fn into_name(self) -> Option<(String, Option<Timestamp>)> {
         Some((self.name?, self.at))
     }
 }

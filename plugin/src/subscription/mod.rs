@@ -11,7 +11,6 @@ use sha2::{Digest, Sha256};
 use crate::capability::{Capabilities, Level};
 use crate::model::{Error, Subscription};
 use crate::state::{self, Webhook};
-use crate::time;
 use crate::toggl::{Api, EventFilter, Failure, Limits, NewSubscription, SubscriptionRow};
 
 use self::refusal::Refusal;
@@ -122,12 +121,12 @@ pub(crate) fn is_ours(
 
 /// The subscription as the contract has it.
 pub(crate) fn to_subscription(row: &SubscriptionRow) -> Subscription {
-    let filters = row.event_filters.as_deref().unwrap_or_default();
     Subscription {
         id: row.subscription_id.to_string(),
-        enabled: row.is_enabled(),
-        validated_at: row.validated_at.as_deref().and_then(time::parse),
-        events: filters
+        enabled: row.enabled,
+        validated_at: row.validated_at,
+        events: row
+            .event_filters
             .iter()
             .map(|filter| format!("{}.{}", filter.entity, filter.action))
             .collect(),
@@ -178,7 +177,7 @@ impl Subscriber<'_> {
             (
                 !is_stored,
                 row.validated_at.is_none(),
-                !row.is_enabled(),
+                !row.enabled,
                 row.subscription_id,
             )
         });
@@ -228,7 +227,7 @@ impl Subscriber<'_> {
                     &self.subscription(filters, &description),
                 )
             })
-        } else if !row.is_enabled() {
+        } else if !row.enabled {
             self.api.enable_subscription(workspace, id)
         } else {
             return Ok(Some(row.clone()));
@@ -327,9 +326,7 @@ impl Subscriber<'_> {
             Level::Info,
             &format!("Toggl refused the subscription: {refusal:?}"),
         );
-        let others = rows
-            .iter()
-            .filter(|row| row.is_enabled() && !self.is_ours(row));
+        let others = rows.iter().filter(|row| row.enabled && !self.is_ours(row));
         let others: Vec<&str> = others
             .map(|row| row.description.as_deref().unwrap_or_default())
             .collect();
@@ -372,9 +369,8 @@ impl Subscriber<'_> {
 
     /// Whether a subscription reports what is wanted. With unknown limits more than that is fine.
     fn is_asking_for(&self, row: &SubscriptionRow, wanted: &[EventFilter]) -> bool {
-        let present = row.event_filters.as_deref().unwrap_or_default();
         let has = |filter: &EventFilter| {
-            present.iter().any(|other| {
+            row.event_filters.iter().any(|other| {
                 (other.entity == filter.entity || other.entity == "*")
                     && (other.action == filter.action || other.action == "*")
             })

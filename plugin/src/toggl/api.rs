@@ -3,14 +3,15 @@
 use std::cell::Cell;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::capability::{
     BasicCredentials, Capabilities, Credential, Header, HttpRequest, HttpResponse, Method,
 };
+use crate::json::{self, Json, Read};
 use crate::model::Error;
 
 use super::failure::Audience;
+use super::types::read_list;
 use super::{
     Client, EventFilter, Failure, Limits, Me, Member, Organization, Project, QuotaReading,
     QuotaRow, ReportRow, SubscriptionRow, TOKEN_SECRET, Task, TaskPage, Workspace,
@@ -134,7 +135,7 @@ impl<'a> Api<'a> {
             "{REST}/workspaces/{workspace}/tasks?active=both&per_page={PAGE_SIZE}&page={page}"
         ))?;
         let answer: TaskPage = parse(&response)?;
-        let tasks = answer.data.unwrap_or_default();
+        let tasks = answer.data;
         // The page may be smaller than asked for.
         let per_page = answer.per_page.unwrap_or(PAGE_SIZE);
         let is_last = match answer.total_count {
@@ -150,7 +151,7 @@ impl<'a> Api<'a> {
             comma_separated(ids)
         ))?;
         let answer: TaskPage = parse(&response)?;
-        Ok(answer.data.unwrap_or_default())
+        Ok(answer.data)
     }
 
     pub fn task(&self, workspace: u64, project: u64, task: u64) -> Result<Task, Failure> {
@@ -230,7 +231,7 @@ impl<'a> Api<'a> {
         })
     }
 
-    fn get_list<T: DeserializeOwned>(&self, url: String) -> Result<Vec<T>, Failure> {
+    fn get_list<T: Read>(&self, url: String) -> Result<Vec<T>, Failure> {
         parse_list(&self.get(url)?)
     }
 
@@ -284,13 +285,26 @@ impl<'a> Api<'a> {
     }
 }
 
-fn parse<T: DeserializeOwned>(response: &HttpResponse) -> Result<T, Failure> {
-    serde_json::from_slice(&response.body).map_err(|error| Failure::nonsense(response, &error))
+fn parse<T: Read>(response: &HttpResponse) -> Result<T, Failure> {
+    parse_with(response, T::read)
 }
 
-/// Toggl writes an empty list as `[]` or as `null`.
-fn parse_list<T: DeserializeOwned>(response: &HttpResponse) -> Result<Vec<T>, Failure> {
-    parse::<Option<Vec<T>>>(response).map(Option::unwrap_or_default)
+fn parse_list<T: Read>(response: &HttpResponse) -> Result<Vec<T>, Failure> {
+    parse_with(response, |json| match json {
+        Json::List(_) | Json::Null => read_list(json),
+        _ => None,
+    })
+}
+
+fn parse_with<T>(
+    response: &HttpResponse,
+    read: impl FnOnce(&Json<'_>) -> Option<T>,
+) -> Result<T, Failure> {
+    match json::parse(&response.body) {
+        Ok(json) => read(&json)
+            .ok_or_else(|| Failure::nonsense(response, "it has another form than documented")),
+        Err(_) => Err(Failure::nonsense(response, "it is no JSON")),
+    }
 }
 
 fn to_json<T: Serialize>(body: &T) -> Result<Option<Vec<u8>>, Failure> {

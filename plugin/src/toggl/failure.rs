@@ -3,6 +3,7 @@
 //! Error bodies are plain text or a JSON string literal, never an object; a proxy's are HTML.
 
 use crate::capability::{HttpError, HttpResponse};
+use crate::json::{self, Json};
 use crate::model::Error;
 
 use super::quota;
@@ -83,16 +84,14 @@ impl Failure {
     }
 
     /// The failure to understand a success.
-    pub(super) fn nonsense(response: &HttpResponse, cause: &serde_json::Error) -> Self {
+    pub(super) fn nonsense(response: &HttpResponse, why: &str) -> Self {
         Self {
             status: Some(response.status),
             text: String::new(),
             error: Error::Upstream {
                 status: response.status,
-                // The cause names a line and column, never the content.
                 message: format!(
-                    "Toggl's answer could not be understood ({}). If this persists, its API has changed.",
-                    category(cause)
+                    "Toggl's answer could not be understood: {why}. If this persists, its API has changed."
                 ),
             },
         }
@@ -118,15 +117,6 @@ impl Failure {
     pub fn is_absence(&self) -> bool {
         matches!(self.status, Some(403 | 404 | 410))
     }
-}
-
-fn category(cause: &serde_json::Error) -> String {
-    let kind = match cause.classify() {
-        serde_json::error::Category::Eof => "it ends early",
-        serde_json::error::Category::Data => "it has another form than documented",
-        _ => "it is no JSON",
-    };
-    format!("{kind}, line {}, column {}", cause.line(), cause.column())
 }
 
 fn token_rejected() -> String {
@@ -167,9 +157,9 @@ fn seconds_in(text: &str) -> Option<u32> {
 
 /// Toggl's words: plain text, or the text in a JSON string literal. HTML is left out.
 fn text_of(body: &[u8]) -> String {
-    let text = match serde_json::from_slice::<String>(body) {
-        Ok(text) => text,
-        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    let text = match json::parse(body) {
+        Ok(Json::Text(text)) => text,
+        _ => String::from_utf8_lossy(body),
     };
     let text = text.trim();
     if text.starts_with('<') {

@@ -1,19 +1,32 @@
 //! What is used of Toggl's answers, named as in its OpenAPI files.
 //!
-//! Answers hold more, `api_token` and `ical_url` among it: only what is used is deserialised.
+//! Answers hold more, `api_token` and `ical_url` among it: only what is used is read.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+
+use crate::json::{Json, Read};
+use crate::time::Timestamp;
 
 /// `GET /me`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Me {
     pub id: u64,
     pub email: Option<String>,
     pub fullname: Option<String>,
 }
 
+impl Read for Me {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            email: json.get("email").owned_text(),
+            fullname: json.get("fullname").owned_text(),
+        })
+    }
+}
+
 /// `GET /me/workspaces`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Workspace {
     pub id: u64,
     pub organization_id: Option<u64>,
@@ -31,16 +44,42 @@ pub(crate) struct Workspace {
     pub server_deleted_at: Option<String>,
 }
 
+impl Read for Workspace {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            organization_id: json.get("organization_id").id(),
+            name: json.get("name").owned_text(),
+            role: json.get("role").owned_text(),
+            admin: json.get("admin").flag(),
+            premium: json.get("premium").flag(),
+            business_ws: json.get("business_ws").flag(),
+            suspended_at: json.get("suspended_at").owned_text(),
+            server_deleted_at: json.get("server_deleted_at").owned_text(),
+        })
+    }
+}
+
 /// `GET /me/organizations`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Organization {
     pub id: u64,
     pub name: Option<String>,
     pub pricing_plan_name: Option<String>,
 }
 
+impl Read for Organization {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            name: json.get("name").owned_text(),
+            pricing_plan_name: json.get("pricing_plan_name").owned_text(),
+        })
+    }
+}
+
 /// `GET /me/quota`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct QuotaRow {
     /// Null: the bucket of requests that belong to no organisation.
     pub organization_id: Option<u64>,
@@ -49,8 +88,19 @@ pub(crate) struct QuotaRow {
     pub total: Option<i64>,
 }
 
+impl Read for QuotaRow {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            organization_id: json.get("organization_id").id(),
+            remaining: json.get("remaining").integer(),
+            resets_in_secs: json.get("resets_in_secs").integer(),
+            total: json.get("total").integer(),
+        })
+    }
+}
+
 /// `GET /workspaces/{workspace}/users`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Member {
     /// The global user id.
     pub id: u64,
@@ -62,78 +112,166 @@ pub(crate) struct Member {
     pub is_active: Option<bool>,
 }
 
+impl Read for Member {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            email: json.get("email").owned_text(),
+            fullname: json.get("fullname").owned_text(),
+            inactive: json.get("inactive").flag(),
+            is_active: json.get("is_active").flag(),
+        })
+    }
+}
+
 /// `GET /workspaces/{workspace}/projects`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Project {
     pub id: u64,
     pub name: Option<String>,
     pub client_id: Option<u64>,
-    pub at: Option<String>,
+    pub at: Option<Timestamp>,
+}
+
+impl Read for Project {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            name: json.get("name").owned_text(),
+            client_id: json.get("client_id").id(),
+            at: json.get("at").time(),
+        })
+    }
 }
 
 /// `GET /workspaces/{workspace}/clients`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Client {
     pub id: u64,
     pub name: Option<String>,
-    pub at: Option<String>,
+    pub at: Option<Timestamp>,
+}
+
+impl Read for Client {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            name: json.get("name").owned_text(),
+            at: json.get("at").time(),
+        })
+    }
 }
 
 /// An element of `TaskPage`.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub id: u64,
     pub name: Option<String>,
     pub project_id: Option<u64>,
-    pub at: Option<String>,
+    pub at: Option<Timestamp>,
+}
+
+impl Read for Task {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            name: json.get("name").owned_text(),
+            project_id: json.get("project_id").id(),
+            at: json.get("at").time(),
+        })
+    }
 }
 
 /// `GET /workspaces/{workspace}/tasks`
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct TaskPage {
-    pub data: Option<Vec<Task>>,
+    pub data: Vec<Task>,
     pub per_page: Option<u64>,
     pub total_count: Option<u64>,
 }
 
+impl Read for TaskPage {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            data: read_list(json.get("data"))?,
+            per_page: json.get("per_page").id(),
+            total_count: json.get("total_count").unsigned(),
+        })
+    }
+}
+
 /// `GET /limits/{workspace}`
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limits {
     pub max_webhooks: Option<u32>,
     pub max_events_per_webhook: Option<u32>,
 }
 
+impl Read for Limits {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            max_webhooks: json
+                .get("max_webhooks")
+                .unsigned()
+                .and_then(|number| u32::try_from(number).ok()),
+            max_events_per_webhook: json
+                .get("max_events_per_webhook")
+                .unsigned()
+                .and_then(|number| u32::try_from(number).ok()),
+        })
+    }
+}
+
 /// Which events a subscription reports.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct EventFilter {
     pub entity: String,
     pub action: String,
 }
 
+impl Read for EventFilter {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            entity: json.get("entity").owned_text()?,
+            action: json.get("action").owned_text()?,
+        })
+    }
+}
+
 /// `GET /subscriptions/{workspace}`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct SubscriptionRow {
     pub subscription_id: u64,
-    pub enabled: Option<bool>,
+    pub enabled: bool,
     pub description: Option<String>,
-    pub event_filters: Option<Vec<EventFilter>>,
+    pub event_filters: Vec<EventFilter>,
     pub url_callback: Option<String>,
-    pub validated_at: Option<String>,
+    pub validated_at: Option<Timestamp>,
     pub deleted_at: Option<String>,
 }
 
-impl SubscriptionRow {
-    pub fn is_enabled(&self) -> bool {
-        self.enabled.unwrap_or(false)
+impl Read for SubscriptionRow {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            subscription_id: json.get("subscription_id").id()?,
+            enabled: json.get("enabled").flag().unwrap_or(false),
+            description: json.get("description").owned_text(),
+            event_filters: read_list(json.get("event_filters"))?,
+            url_callback: json.get("url_callback").owned_text(),
+            validated_at: json.get("validated_at").time(),
+            deleted_at: json.get("deleted_at").owned_text(),
+        })
     }
+}
 
+impl SubscriptionRow {
     pub fn calls(&self, callback_url: &str) -> bool {
         self.url_callback.as_deref() == Some(callback_url)
     }
 }
 
 /// A row of `POST /search/time_entries` of the Reports API.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReportRow {
     pub user_id: Option<u64>,
     pub project_id: Option<u64>,
@@ -142,16 +280,50 @@ pub(crate) struct ReportRow {
     pub task_name: Option<String>,
     pub description: Option<String>,
     pub billable: Option<bool>,
-    pub tag_names: Option<Vec<Option<String>>>,
-    pub time_entries: Option<Vec<ReportEntry>>,
+    pub tag_names: Vec<String>,
+    pub time_entries: Vec<ReportEntry>,
+}
+
+impl Read for ReportRow {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            user_id: json.get("user_id").id(),
+            project_id: json.get("project_id").id(),
+            project_name: json.get("project_name").owned_text(),
+            task_id: json.get("task_id").id(),
+            task_name: json.get("task_name").owned_text(),
+            description: json.get("description").owned_text(),
+            billable: json.get("billable").flag(),
+            tag_names: json.get("tag_names").texts(),
+            time_entries: read_list(json.get("time_entries"))?,
+        })
+    }
 }
 
 /// A time entry of a report row.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub(crate) struct ReportEntry {
     pub id: u64,
     pub seconds: Option<i64>,
-    pub start: Option<String>,
-    pub stop: Option<String>,
-    pub at: Option<String>,
+    pub start: Option<Timestamp>,
+    pub stop: Option<Timestamp>,
+    pub at: Option<Timestamp>,
+}
+
+impl Read for ReportEntry {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            seconds: json.get("seconds").integer(),
+            start: json.get("start").time(),
+            stop: json.get("stop").time(),
+            at: json.get("at").time(),
+        })
+    }
+}
+
+/// Reads every element. What is no list, such as the `null` that Toggl writes for an empty one, has
+/// none; an element that is nothing of the kind makes the whole list nonsense.
+pub(super) fn read_list<T: Read>(json: &Json<'_>) -> Option<Vec<T>> {
+    json.list().iter().map(T::read).collect()
 }

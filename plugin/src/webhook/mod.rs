@@ -3,21 +3,20 @@
 //! A delivery is answered from storage alone, without a request to Toggl, so that it is answered
 //! fast. Nothing of it is parsed before its signature holds.
 
-mod envelope;
 mod name;
 mod signature;
 mod time_entry;
 
-use jiff::Timestamp;
+use crate::time::Timestamp;
 
 use crate::capability::Capabilities;
+use crate::json::{self, Json};
 use crate::model::{
     Changes, DeliveryOutcome, DeliveryResult, Error, WebhookRequest, WebhookResponse,
 };
 use crate::names::{Kind, NameCache};
 use crate::state::{self, Webhook};
 
-use self::envelope::{Entity, Envelope, Metadata, Payload};
 use self::name::NameEvent;
 
 pub(crate) use self::signature::SIGNATURE_HEADER;
@@ -40,7 +39,7 @@ pub(crate) fn handle(
             "The delivery does not carry a valid signature.",
         ));
     };
-    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(&request.body) else {
+    let Ok(envelope) = json::parse(&request.body) else {
         // It is genuine, and repeating it would not make it better.
         return Ok(ignored(
             None,
@@ -51,22 +50,18 @@ pub(crate) fn handle(
         return Ok(refused(403, reason));
     }
     let event = Event {
-        id: envelope.event_id.id(),
-        created_at: envelope.created_at.time(),
+        id: envelope.get("event_id").id(),
+        created_at: envelope.get("created_at").time(),
     };
     if is_ping(&envelope) {
-        return Ok(pong(envelope.validation_code.text()));
+        return Ok(pong(envelope.get("validation_code").text()));
     }
-    let metadata = envelope.metadata.unwrap_or_default();
-    let mut entity = match envelope.payload {
-        Payload::Entity(entity) => entity,
-        Payload::Text(_) | Payload::Other => Box::default(),
-    };
-    let model = metadata.model.text().unwrap_or_default();
+    let (metadata, entity) = (envelope.get("metadata"), envelope.get("payload"));
+    let model = metadata.get("model").text().unwrap_or_default();
     if model == "time_entry" {
-        time_entry_told(capabilities, &event, &metadata, &mut entity)
+        time_entry_told(capabilities, &event, metadata, entity)
     } else if let Some(kind) = Kind::parse(model) {
-        name_told(capabilities, kind, &event, &metadata, &entity)
+        name_told(capabilities, kind, &event, metadata, entity)
     } else {
         Ok(ignored(
             event.id,
@@ -97,18 +92,12 @@ fn verify(
 
 /// Why a genuine delivery is not meant for this connection, if it is not.
 fn misdirection(
-    envelope: &Envelope<'_>,
+    envelope: &Json<'_>,
     webhook: &Webhook,
     callback_url: &str,
 ) -> Option<&'static str> {
-    let told = envelope
-        .metadata
-        .as_ref()
-        .and_then(|metadata| metadata.workspace_id.id());
-    let held = match &envelope.payload {
-        Payload::Entity(entity) => entity.workspace(),
-        Payload::Text(_) | Payload::Other => None,
-    };
+    let told = envelope.get("metadata").get("workspace_id").id();
+    let held = envelope.get("payload").get("workspace_id").id();
     if [told, held]
         .into_iter()
         .flatten()
@@ -116,7 +105,7 @@ fn misdirection(
     {
         return Some("The delivery is about another workspace.");
     }
-    if let Some(called) = envelope.url_callback.text()
+    if let Some(called) = envelope.get("url_callback").text()
         && called != callback_url
         && Some(called) != webhook.callback_url.as_deref()
     {
@@ -124,8 +113,10 @@ fn misdirection(
     }
     // A subscription that replaces a lost one is pinged before its id can be stored.
     if !is_ping(envelope)
-        && let (Some(sent_by), Some(expected)) =
-            (envelope.subscription_id.id(), webhook.subscription_id)
+        && let (Some(sent_by), Some(expected)) = (
+            envelope.get("subscription_id").id(),
+            webhook.subscription_id,
+        )
         && sent_by != expected
     {
         return Some("The delivery comes from another subscription.");
@@ -133,16 +124,16 @@ fn misdirection(
     None
 }
 
-fn is_ping(envelope: &Envelope<'_>) -> bool {
-    matches!(&envelope.payload, Payload::Text(text) if text == "ping")
-        || envelope.validation_code.text().is_some()
+fn is_ping(envelope: &Json<'_>) -> bool {
+    envelope.get("payload").text() == Some("ping")
+        || envelope.get("validation_code").text().is_some()
 }
 
 fn time_entry_told(
     capabilities: &dyn Capabilities,
     event: &Event,
-    metadata: &Metadata<'_>,
-    entity: &mut Entity<'_>,
+    metadata: &Json<'_>,
+    entity: &Json<'_>,
 ) -> Result<DeliveryResult, Error> {
     let told = match time_entry::read(event, metadata, entity) {
         Ok(told) => told,
@@ -151,7 +142,7 @@ fn time_entry_told(
     let mut cache = NameCache::new(capabilities);
     let (subjects, names_missing) = cache.chain(told.reference)?;
     cache.save()?;
-    let detail = match (told.activity.deleted, metadata.action.text()) {
+    let detail = match (told.activity.deleted, metadata.get("action").text()) {
         (true, _) => "A time entry was deleted.",
         (false, Some("created")) => "A time entry was created.",
         (false, _) => "A time entry was updated.",
@@ -167,8 +158,8 @@ fn name_told(
     capabilities: &dyn Capabilities,
     kind: Kind,
     event: &Event,
-    metadata: &Metadata<'_>,
-    entity: &Entity<'_>,
+    metadata: &Json<'_>,
+    entity: &Json<'_>,
 ) -> Result<DeliveryResult, Error> {
     let mut cache = NameCache::new(capabilities);
     let told = name::read(&mut cache, kind, event, metadata, entity)?;
@@ -191,6 +182,14 @@ fn name_told(
             ..ignored(event.id, reason)
         },
     })
+}
+
+/// The project of a time entry or task, under its present or its older name.
+fn project(entity: &Json<'_>) -> Option<u64> {
+    entity
+        .get("project_id")
+        .id()
+        .or_else(|| entity.get("pid").id())
 }
 
 fn accepted(

@@ -1,13 +1,13 @@
 //! A project's, client's or task's event, made into a name.
 
-use jiff::Timestamp;
+use crate::time::Timestamp;
 
 use crate::model::{Error, Subject};
 use crate::names::{Kind, KnownName, NameCache};
 use crate::revision;
 
 use super::Event;
-use super::envelope::{Entity, Metadata};
+use crate::json::Json;
 
 /// What a name's event tells.
 pub(super) enum NameEvent {
@@ -22,29 +22,37 @@ pub(super) fn read(
     cache: &mut NameCache<'_>,
     kind: Kind,
     event: &Event,
-    metadata: &Metadata<'_>,
-    entity: &Entity<'_>,
+    metadata: &Json<'_>,
+    entity: &Json<'_>,
 ) -> Result<NameEvent, Error> {
-    if metadata.action.text() == Some("deleted") || entity.server_deleted_at.time().is_some() {
+    if metadata.get("action").text() == Some("deleted")
+        || entity.get("server_deleted_at").time().is_some()
+    {
         return Ok(NameEvent::Nothing(
             "Something was deleted; activities keep its name.",
             false,
         ));
     }
     let named_in_metadata = match kind {
-        Kind::Task => &metadata.task_id,
-        Kind::Project => &metadata.project_id,
-        Kind::Client => &metadata.client_id,
+        Kind::Task => metadata.get("task_id"),
+        Kind::Project => metadata.get("project_id"),
+        Kind::Client => metadata.get("client_id"),
     };
-    let Some(id) = entity.id.id().or_else(|| named_in_metadata.id()) else {
+    let Some(id) = entity.get("id").id().or_else(|| named_in_metadata.id()) else {
         return Ok(NameEvent::Nothing(
             "Something without an id was reported.",
             false,
         ));
     };
-    let (Some(name), Some(at)) = (entity.name.text(), entity.at.time().or(event.created_at)) else {
-        let missing =
-            cache.note_missing(kind, id, entity.project().filter(|_| kind == Kind::Task))?;
+    let (Some(name), Some(at)) = (
+        entity.get("name").text(),
+        entity.get("at").time().or(event.created_at),
+    ) else {
+        let missing = cache.note_missing(
+            kind,
+            id,
+            super::project(entity).filter(|_| kind == Kind::Task),
+        )?;
         return Ok(NameEvent::Nothing(
             "A change came without the name; it is looked up.",
             missing,
@@ -52,12 +60,15 @@ pub(super) fn read(
     };
     let (parent, is_parent_told) = match kind {
         Kind::Task => (
-            entity.project(),
-            !entity.project_id.is_absent() || !entity.pid.is_absent(),
+            super::project(entity),
+            !entity.get("project_id").is_absent() || !entity.get("pid").is_absent(),
         ),
         Kind::Project => (
-            entity.client_id.id().or_else(|| entity.cid.id()),
-            !entity.client_id.is_absent() || !entity.cid.is_absent(),
+            entity
+                .get("client_id")
+                .id()
+                .or_else(|| entity.get("cid").id()),
+            !entity.get("client_id").is_absent() || !entity.get("cid").is_absent(),
         ),
         Kind::Client => (None, true),
     };

@@ -1,13 +1,13 @@
 //! A time entry's event, made into an activity.
 
-use jiff::Timestamp;
+use crate::time::Timestamp;
 
 use crate::model::{Activity, TimeLog};
 use crate::names::Reference;
-use crate::{revision, time};
+use crate::revision;
 
 use super::Event;
-use super::envelope::{Entity, Metadata};
+use crate::json::Json;
 
 /// A time entry as an event tells of it.
 pub(super) struct TimeEntryEvent {
@@ -19,23 +19,29 @@ pub(super) struct TimeEntryEvent {
 /// Reads the event, or says in a sentence why it tells nothing.
 pub(super) fn read(
     event: &Event,
-    metadata: &Metadata<'_>,
-    entity: &mut Entity<'_>,
+    metadata: &Json<'_>,
+    entity: &Json<'_>,
 ) -> Result<TimeEntryEvent, &'static str> {
     // A deletion may come with an id only, or even without.
-    let id = entity.id.id().or_else(|| metadata.time_entry_id.id());
+    let id = entity
+        .get("id")
+        .id()
+        .or_else(|| metadata.get("time_entry_id").id());
     let id = id.ok_or("A time entry without an id was reported.")?;
-    let at = entity.at.time();
-    let deleted_at = entity.server_deleted_at.time();
-    let deleted = metadata.action.text() == Some("deleted") || deleted_at.is_some();
+    let at = entity.get("at").time();
+    let deleted_at = entity.get("server_deleted_at").time();
+    let deleted = metadata.get("action").text() == Some("deleted") || deleted_at.is_some();
     let told_at = if deleted { at.max(deleted_at) } else { at };
     let told_at = told_at
         .or(event.created_at)
         .ok_or("A time entry without a time of change was reported.")?;
     let created_at = event.created_at.unwrap_or(Timestamp::UNIX_EPOCH);
     let reference = Reference {
-        task: entity.task(),
-        project: entity.project(),
+        task: entity
+            .get("task_id")
+            .id()
+            .or_else(|| entity.get("tid").id()),
+        project: super::project(entity),
         ..Reference::default()
     };
     // Any action that comes with the whole entry tells its state, whatever the action is called.
@@ -55,25 +61,29 @@ pub(super) fn read(
     })
 }
 
-fn content(
-    metadata: &Metadata<'_>,
-    entity: &mut Entity<'_>,
-    reference: Reference<'_>,
-) -> Option<TimeLog> {
+fn content(metadata: &Json<'_>, entity: &Json<'_>, reference: Reference<'_>) -> Option<TimeLog> {
     // The owner, not whoever acted: an admin may edit for someone else.
-    let owner = [&entity.user_id, &entity.uid, &metadata.model_owner_id]
-        .into_iter()
-        .find_map(|scalar| scalar.id())?;
-    let start = entity.start.time()?;
-    let stop = stop(start, entity.stop.time(), entity.duration.integer())?;
+    let owner = [
+        entity.get("user_id"),
+        entity.get("uid"),
+        metadata.get("model_owner_id"),
+    ]
+    .into_iter()
+    .find_map(|owner| owner.id())?;
+    let start = entity.get("start").time()?;
+    let stop = stop(
+        start,
+        entity.get("stop").time(),
+        entity.get("duration").integer(),
+    )?;
     Some(TimeLog {
         remote_user_id: owner.to_string(),
         subject: reference.subject(),
-        description: entity.description.text().unwrap_or_default().into(),
+        description: entity.get("description").text().unwrap_or_default().into(),
         start,
         stop,
-        billable: entity.billable.flag().unwrap_or(false),
-        tags: std::mem::take(&mut entity.tags.0),
+        billable: entity.get("billable").flag().unwrap_or(false),
+        tags: entity.get("tags").texts(),
     })
 }
 
@@ -89,7 +99,7 @@ pub(crate) fn stop(
     match (duration, stop) {
         (Some(duration), _) if duration < 0 => Some(None),
         (_, Some(stop)) => Some(Some(stop)),
-        (Some(duration), None) => Some(Some(time::after(start, duration))),
+        (Some(duration), None) => Some(Some(start.after(duration))),
         (None, None) => None,
     }
 }
