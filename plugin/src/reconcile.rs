@@ -1,7 +1,5 @@
 //! Reading activities back from the Reports API, to close a gap in deliveries.
 
-use std::collections::BTreeMap;
-
 use crate::time::Timestamp;
 use serde::Serialize;
 
@@ -196,7 +194,7 @@ impl Reader<'_> {
     fn take_in(&self, rows: &[ReportRow]) -> Result<Changes, Error> {
         let mut cache = NameCache::new(self.capabilities);
         let mut activities = Vec::new();
-        let mut subjects: BTreeMap<String, Subject> = BTreeMap::new();
+        let mut subjects: Vec<Subject> = Vec::new();
         for row in rows {
             let reference = Reference {
                 task: row.task_id,
@@ -205,7 +203,9 @@ impl Reader<'_> {
                 project_name: row.project_name.as_deref(),
             };
             for subject in cache.chain(reference)?.0 {
-                subjects.entry(subject.id.clone()).or_insert(subject);
+                if !subjects.contains(&subject) {
+                    subjects.push(subject);
+                }
             }
             activities.extend(
                 row.time_entries
@@ -220,7 +220,7 @@ impl Reader<'_> {
         }
         Ok(Changes {
             activities,
-            subjects: subjects.into_values().collect(),
+            subjects,
         })
     }
 }

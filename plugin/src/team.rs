@@ -11,45 +11,47 @@ use crate::toggl::{Api, Member};
 pub(crate) fn map_users(capabilities: &dyn Capabilities) -> Result<Vec<TeamMember>, Error> {
     let connection = state::connection(capabilities)?;
     let members = Api::new(capabilities).members(connection.workspace_id)?;
-    let mut holders: BTreeMap<String, usize> = BTreeMap::new();
+    let mut holders: BTreeMap<String, Holders> = BTreeMap::new();
     for email in members.iter().filter_map(email_key) {
-        let count = holders.entry(email).or_default();
-        *count = count.saturating_add(1);
+        holders.entry(email).or_default().members += 1;
     }
-    let emails: Vec<String> = holders.keys().cloned().collect();
-    let users = if emails.is_empty() {
-        Vec::new()
-    } else {
-        capabilities.find_by_email(&emails).map_err(|why| {
+    if !holders.is_empty() {
+        let emails: Vec<String> = holders.keys().cloned().collect();
+        let found = capabilities.find_by_email(&emails).map_err(|why| {
             Error::Unavailable(format!("The directory of users did not answer: {why}"))
-        })?
-    };
-    let users: BTreeMap<String, Vec<User>> = emails.into_iter().zip(users).collect();
-    let to_member = |member: Member| {
-        let key = email_key(&member);
-        let found = key
-            .as_ref()
-            .and_then(|key| users.get(key))
-            .map(Vec::as_slice);
-        let sharing = key.as_ref().and_then(|key| holders.get(key)).copied();
-        TeamMember {
-            id: member.id.to_string(),
-            state: state_of(&member),
-            user_match: choose(found.unwrap_or_default(), sharing.unwrap_or_default()),
-            name: trimmed(member.fullname.as_deref())
-                .unwrap_or_else(|| format!("Toggl user {}", member.id)),
-            email: trimmed(member.email.as_deref()),
+        })?;
+        for (holders, users) in holders.values_mut().zip(found) {
+            holders.users = users;
         }
+    }
+    let to_member = |member: &Member| TeamMember {
+        id: member.id.to_string(),
+        name: trimmed(member.fullname.as_deref())
+            .unwrap_or_else(|| format!("Toggl user {}", member.id)),
+        email: trimmed(member.email.as_deref()),
+        state: state_of(member),
+        user_match: match email_key(member).and_then(|email| holders.get(&email)) {
+            Some(holders) => choose(holders),
+            None => UserMatch::Unmatched,
+        },
     };
-    Ok(members.into_iter().map(to_member).collect())
+    Ok(members.iter().map(to_member).collect())
 }
 
-fn choose(users: &[User], members_sharing: usize) -> UserMatch {
-    match users {
+/// Who has one e-mail address.
+#[derive(Default)]
+struct Holders {
+    members: usize,
+    users: Vec<User>,
+}
+
+fn choose(holders: &Holders) -> UserMatch {
+    match holders.users.as_slice() {
         [] => UserMatch::Unmatched,
-        [user] if members_sharing <= 1 => UserMatch::Matched(user.clone()),
+        [user] if holders.members <= 1 => UserMatch::Matched(user.clone()),
         [_] => UserMatch::Ambiguous(format!(
-            "{members_sharing} members of the Toggl workspace have this e-mail address. Choose the user by hand."
+            "{} members of the Toggl workspace have this e-mail address. Choose the user by hand.",
+            holders.members
         )),
         several => UserMatch::Ambiguous(format!(
             "{} users have this e-mail address. Choose the right one by hand.",
@@ -58,9 +60,9 @@ fn choose(users: &[User], members_sharing: usize) -> UserMatch {
     }
 }
 
-/// The address as it is compared.
+/// The address as it is compared. Domains are ASCII, and so are mailboxes but for the rarest.
 fn email_key(member: &Member) -> Option<String> {
-    trimmed(member.email.as_deref()).map(|email| email.to_lowercase())
+    trimmed(member.email.as_deref()).map(|email| email.to_ascii_lowercase())
 }
 
 fn state_of(member: &Member) -> MemberState {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use crate::time::Timestamp;
 use serde::Serialize;
 
-use crate::capability::{Capabilities, Write};
+use crate::capability::Capabilities;
 use crate::json::{self, Json, Read};
 use crate::model::{Error, Subject};
 use crate::state;
 
-use super::Kind;
+use super::{Kind, MISSING_PREFIX};
 
 /// A name with what it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -83,43 +83,62 @@ impl Reference<'_> {
     }
 }
 
+/// What a call knows of one key: nothing yet, or what storage holds or will hold.
+#[derive(Clone, Debug)]
+struct Slot {
+    name: Option<Option<KnownName>>,
+    missing: Option<Option<Missing>>,
+    is_name_changed: bool,
+    is_missing_changed: bool,
+    unknown_until: Option<Timestamp>,
+}
+
+const EMPTY_SLOT: Slot = Slot {
+    name: None,
+    missing: None,
+    is_name_changed: false,
+    is_missing_changed: false,
+    unknown_until: None,
+};
+
 /// The cache during one call: reads each key once, and writes nothing before `save`.
 pub(crate) struct NameCache<'a> {
     capabilities: &'a dyn Capabilities,
-    known: BTreeMap<(Kind, u64), Option<KnownName>>,
-    missing: BTreeMap<(Kind, u64), Option<Missing>>,
-    writes: BTreeMap<String, Write>,
+    slots: BTreeMap<(Kind, u64), Slot>,
 }
 
 impl<'a> NameCache<'a> {
     pub fn new(capabilities: &'a dyn Capabilities) -> Self {
         Self {
             capabilities,
-            known: BTreeMap::new(),
-            missing: BTreeMap::new(),
-            writes: BTreeMap::new(),
+            slots: BTreeMap::new(),
         }
+    }
+
+    fn slot(&mut self, kind: Kind, id: u64) -> &mut Slot {
+        self.slots.entry((kind, id)).or_insert(EMPTY_SLOT)
     }
 
     /// The name, if it is known.
     pub fn get(&mut self, kind: Kind, id: u64) -> Result<Option<&KnownName>, Error> {
-        if !self.known.contains_key(&(kind, id)) {
-            let name = state::recall(self.capabilities, &kind.key(id))?;
-            self.known.insert((kind, id), name);
-        }
-        Ok(self.known.get(&(kind, id)).and_then(Option::as_ref))
+        let capabilities = self.capabilities;
+        let slot = self.slot(kind, id);
+        let name = match slot.name.take() {
+            Some(name) => name,
+            None => state::recall(capabilities, &kind.key(id))?,
+        };
+        Ok(slot.name.insert(name).as_ref())
     }
 
     /// Takes a name in unless a newer one is known; whether it was taken in. It is missing no longer.
     pub fn learn(&mut self, kind: Kind, id: u64, name: KnownName) -> Result<bool, Error> {
-        if self
-            .get(kind, id)?
-            .is_some_and(|known| known.revision >= name.revision)
-        {
+        let known = self.get(kind, id)?;
+        if known.is_some_and(|known| known.revision >= name.revision) {
             return Ok(false);
         }
-        self.write(state::put(kind.key(id), &name)?);
-        self.known.insert((kind, id), Some(name));
+        let slot = self.slot(kind, id);
+        slot.name = Some(Some(name));
+        slot.is_name_changed = true;
         self.note_found(kind, id);
         Ok(true)
     }
@@ -131,52 +150,49 @@ impl<'a> NameCache<'a> {
         id: u64,
         project: Option<u64>,
     ) -> Result<bool, Error> {
-        if !self.missing.contains_key(&(kind, id)) {
-            let missing = state::recall(self.capabilities, &kind.missing_key(id))?;
-            self.missing.insert((kind, id), missing);
-        }
-        if let Some(Some(missing)) = self.missing.get(&(kind, id)) {
-            return Ok(!missing.unknown);
-        }
-        let missing = Missing {
+        let capabilities = self.capabilities;
+        let slot = self.slot(kind, id);
+        let missing = match slot.missing {
+            Some(missing) => missing,
+            None => state::recall(capabilities, &kind.missing_key(id))?,
+        };
+        slot.is_missing_changed |= missing.is_none();
+        let missing = missing.unwrap_or(Missing {
             project,
             unknown: false,
-        };
-        self.write(state::put(kind.missing_key(id), &missing)?);
-        self.missing.insert((kind, id), Some(missing));
-        Ok(true)
+        });
+        slot.missing = Some(Some(missing));
+        Ok(!missing.unknown)
     }
 
     /// Notes that a name need not be looked for.
     pub fn note_found(&mut self, kind: Kind, id: u64) {
-        self.write(state::delete(kind.missing_key(id)));
-        self.missing.insert((kind, id), None);
+        let slot = self.slot(kind, id);
+        slot.missing = Some(None);
+        slot.is_missing_changed = true;
     }
 
     /// Notes that Toggl does not know a name, until it is worth asking again.
-    pub fn note_unknown(&mut self, kind: Kind, id: u64, until: Timestamp) -> Result<(), Error> {
-        let missing = Missing {
+    pub fn note_unknown(&mut self, kind: Kind, id: u64, until: Timestamp) {
+        let slot = self.slot(kind, id);
+        slot.missing = Some(Some(Missing {
             project: None,
             unknown: true,
-        };
-        self.write(state::put_until(
-            kind.missing_key(id),
-            &missing,
-            Some(until),
-        )?);
-        self.missing.insert((kind, id), Some(missing));
-        Ok(())
+        }));
+        slot.is_missing_changed = true;
+        slot.unknown_until = Some(until);
     }
 
     /// Takes in what storage says is missing.
     pub fn load_missing(&mut self, limit: u32) -> Result<(), Error> {
-        for entry in self.capabilities.list("missing/", None, limit)? {
-            let mut parts = entry.key.splitn(3, '/').skip(1);
-            let kind = parts.next().and_then(Kind::parse);
-            let id = parts.next().and_then(|id| id.parse().ok());
-            let missing = json::read(&entry.value);
-            if let (Some(kind), Some(id), Some(missing)) = (kind, id, missing) {
-                self.missing.entry((kind, id)).or_insert(Some(missing));
+        for entry in self.capabilities.list(MISSING_PREFIX, None, limit)? {
+            let subject = entry
+                .key
+                .strip_prefix(MISSING_PREFIX)
+                .and_then(Kind::parse_key);
+            if let (Some((kind, id)), Some(missing)) = (subject, json::read(&entry.value)) {
+                let slot = self.slot(kind, id);
+                slot.missing.get_or_insert(Some(missing));
             }
         }
         Ok(())
@@ -184,14 +200,15 @@ impl<'a> NameCache<'a> {
 
     /// What can be looked for, of one kind: ids, and the project where it is known.
     pub fn wanted(&self, kind: Kind) -> Vec<(u64, Option<u64>)> {
-        let of_kind = self.missing.range((kind, 0)..=(kind, u64::MAX));
-        of_kind
-            .filter_map(|((_, id), missing)| {
-                missing
-                    .filter(|missing| !missing.unknown)
-                    .map(|found| (*id, found.project))
-            })
-            .collect()
+        let mut wanted = Vec::new();
+        for ((_, id), slot) in self.slots.range((kind, 0)..=(kind, u64::MAX)) {
+            if let Some(Some(missing)) = slot.missing
+                && !missing.unknown
+            {
+                wanted.push((*id, missing.project));
+            }
+        }
+        wanted
     }
 
     /// Reads every known name of a kind, so that a bulk refresh does not read them one by one.
@@ -204,13 +221,10 @@ impl<'a> NameCache<'a> {
             let is_last = entries.len() < PAGE as usize;
             let last = entries.last().map(|entry| entry.key.clone());
             for entry in entries {
-                let id = entry
-                    .key
-                    .strip_prefix(&prefix)
-                    .and_then(|id| id.parse().ok());
-                let name = json::read(&entry.value);
-                if let (Some(id), Some(name)) = (id, name) {
-                    self.known.entry((kind, id)).or_insert(Some(name));
+                if let (Some((kind, id)), Some(name)) =
+                    (Kind::parse_key(&entry.key), json::read(&entry.value))
+                {
+                    self.slot(kind, id).name.get_or_insert(Some(name));
                 }
             }
             // Without a step forward another page would be the same one.
@@ -257,17 +271,27 @@ impl<'a> NameCache<'a> {
         Ok((subjects, names_missing))
     }
 
-    fn write(&mut self, write: Write) {
-        self.writes.insert(write.key.clone(), write);
-    }
-
     /// Writes what was learnt and noted.
     pub fn save(self) -> Result<(), Error> {
-        if self.writes.is_empty() {
+        let mut writes = Vec::new();
+        for ((kind, id), slot) in self.slots {
+            if slot.is_name_changed
+                && let Some(Some(name)) = slot.name
+            {
+                writes.push(state::put(kind.key(id), &name)?);
+            }
+            if slot.is_missing_changed {
+                writes.push(match slot.missing {
+                    Some(Some(missing)) => {
+                        state::put_until(kind.missing_key(id), &missing, slot.unknown_until)?
+                    }
+                    _ => state::delete(kind.missing_key(id)),
+                });
+            }
+        }
+        if writes.is_empty() {
             return Ok(());
         }
-        Ok(self
-            .capabilities
-            .write(self.writes.into_values().collect())?)
+        Ok(self.capabilities.write(writes)?)
     }
 }

@@ -10,6 +10,9 @@ mod refresh;
 pub(crate) use cache::{KnownName, NameCache, Reference};
 pub(crate) use refresh::refresh;
 
+/// The keys that say which names are missing begin with this.
+const MISSING_PREFIX: &str = "missing/";
+
 /// What time is spent on, outermost last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
@@ -47,8 +50,14 @@ impl Kind {
         format!("{}/{id}", self.name())
     }
 
+    /// What a subject's id, or its storage key, stands for.
+    pub fn parse_key(key: &str) -> Option<(Self, u64)> {
+        let (kind, id) = key.split_once('/')?;
+        Some((Self::parse(kind)?, id.parse().ok()?))
+    }
+
     /// The storage key that says its name is missing.
     pub fn missing_key(self, id: u64) -> String {
-        format!("missing/{}/{id}", self.name())
+        format!("{MISSING_PREFIX}{}/{id}", self.name())
     }
 }

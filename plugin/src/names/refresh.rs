@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::capability::{Capabilities, Level};
 use crate::json::{Json, Read};
 use crate::model::{Error, NameRefresh, Subject};
-use crate::toggl::{Api, Client, Failure, PAGE_SIZE, Project, QuotaReading, Task};
+use crate::toggl::{Api, Failure, Named, PAGE_SIZE, QuotaReading};
 use crate::{revision, state};
 
 use super::{Kind, KnownName, NameCache};
@@ -187,66 +187,53 @@ impl Refresh<'_> {
             self.progress.stage = Stage::Clients;
             self.progress.page = 1;
         }
-        while self.progress.stage != Stage::Complete {
-            let (stage, page, workspace) =
-                (self.progress.stage, self.progress.page, self.workspace);
-            let is_last = match stage {
-                Stage::Clients => match self.ask(|api| api.clients(workspace))? {
-                    Some(clients) => {
-                        self.cache.load_known(Kind::Client)?;
-                        self.learn_all(clients, true)?
-                    }
-                    None => true,
-                },
-                Stage::Projects => match self.ask(|api| api.projects(workspace, page))? {
-                    Some(projects) => {
-                        self.cache.load_known(Kind::Project)?;
-                        let is_last = (projects.len() as u64) < PAGE_SIZE;
-                        self.learn_all(projects, is_last)?
-                    }
-                    None => true,
-                },
-                // Tasks belong to paid plans; without them there is nothing to fetch.
-                Stage::Tasks => match self.ask(|api| api.tasks(workspace, page))? {
-                    Some((tasks, is_last)) => {
-                        self.cache.load_known(Kind::Task)?;
-                        self.learn_all(tasks, is_last)?
-                    }
-                    None => true,
-                },
-                Stage::Complete => true,
+        loop {
+            let (page, workspace) = (self.progress.page, self.workspace);
+            let kind = match self.progress.stage {
+                Stage::Clients => Kind::Client,
+                Stage::Projects => Kind::Project,
+                Stage::Tasks => Kind::Task,
+                Stage::Complete => return Ok(()),
             };
-            if is_last || page >= MAX_PAGES {
+            let answer = self.ask(|api| match kind {
+                // The list of clients comes whole.
+                Kind::Client => Ok((api.clients(workspace)?, true)),
+                Kind::Project => {
+                    let projects = api.projects(workspace, page)?;
+                    let is_last = (projects.len() as u64) < PAGE_SIZE;
+                    Ok((projects, is_last))
+                }
+                Kind::Task => api.tasks(workspace, page),
+            })?;
+            // Tasks belong to paid plans; without them there is nothing to fetch.
+            let (rows, is_last) = answer.unwrap_or((Vec::new(), true));
+            let is_last = is_last || rows.is_empty() || page >= MAX_PAGES;
+            if page == 1 {
+                self.cache.load_known(kind)?;
+            }
+            for row in rows {
+                self.learn(kind, row)?;
+            }
+            if is_last {
                 self.progress.finish_stage(self.now);
             } else {
                 self.progress.page = page.saturating_add(1);
             }
         }
-        Ok(())
     }
 
-    /// Takes a page in; whether it is the last. An empty one always is.
-    fn learn_all<T: Named>(&mut self, rows: Vec<T>, is_last: bool) -> Result<bool, Error> {
-        let is_empty = rows.is_empty();
-        for row in rows {
-            self.learn(row)?;
-        }
-        Ok(is_last || is_empty)
-    }
-
-    fn learn<T: Named>(&mut self, row: T) -> Result<(), Error> {
-        let (id, parent) = (row.id(), row.parent());
-        let Some((name, at)) = row.into_name() else {
+    fn learn(&mut self, kind: Kind, row: Named) -> Result<(), Error> {
+        let parent = parent(kind, &row);
+        let Some(name) = row.name else {
             return Ok(());
         };
-        let at = at.unwrap_or(self.now);
         let name = KnownName {
             name,
             parent,
-            revision: revision::read(at),
+            revision: revision::read(row.at.unwrap_or(self.now)),
         };
-        let subject = name.to_subject(T::KIND, id);
-        if self.cache.learn(T::KIND, id, name)? {
+        let subject = name.to_subject(kind, row.id);
+        if self.cache.learn(kind, row.id, name)? {
             self.found.push(subject);
         }
         Ok(())
@@ -255,66 +242,50 @@ impl Refresh<'_> {
     /// Looks for what deliveries referred to; tasks first, as they lead to projects, and those to
     /// clients.
     fn look_for_missing(&mut self) -> Result<(), Pause> {
+        for kind in [Kind::Task, Kind::Project, Kind::Client] {
+            let wanted = self.cache.wanted(kind);
+            // Toggl gives a single task of a known project only.
+            let is_single =
+                |(_, project): &(u64, Option<u64>)| kind != Kind::Task || project.is_some();
+            if wanted.len() <= FETCH_SINGLY_UP_TO && wanted.iter().all(is_single) {
+                for (id, project) in wanted {
+                    self.look_for_one(kind, id, project.unwrap_or_default())?;
+                }
+            } else {
+                let ids: Vec<u64> = wanted.into_iter().map(|(id, _)| id).collect();
+                for ids in ids.chunks(PAGE_SIZE as usize) {
+                    self.look_for_many(kind, ids)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_for_one(&mut self, kind: Kind, id: u64, project: u64) -> Result<(), Pause> {
         let workspace = self.workspace;
-        let tasks = self.cache.wanted(Kind::Task);
-        let (in_project, alone): (Vec<_>, Vec<_>) = tasks
-            .into_iter()
-            .partition(|(_, project)| project.is_some());
-        if in_project.len() > FETCH_SINGLY_UP_TO || !alone.is_empty() {
-            let ids = in_project.iter().chain(&alone).map(|(id, _)| *id).collect();
-            self.look_for_many(ids, |api, ids| api.tasks_by_id(workspace, ids))?;
-        } else {
-            for (id, project) in in_project {
-                let project = project.unwrap_or_default();
-                self.look_for_one(id, |api| api.task(workspace, project, id))?;
-            }
-        }
-        let projects = ids(self.cache.wanted(Kind::Project));
-        if projects.len() > FETCH_SINGLY_UP_TO {
-            self.look_for_many(projects, |api, ids| api.projects_by_id(workspace, ids))?;
-        } else {
-            for id in projects {
-                self.look_for_one(id, |api| api.project(workspace, id))?;
-            }
-        }
-        let clients = ids(self.cache.wanted(Kind::Client));
-        if clients.len() > FETCH_SINGLY_UP_TO {
-            // The list of clients comes whole.
-            self.look_for_many(clients, |api, _| api.clients(workspace))?;
-        } else {
-            for id in clients {
-                self.look_for_one(id, |api| api.client(workspace, id))?;
-            }
-        }
-        Ok(())
+        let found = self.ask(|api| match kind {
+            Kind::Task => api.task(workspace, project, id),
+            Kind::Project => api.project(workspace, id),
+            Kind::Client => api.client(workspace, id),
+        })?;
+        self.take_in(kind, &[id], found.into_iter().collect())
     }
 
-    fn look_for_one<T: Named>(
-        &mut self,
-        id: u64,
-        call: impl FnOnce(&Api<'_>) -> Result<T, Failure>,
-    ) -> Result<(), Pause> {
-        let found = self.ask(call)?.into_iter().collect();
-        self.take_in(&[id], found)
-    }
-
-    fn look_for_many<T: Named>(
-        &mut self,
-        ids: Vec<u64>,
-        call: impl Fn(&Api<'_>, &[u64]) -> Result<Vec<T>, Failure>,
-    ) -> Result<(), Pause> {
-        for ids in ids.chunks(PAGE_SIZE as usize) {
-            let found = self.ask(|api| call(api, ids))?.unwrap_or_default();
-            self.take_in(ids, found)?;
-        }
-        Ok(())
+    fn look_for_many(&mut self, kind: Kind, ids: &[u64]) -> Result<(), Pause> {
+        let workspace = self.workspace;
+        let found = self.ask(|api| match kind {
+            Kind::Task => api.tasks_by_id(workspace, ids),
+            Kind::Project => api.projects_by_id(workspace, ids),
+            Kind::Client => api.clients(workspace),
+        })?;
+        self.take_in(kind, ids, found.unwrap_or_default())
     }
 
     /// Takes in what was found of what was looked for; the rest is unknown for a while.
-    fn take_in<T: Named>(&mut self, wanted: &[u64], found: Vec<T>) -> Result<(), Pause> {
+    fn take_in(&mut self, kind: Kind, wanted: &[u64], found: Vec<Named>) -> Result<(), Pause> {
         for row in found {
-            let parent = T::KIND.parent().zip(row.parent());
-            self.learn(row)?;
+            let parent = kind.parent().zip(parent(kind, &row));
+            self.learn(kind, row)?;
             if let Some((kind, id)) = parent
                 && self.cache.get(kind, id)?.is_none()
             {
@@ -323,10 +294,10 @@ impl Refresh<'_> {
         }
         let until = self.now.after(UNKNOWN_FOR_SECONDS);
         for id in wanted {
-            if self.cache.get(T::KIND, *id)?.is_some() {
-                self.cache.note_found(T::KIND, *id);
+            if self.cache.get(kind, *id)?.is_some() {
+                self.cache.note_found(kind, *id);
             } else {
-                self.cache.note_unknown(T::KIND, *id, until)?;
+                self.cache.note_unknown(kind, *id, until);
             }
         }
         Ok(())
@@ -396,63 +367,11 @@ impl Refresh<'_> {
     }
 }
 
-fn ids(wanted: Vec<(u64, Option<u64>)>) -> Vec<u64> {
-    wanted.into_iter().map(|(id, _)| id).collect()
-}
-
-/// A row that names something.
-trait Named {
-    const KIND: Kind;
-    fn id(&self) -> u64;
-    fn parent(&self) -> Option<u64>;
-    /// The name and when it last changed.
-    fn into_name(self) -> Option<(String, Option<Timestamp>)>;
-}
-
-impl Named for Client {
-    const KIND: Kind = Kind::Client;
-
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn parent(&self) -> Option<u64> {
-        None
-    }
-
-    fn into_name(self) -> Option<(String, Option<Timestamp>)> {
-        Some((self.name?, self.at))
-    }
-}
-
-impl Named for Project {
-    const KIND: Kind = Kind::Project;
-
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn parent(&self) -> Option<u64> {
-        self.client_id
-    }
-
-    fn into_name(self) -> Option<(String, Option<Timestamp>)> {
-        Some((self.name?, self.at))
-    }
-}
-
-impl Named for Task {
-    const KIND: Kind = Kind::Task;
-
-    fn id(&self) -> u64 {
-        self.id
-    }
-
-    fn parent(&self) -> Option<u64> {
-        self.project_id
-    }
-
-    fn into_name(self) -> Option<(String, Option<Timestamp>)> {
-        Some((self.name?, self.at))
+/// What a row's entity belongs to.
+fn parent(kind: Kind, row: &Named) -> Option<u64> {
+    match kind {
+        Kind::Task => row.project_id,
+        Kind::Project => row.client_id,
+        Kind::Client => None,
     }
 }

@@ -170,25 +170,19 @@ struct Subscriber<'a> {
 impl Subscriber<'_> {
     fn run(&self) -> Result<SubscriptionRow, Error> {
         let rows = self.api.subscriptions(self.webhook.workspace_id)?;
-        let mut ours: Vec<&SubscriptionRow> = rows.iter().filter(|row| self.is_ours(row)).collect();
         // Keep the one stored, or else one that works.
-        ours.sort_by_key(|row| {
+        let preference = |row: &&SubscriptionRow| {
             let is_stored = self.webhook.subscription_id == Some(row.subscription_id);
-            (
-                !is_stored,
-                row.validated_at.is_none(),
-                !row.enabled,
-                row.subscription_id,
-            )
-        });
-        let mut ours = ours.into_iter();
-        let kept = ours.next();
-        for leftover in ours {
-            delete(
-                self.api,
-                self.webhook.workspace_id,
-                leftover.subscription_id,
-            )?;
+            (is_stored, row.validated_at.is_some(), row.enabled)
+        };
+        let kept = rows
+            .iter()
+            .filter(|row| self.is_ours(row))
+            .max_by_key(preference);
+        for row in rows.iter().filter(|row| self.is_ours(row)) {
+            if kept.is_some_and(|kept| kept.subscription_id != row.subscription_id) {
+                delete(self.api, self.webhook.workspace_id, row.subscription_id)?;
+            }
         }
         let repaired = match kept {
             Some(row) => self.repair(row, &rows)?,

@@ -28,7 +28,7 @@ impl Refusal {
         if failure.status != Some(400) {
             return None;
         }
-        let text = failure.text.to_lowercase();
+        let text = failure.text.to_ascii_lowercase();
         if text.contains("request failed with error") {
             Some(Self::CallbackNotReached)
         } else if text.contains("url endpoint") {

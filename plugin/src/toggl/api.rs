@@ -13,8 +13,8 @@ use crate::model::Error;
 use super::failure::Audience;
 use super::types::read_list;
 use super::{
-    Client, EventFilter, Failure, Limits, Me, Member, Organization, Project, QuotaReading,
-    QuotaRow, ReportRow, SubscriptionRow, TOKEN_SECRET, Task, TaskPage, Workspace,
+    EventFilter, Failure, Limits, Me, Member, Named, Organization, QuotaReading, QuotaRow,
+    ReportRow, SubscriptionRow, TOKEN_SECRET, TaskPage, Workspace,
 };
 
 const REST: &str = "https://api.track.toggl.com/api/v9";
@@ -104,33 +104,33 @@ impl<'a> Api<'a> {
         ))
     }
 
-    pub fn clients(&self, workspace: u64) -> Result<Vec<Client>, Failure> {
+    pub fn clients(&self, workspace: u64) -> Result<Vec<Named>, Failure> {
         self.get_list(format!("{REST}/workspaces/{workspace}/clients?status=both"))
     }
 
-    pub fn client(&self, workspace: u64, client: u64) -> Result<Client, Failure> {
+    pub fn client(&self, workspace: u64, client: u64) -> Result<Named, Failure> {
         parse(&self.get(format!("{REST}/workspaces/{workspace}/clients/{client}"))?)
     }
 
-    pub fn projects(&self, workspace: u64, page: u32) -> Result<Vec<Project>, Failure> {
+    pub fn projects(&self, workspace: u64, page: u32) -> Result<Vec<Named>, Failure> {
         self.get_list(format!(
             "{REST}/workspaces/{workspace}/projects?active=both&per_page={PAGE_SIZE}&page={page}"
         ))
     }
 
-    pub fn projects_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Vec<Project>, Failure> {
+    pub fn projects_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Vec<Named>, Failure> {
         self.get_list(format!(
             "{REST}/workspaces/{workspace}/projects?active=both&per_page={PAGE_SIZE}&page=1&project_ids={}",
             comma_separated(ids)
         ))
     }
 
-    pub fn project(&self, workspace: u64, project: u64) -> Result<Project, Failure> {
+    pub fn project(&self, workspace: u64, project: u64) -> Result<Named, Failure> {
         parse(&self.get(format!("{REST}/workspaces/{workspace}/projects/{project}"))?)
     }
 
     /// A page of tasks, and whether it is the last.
-    pub fn tasks(&self, workspace: u64, page: u32) -> Result<(Vec<Task>, bool), Failure> {
+    pub fn tasks(&self, workspace: u64, page: u32) -> Result<(Vec<Named>, bool), Failure> {
         let response = self.get(format!(
             "{REST}/workspaces/{workspace}/tasks?active=both&per_page={PAGE_SIZE}&page={page}"
         ))?;
@@ -145,7 +145,7 @@ impl<'a> Api<'a> {
         Ok((tasks, is_last))
     }
 
-    pub fn tasks_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Vec<Task>, Failure> {
+    pub fn tasks_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Vec<Named>, Failure> {
         let response = self.get(format!(
             "{REST}/workspaces/{workspace}/tasks/basic?active=both&only_me=false&per_page={PAGE_SIZE}&page=1&task_ids={}",
             comma_separated(ids)
@@ -154,7 +154,7 @@ impl<'a> Api<'a> {
         Ok(answer.data)
     }
 
-    pub fn task(&self, workspace: u64, project: u64, task: u64) -> Result<Task, Failure> {
+    pub fn task(&self, workspace: u64, project: u64, task: u64) -> Result<Named, Failure> {
         parse(&self.get(format!(
             "{REST}/workspaces/{workspace}/projects/{project}/tasks/{task}"
         ))?)

@@ -128,7 +128,7 @@ fn token_rejected() -> String {
 
 /// Toggl uses 402 for two things: the hourly quota, and what the plan lacks.
 fn payment_required(response: &HttpResponse, text: &str, said: &str) -> Error {
-    let lower = text.to_lowercase();
+    let lower = text.to_ascii_lowercase();
     let quota_is_used_up = quota::remaining(response).is_some_and(|remaining| remaining <= 0)
         || lower.contains("hourly limit")
         || lower.contains("quota will reset");

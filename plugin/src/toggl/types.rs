@@ -124,59 +124,25 @@ impl Read for Member {
     }
 }
 
-/// `GET /workspaces/{workspace}/projects`
+/// A client, project or task of `GET /workspaces/{workspace}/clients`, `…/projects` or `…/tasks`.
 #[derive(Clone, Debug)]
-pub(crate) struct Project {
+pub(crate) struct Named {
     pub id: u64,
     pub name: Option<String>,
+    /// What a task belongs to; clients and projects have none.
+    pub project_id: Option<u64>,
+    /// What a project belongs to. A task has its project's, which is not its own parent.
     pub client_id: Option<u64>,
     pub at: Option<Timestamp>,
 }
 
-impl Read for Project {
-    fn read(json: &Json<'_>) -> Option<Self> {
-        Some(Self {
-            id: json.get("id").id()?,
-            name: json.get("name").owned_text(),
-            client_id: json.get("client_id").id(),
-            at: json.get("at").time(),
-        })
-    }
-}
-
-/// `GET /workspaces/{workspace}/clients`
-#[derive(Clone, Debug)]
-pub(crate) struct Client {
-    pub id: u64,
-    pub name: Option<String>,
-    pub at: Option<Timestamp>,
-}
-
-impl Read for Client {
-    fn read(json: &Json<'_>) -> Option<Self> {
-        Some(Self {
-            id: json.get("id").id()?,
-            name: json.get("name").owned_text(),
-            at: json.get("at").time(),
-        })
-    }
-}
-
-/// An element of `TaskPage`.
-#[derive(Clone, Debug)]
-pub(crate) struct Task {
-    pub id: u64,
-    pub name: Option<String>,
-    pub project_id: Option<u64>,
-    pub at: Option<Timestamp>,
-}
-
-impl Read for Task {
+impl Read for Named {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
             id: json.get("id").id()?,
             name: json.get("name").owned_text(),
             project_id: json.get("project_id").id(),
+            client_id: json.get("client_id").id(),
             at: json.get("at").time(),
         })
     }
@@ -185,7 +151,7 @@ impl Read for Task {
 /// `GET /workspaces/{workspace}/tasks`
 #[derive(Clone, Debug)]
 pub(crate) struct TaskPage {
-    pub data: Vec<Task>,
+    pub data: Vec<Named>,
     pub per_page: Option<u64>,
     pub total_count: Option<u64>,
 }
