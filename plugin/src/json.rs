@@ -1,0 +1,319 @@
+//! Reading JSON whose types vary: Toggl writes ids as numbers here and as strings there, and omits,
+//! nulls or mixes what it likes.
+//!
+//! One tolerant reader serves deliveries, answers and stored state. It keeps the keys of [`KEYS`]
+//! and skips all others, so that nothing else, such as the `api_token` that `/me` returns, is held.
+//! It is also what keeps the component small: derived readers would be a third of it.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use crate::time::Timestamp;
+
+/// Every key that is read, sorted.
+const KEYS: [&str; 74] = [
+    "account_id",
+    "action",
+    "admin",
+    "at",
+    "billable",
+    "business_ws",
+    "callback_url",
+    "cid",
+    "client_id",
+    "completed_at_seconds",
+    "created_at",
+    "data",
+    "deleted_at",
+    "description",
+    "duration",
+    "email",
+    "enabled",
+    "entity",
+    "event_filters",
+    "event_id",
+    "from",
+    "fullname",
+    "id",
+    "inactive",
+    "is_active",
+    "max_events_per_webhook",
+    "max_webhooks",
+    "metadata",
+    "model",
+    "model_owner_id",
+    "name",
+    "organization_id",
+    "page",
+    "parent",
+    "payload",
+    "per_page",
+    "pid",
+    "premium",
+    "previous_secret",
+    "pricing_plan_name",
+    "project",
+    "project_id",
+    "project_name",
+    "remaining",
+    "resets_at_seconds",
+    "resets_in_secs",
+    "revision",
+    "role",
+    "row",
+    "seconds",
+    "secret",
+    "server_deleted_at",
+    "stage",
+    "start",
+    "stop",
+    "subscription_id",
+    "suspended_at",
+    "tag_names",
+    "tags",
+    "task_id",
+    "task_name",
+    "tid",
+    "time_entries",
+    "time_entry_id",
+    "total",
+    "total_count",
+    "uid",
+    "unknown",
+    "url_callback",
+    "user_id",
+    "validated_at",
+    "validation_code",
+    "workspace_id",
+    "workspace_name",
+];
+
+/// A JSON value. Reading one never fails on valid JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json<'a> {
+    /// The key was not there.
+    Absent,
+    Null,
+    Flag(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(Cow<'a, str>),
+    List(Vec<Self>),
+    Object(Vec<(&'static str, Self)>),
+}
+
+static ABSENT: Json<'static> = Json::Absent;
+
+/// What can be made of a JSON value.
+pub(crate) trait Read: Sized {
+    /// `None`: something essential is missing.
+    fn read(json: &Json<'_>) -> Option<Self>;
+}
+
+/// Reads a whole text.
+pub(crate) fn parse(text: &[u8]) -> Result<Json<'_>, serde_json::Error> {
+    serde_json::from_slice(text)
+}
+
+/// Reads a whole text as something; `None` if it is something else.
+pub(crate) fn read<T: Read>(text: &[u8]) -> Option<T> {
+    T::read(&parse(text).ok()?)
+}
+
+impl<'a> Json<'a> {
+    /// The value under a key, which must be one of [`KEYS`].
+    pub fn get(&self, key: &str) -> &Self {
+        debug_assert!(KEYS.binary_search(&key).is_ok(), "{key} is never read");
+        let Self::Object(members) = self else {
+            return &ABSENT;
+        };
+        let member = members.iter().find(|(name, _)| *name == key);
+        member.map_or(&ABSENT, |(_, value)| value)
+    }
+
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Absent)
+    }
+
+    /// An id, written as a number or a string. Zero is none: Toggl's ids begin at 1.
+    pub fn id(&self) -> Option<u64> {
+        self.unsigned().filter(|id| *id != 0)
+    }
+
+    /// A whole number that is not negative, exact up to the greatest `u64`.
+    pub fn unsigned(&self) -> Option<u64> {
+        match self {
+            Self::Unsigned(number) => Some(*number),
+            Self::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub fn integer(&self) -> Option<i64> {
+        match self {
+            Self::Unsigned(number) => i64::try_from(*number).ok(),
+            Self::Signed(number) => Some(*number),
+            // Saturates; nothing that is read comes near.
+            Self::Float(number) => Some(*number as i64),
+            Self::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    pub fn flag(&self) -> Option<bool> {
+        match self {
+            Self::Flag(flag) => Some(*flag),
+            _ => None,
+        }
+    }
+
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text that can be kept.
+    pub fn owned_text(&self) -> Option<String> {
+        self.text().map(str::to_owned)
+    }
+
+    pub fn time(&self) -> Option<Timestamp> {
+        self.text().and_then(Timestamp::parse)
+    }
+
+    /// The elements of a list; what is no list has none.
+    pub fn list(&self) -> &[Self] {
+        match self {
+            Self::List(elements) => elements,
+            _ => &[],
+        }
+    }
+
+    /// The texts in a list. What is no list has none, and what is no text in it is left out.
+    pub fn texts(&self) -> Vec<String> {
+        self.list().iter().filter_map(Self::owned_text).collect()
+    }
+}
+
+struct JsonVisitor;
+
+impl<'de> Visitor<'de> for JsonVisitor {
+    type Value = Json<'de>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("any value")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Json::Flag(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(u64::try_from(value).map_or(Json::Signed(value), Json::Unsigned))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Json::Unsigned(value))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Json::Float(value))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Json::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Json::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(element) = elements.next_element()? {
+            list.push(element);
+        }
+        Ok(Json::List(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut object = Vec::new();
+        while let Some(Key(key)) = members.next_key()? {
+            match key {
+                Some(key) => object.push((key, members.next_value()?)),
+                None => {
+                    members.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(JsonVisitor)
+    }
+}
+
+/// An object's key, if it is one that is read.
+struct Key(Option<&'static str>);
+
+struct KeyVisitor;
+
+impl Visitor<'_> for KeyVisitor {
+    type Value = Key;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a key")
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+        let index = KEYS.binary_search(&key).ok();
+        Ok(Key(index.and_then(|index| KEYS.get(index)).copied()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_keys_are_sorted_so_that_each_is_found() {
+        assert!(KEYS.is_sorted());
+    }
+
+    #[test]
+    fn keeps_what_is_read_and_nothing_else() {
+        let json =
+            parse(br#"{"id":"7","api_token":"secret","tags":["a",null,1,{"id":2}],"admin":true}"#)
+                .unwrap();
+        assert_eq!(json.get("id").id(), Some(7));
+        assert_eq!(json.get("tags").texts(), ["a"]);
+        assert_eq!(json.get("admin").flag(), Some(true));
+        assert!(!format!("{json:?}").contains("secret"));
+    }
+
+    #[test]
+    fn ids_are_exact_beyond_what_a_float_holds() {
+        let json = parse(br#"{"id":18446744073709551615,"event_id":"9007199254740993"}"#).unwrap();
+        assert_eq!(json.get("id").id(), Some(u64::MAX));
+        assert_eq!(json.get("event_id").id(), Some(9_007_199_254_740_993));
+    }
+}

@@ -1,0 +1,31 @@
+//! What the integration is and needs.
+
+use crate::model::{Manifest, Pacing, SecretField, WebhookRequirements};
+use crate::toggl::{API_HOST, TOKEN_SECRET};
+use crate::webhook::SIGNATURE_HEADER;
+
+/// The manifest.
+pub(crate) fn describe() -> Manifest {
+    Manifest {
+        id: "toggl".into(),
+        name: "Toggl Track".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        description: "Shows the time entries of a Toggl Track workspace as they are logged.".into(),
+        secrets: vec![SecretField {
+            name: TOKEN_SECRET.into(),
+            label: "API token".into(),
+            help: "You find it at the bottom of your Toggl Track profile page; a workspace admin's token is needed.".into(),
+            help_url: "https://track.toggl.com/profile".into(),
+        }],
+        hosts: vec![API_HOST.into()],
+        // Toggl documents a leaky bucket of about one request a second.
+        pacing: Pacing {
+            burst: 5,
+            requests_per_minute: 60,
+        },
+        webhook: WebhookRequirements {
+            public_https: true,
+            signature_header: SIGNATURE_HEADER.into(),
+        },
+    }
+}

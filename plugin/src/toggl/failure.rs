@@ -1,0 +1,303 @@
+//! What Toggl's refusals mean.
+//!
+//! Error bodies are plain text or a JSON string literal, never an object; a proxy's are HTML.
+
+use crate::capability::{HttpError, HttpResponse};
+use crate::json::{self, Json};
+use crate::model::Error;
+
+use super::quota;
+
+/// How much of Toggl's own words a message quotes.
+const EXCERPT_CHARACTERS: usize = 200;
+
+/// The quota's window, for when Toggl does not say when it ends.
+const QUOTA_WINDOW_SECONDS: u32 = 3600;
+
+/// What clients wait after a 429, whose `Retry-After` is not documented.
+const DEFAULT_RETRY_SECONDS: u32 = 5;
+
+/// Why a request failed: the error to hand on, and what a caller may look into first.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The HTTP status, if there was a response.
+    pub status: Option<u16>,
+    /// What Toggl said, in full.
+    pub text: String,
+    pub error: Error,
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
+}
+
+/// Whom a request asks about, which decides what a 403 means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// `/me…`: only a rejected token is refused. Toggl answers 403 to a wrong token.
+    Account,
+    /// A workspace: its members may lack the right.
+    Workspace,
+}
+
+impl Failure {
+    /// The failure behind a response whose status is no success.
+    pub(super) fn of_response(audience: Audience, response: &HttpResponse) -> Self {
+        let text = text_of(&response.body);
+        let said = quote(&text);
+        let error = match response.status {
+            401 => Error::Unauthorized(token_rejected()),
+            403 if audience == Audience::Account => Error::Unauthorized(token_rejected()),
+            403 => Error::Forbidden(format!(
+                "Toggl does not let this account do that{said}. The API token must belong to an admin of the workspace."
+            )),
+            402 => payment_required(response, &text, &said),
+            404 | 410 => Error::NotFound(format!("Toggl does not know what was asked for{said}.")),
+            429 => {
+                let retry_after = response
+                    .header("retry-after")
+                    .and_then(|value| value.trim().parse().ok());
+                Error::RateLimited {
+                    message: "Toggl receives too many requests with this API token. Wait a moment and try again."
+                        .into(),
+                    retry_after_seconds: retry_after.unwrap_or(DEFAULT_RETRY_SECONDS),
+                }
+            }
+            status @ 500.. => Error::Upstream {
+                status,
+                message: format!(
+                    "Toggl has a problem of its own (status {status}{said}). Try again later."
+                ),
+            },
+            status => Error::Upstream {
+                status,
+                message: format!("Toggl answered with status {status}{said}."),
+            },
+        };
+        Self {
+            status: Some(response.status),
+            text,
+            error,
+        }
+    }
+
+    /// The failure to understand a success.
+    pub(super) fn nonsense(response: &HttpResponse, why: &str) -> Self {
+        Self {
+            status: Some(response.status),
+            text: String::new(),
+            error: Error::Upstream {
+                status: response.status,
+                message: format!(
+                    "Toggl's answer could not be understood: {why}. If this persists, its API has changed."
+                ),
+            },
+        }
+    }
+
+    /// The failure to get a response.
+    pub(super) fn no_response(error: HttpError) -> Self {
+        let message = match error {
+            HttpError::Refused(why) => {
+                format!("The host does not allow this request to Toggl: {why}")
+            }
+            HttpError::Unavailable(why) => format!("Toggl could not be reached: {why}"),
+            HttpError::LimitExceeded(why) => format!("A limit of this host was reached: {why}"),
+        };
+        Self {
+            status: None,
+            text: String::new(),
+            error: Error::Unavailable(message),
+        }
+    }
+
+    /// Whether what was asked for does not exist or is not shown to this account.
+    pub fn is_absence(&self) -> bool {
+        matches!(self.status, Some(403 | 404 | 410))
+    }
+}
+
+fn token_rejected() -> String {
+    "Toggl rejected the API token. Copy it again from the bottom of the profile page, \
+     https://track.toggl.com/profile. A key of Toggl Focus (2.0), which starts with toggl_sk_, is no \
+     Toggl Track API token."
+        .into()
+}
+
+/// Toggl uses 402 for two things: the hourly quota, and what the plan lacks.
+fn payment_required(response: &HttpResponse, text: &str, said: &str) -> Error {
+    let lower = text.to_ascii_lowercase();
+    let quota_is_used_up = quota::remaining(response).is_some_and(|remaining| remaining <= 0)
+        || lower.contains("hourly limit")
+        || lower.contains("quota will reset");
+    if !quota_is_used_up {
+        return Error::PlanLimit(format!(
+            "The workspace's Toggl plan does not include this{said}. A workspace admin can change the plan."
+        ));
+    }
+    let resets_in_seconds = quota::resets_in_seconds(response)
+        .or_else(|| seconds_in(&lower))
+        .unwrap_or(QUOTA_WINDOW_SECONDS);
+    Error::QuotaExhausted {
+        message: format!(
+            "Toggl's hourly quota of API requests is used up; it starts anew in {} minutes. Live deliveries go on.",
+            resets_in_seconds.div_ceil(60)
+        ),
+        resets_in_seconds,
+    }
+}
+
+/// The number before “seconds”, as in “Your quota will reset in 1838 seconds.”
+fn seconds_in(text: &str) -> Option<u32> {
+    let (before, _) = text.split_once(" second")?;
+    before.rsplit(' ').next()?.parse().ok()
+}
+
+/// Toggl's words: plain text, or the text in a JSON string literal. HTML is left out.
+fn text_of(body: &[u8]) -> String {
+    let text = match json::parse(body) {
+        Ok(Json::Text(text)) => text,
+        _ => String::from_utf8_lossy(body),
+    };
+    let text = text.trim();
+    if text.starts_with('<') {
+        return "an HTML page".into();
+    }
+    text.chars()
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect()
+}
+
+/// `: “what Toggl said”`, shortened, or nothing.
+fn quote(text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!(": “{}”", excerpt(text))
+}
+
+/// The beginning of a text.
+pub(crate) fn excerpt(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT_CHARACTERS) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.into(),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::capability::Header;
+
+    fn response(status: u16, headers: &[(&str, &str)], body: &str) -> HttpResponse {
+        let header = |(name, value): &(&str, &str)| Header {
+            name: (*name).into(),
+            value: (*value).into(),
+        };
+        HttpResponse {
+            status,
+            headers: headers.iter().map(header).collect(),
+            body: body.into(),
+        }
+    }
+
+    fn workspace_error(status: u16, headers: &[(&str, &str)], body: &str) -> Error {
+        Failure::of_response(Audience::Workspace, &response(status, headers, body)).error
+    }
+
+    #[test]
+    fn a_quota_is_told_from_a_plan_by_its_text() {
+        let body =
+            "You have hit your hourly limit for API calls. Your quota will reset in 1838 seconds.";
+        let Error::QuotaExhausted {
+            message,
+            resets_in_seconds,
+        } = workspace_error(402, &[], body)
+        else {
+            unreachable!("the hourly limit is a quota");
+        };
+        assert_eq!(resets_in_seconds, 1838);
+        assert!(message.contains("31 minutes"), "{message}");
+    }
+
+    #[test]
+    fn a_quota_is_told_from_a_plan_by_its_header() {
+        let headers = [
+            ("x-toggl-quota-remaining", "0"),
+            ("x-toggl-quota-resets-in", "77"),
+        ];
+        let error = workspace_error(402, &headers, "");
+        assert!(
+            matches!(
+                error,
+                Error::QuotaExhausted {
+                    resets_in_seconds: 77,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+    }
+
+    #[test]
+    fn a_plan_is_told_from_a_quota() {
+        let headers = [("x-toggl-quota-remaining", "17")];
+        let error = workspace_error(
+            402,
+            &headers,
+            "Workspace needs to have this feature enabled",
+        );
+        assert!(matches!(error, Error::PlanLimit(_)), "{error:?}");
+    }
+
+    #[test]
+    fn the_same_status_means_another_thing_for_the_account_and_a_workspace() {
+        let forbidden = response(403, &[], "");
+        let of = |audience| Failure::of_response(audience, &forbidden).error;
+        assert!(matches!(of(Audience::Account), Error::Unauthorized(_)));
+        assert!(matches!(of(Audience::Workspace), Error::Forbidden(_)));
+    }
+
+    #[test]
+    fn retry_after_is_honoured_and_has_a_default() {
+        let retry = |headers: &[(&str, &str)]| match workspace_error(429, headers, "") {
+            Error::RateLimited {
+                retry_after_seconds,
+                ..
+            } => retry_after_seconds,
+            other => unreachable!("{other:?}"),
+        };
+        assert_eq!(retry(&[("retry-after", "9")]), 9);
+        assert_eq!(retry(&[]), 5);
+        assert_eq!(
+            retry(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]),
+            5
+        );
+    }
+
+    #[test]
+    fn what_toggl_said_is_quoted_plainly_and_shortly() {
+        let quoted = workspace_error(
+            400,
+            &[],
+            "\"'since' and 'before' can not be present simultaneously\"",
+        );
+        assert!(
+            quoted.message().contains("“'since' and 'before' can"),
+            "{quoted}"
+        );
+        let html = workspace_error(502, &[], "<html><body>Bad gateway</body></html>");
+        assert!(html.message().contains("an HTML page"), "{html}");
+        let long = workspace_error(400, &[], &"ä".repeat(5000));
+        assert!(long.message().chars().count() < 300, "{long}");
+    }
+}

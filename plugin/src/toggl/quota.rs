@@ -1,0 +1,63 @@
+//! What Toggl says of the hourly quota.
+//!
+//! Free workspaces have 30 requests an hour, Starter 240, Premium 600. Answers carry
+//! `X-Toggl-Quota-Remaining` and `X-Toggl-Quota-Resets-In` since 2025.
+
+use crate::time::Timestamp;
+use serde::Serialize;
+
+use crate::capability::HttpResponse;
+use crate::json::{Json, Read};
+
+/// How many requests were left in the organisation's bucket, and when it fills up again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct QuotaReading {
+    /// May be negative.
+    pub remaining: i64,
+    pub resets_at_seconds: i64,
+}
+
+impl QuotaReading {
+    /// The reading a response carries, if it carries one.
+    pub fn of(response: &HttpResponse, now: Timestamp) -> Option<Self> {
+        Some(Self {
+            remaining: remaining(response)?,
+            resets_at_seconds: now
+                .seconds()
+                .saturating_add(i64::from(resets_in_seconds(response)?)),
+        })
+    }
+
+    /// Seconds until the bucket fills up; `None`: it has.
+    pub fn resets_in_seconds(&self, now: Timestamp) -> Option<u32> {
+        let seconds = self.resets_at_seconds.saturating_sub(now.seconds());
+        u32::try_from(seconds).ok().filter(|seconds| *seconds > 0)
+    }
+}
+
+impl Read for QuotaReading {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            remaining: json.get("remaining").integer()?,
+            resets_at_seconds: json.get("resets_at_seconds").integer()?,
+        })
+    }
+}
+
+/// The requests left in the bucket that the request came from.
+pub(super) fn remaining(response: &HttpResponse) -> Option<i64> {
+    response
+        .header("x-toggl-quota-remaining")?
+        .trim()
+        .parse()
+        .ok()
+}
+
+/// Seconds until that bucket fills up again.
+pub(super) fn resets_in_seconds(response: &HttpResponse) -> Option<u32> {
+    response
+        .header("x-toggl-quota-resets-in")?
+        .trim()
+        .parse()
+        .ok()
+}

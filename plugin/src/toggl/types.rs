@@ -1,0 +1,295 @@
+//! What is used of Toggl's answers, named as in its OpenAPI files.
+//!
+//! Answers hold more, `api_token` and `ical_url` among it: only what is used is read.
+
+use serde::Serialize;
+
+use crate::json::{Json, Read};
+use crate::time::Timestamp;
+
+/// `GET /me`
+#[derive(Clone, Debug)]
+pub(crate) struct Me {
+    pub id: u64,
+    pub email: Option<String>,
+    pub fullname: Option<String>,
+}
+
+impl Read for Me {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            email: json.get("email").owned_text(),
+            fullname: json.get("fullname").owned_text(),
+        })
+    }
+}
+
+/// `GET /me/workspaces`
+#[derive(Clone, Debug)]
+pub(crate) struct Workspace {
+    pub id: u64,
+    pub organization_id: Option<u64>,
+    pub name: Option<String>,
+    /// `admin`, `user`, `projectlead` or `teamlead`.
+    pub role: Option<String>,
+    /// Deprecated in favour of `role`.
+    pub admin: Option<bool>,
+    /// On the Starter plan (or a greater one).
+    pub premium: Option<bool>,
+    /// On the Premium plan (or a greater one).
+    pub business_ws: Option<bool>,
+    pub suspended_at: Option<String>,
+    /// Not in the OpenAPI file, but in recordings.
+    pub server_deleted_at: Option<String>,
+}
+
+impl Read for Workspace {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            organization_id: json.get("organization_id").id(),
+            name: json.get("name").owned_text(),
+            role: json.get("role").owned_text(),
+            admin: json.get("admin").flag(),
+            premium: json.get("premium").flag(),
+            business_ws: json.get("business_ws").flag(),
+            suspended_at: json.get("suspended_at").owned_text(),
+            server_deleted_at: json.get("server_deleted_at").owned_text(),
+        })
+    }
+}
+
+/// `GET /me/organizations`
+#[derive(Clone, Debug)]
+pub(crate) struct Organization {
+    pub id: u64,
+    pub name: Option<String>,
+    pub pricing_plan_name: Option<String>,
+}
+
+impl Read for Organization {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            name: json.get("name").owned_text(),
+            pricing_plan_name: json.get("pricing_plan_name").owned_text(),
+        })
+    }
+}
+
+/// `GET /me/quota`
+#[derive(Clone, Debug)]
+pub(crate) struct QuotaRow {
+    /// Null: the bucket of requests that belong to no organisation.
+    pub organization_id: Option<u64>,
+    pub remaining: Option<i64>,
+    pub resets_in_secs: Option<i64>,
+    pub total: Option<i64>,
+}
+
+impl Read for QuotaRow {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            organization_id: json.get("organization_id").id(),
+            remaining: json.get("remaining").integer(),
+            resets_in_secs: json.get("resets_in_secs").integer(),
+            total: json.get("total").integer(),
+        })
+    }
+}
+
+/// `GET /workspaces/{workspace}/users`
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    /// The global user id.
+    pub id: u64,
+    pub email: Option<String>,
+    pub fullname: Option<String>,
+    /// Deactivated in the workspace.
+    pub inactive: Option<bool>,
+    /// Has joined the workspace.
+    pub is_active: Option<bool>,
+}
+
+impl Read for Member {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            email: json.get("email").owned_text(),
+            fullname: json.get("fullname").owned_text(),
+            inactive: json.get("inactive").flag(),
+            is_active: json.get("is_active").flag(),
+        })
+    }
+}
+
+/// A client, project or task of `GET /workspaces/{workspace}/clients`, `…/projects` or `…/tasks`.
+#[derive(Clone, Debug)]
+pub(crate) struct Named {
+    pub id: u64,
+    pub name: Option<String>,
+    /// What a task belongs to; clients and projects have none.
+    pub project_id: Option<u64>,
+    /// What a project belongs to. A task has its project's, which is not its own parent.
+    pub client_id: Option<u64>,
+    pub at: Option<Timestamp>,
+}
+
+impl Read for Named {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            name: json.get("name").owned_text(),
+            project_id: json.get("project_id").id(),
+            client_id: json.get("client_id").id(),
+            at: json.get("at").time(),
+        })
+    }
+}
+
+/// `GET /workspaces/{workspace}/tasks`
+#[derive(Clone, Debug)]
+pub(crate) struct TaskPage {
+    pub data: Vec<Named>,
+    pub per_page: Option<u64>,
+    pub total_count: Option<u64>,
+}
+
+impl Read for TaskPage {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            data: read_list(json.get("data"))?,
+            per_page: json.get("per_page").id(),
+            total_count: json.get("total_count").unsigned(),
+        })
+    }
+}
+
+/// `GET /limits/{workspace}`
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    pub max_webhooks: Option<u32>,
+    pub max_events_per_webhook: Option<u32>,
+}
+
+impl Read for Limits {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            max_webhooks: json
+                .get("max_webhooks")
+                .unsigned()
+                .and_then(|number| u32::try_from(number).ok()),
+            max_events_per_webhook: json
+                .get("max_events_per_webhook")
+                .unsigned()
+                .and_then(|number| u32::try_from(number).ok()),
+        })
+    }
+}
+
+/// Which events a subscription reports.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct EventFilter {
+    pub entity: String,
+    pub action: String,
+}
+
+impl Read for EventFilter {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            entity: json.get("entity").owned_text()?,
+            action: json.get("action").owned_text()?,
+        })
+    }
+}
+
+/// `GET /subscriptions/{workspace}`
+#[derive(Clone, Debug)]
+pub(crate) struct SubscriptionRow {
+    pub subscription_id: u64,
+    pub enabled: bool,
+    pub description: Option<String>,
+    pub event_filters: Vec<EventFilter>,
+    pub url_callback: Option<String>,
+    pub validated_at: Option<Timestamp>,
+    pub deleted_at: Option<String>,
+}
+
+impl Read for SubscriptionRow {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            subscription_id: json.get("subscription_id").id()?,
+            enabled: json.get("enabled").flag().unwrap_or(false),
+            description: json.get("description").owned_text(),
+            event_filters: read_list(json.get("event_filters"))?,
+            url_callback: json.get("url_callback").owned_text(),
+            validated_at: json.get("validated_at").time(),
+            deleted_at: json.get("deleted_at").owned_text(),
+        })
+    }
+}
+
+impl SubscriptionRow {
+    pub fn calls(&self, callback_url: &str) -> bool {
+        self.url_callback.as_deref() == Some(callback_url)
+    }
+}
+
+/// A row of `POST /search/time_entries` of the Reports API.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportRow {
+    pub user_id: Option<u64>,
+    pub project_id: Option<u64>,
+    pub project_name: Option<String>,
+    pub task_id: Option<u64>,
+    pub task_name: Option<String>,
+    pub description: Option<String>,
+    pub billable: Option<bool>,
+    pub tag_names: Vec<String>,
+    pub time_entries: Vec<ReportEntry>,
+}
+
+impl Read for ReportRow {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            user_id: json.get("user_id").id(),
+            project_id: json.get("project_id").id(),
+            project_name: json.get("project_name").owned_text(),
+            task_id: json.get("task_id").id(),
+            task_name: json.get("task_name").owned_text(),
+            description: json.get("description").owned_text(),
+            billable: json.get("billable").flag(),
+            tag_names: json.get("tag_names").texts(),
+            time_entries: read_list(json.get("time_entries"))?,
+        })
+    }
+}
+
+/// A time entry of a report row.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportEntry {
+    pub id: u64,
+    pub seconds: Option<i64>,
+    pub start: Option<Timestamp>,
+    pub stop: Option<Timestamp>,
+    pub at: Option<Timestamp>,
+}
+
+impl Read for ReportEntry {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            id: json.get("id").id()?,
+            seconds: json.get("seconds").integer(),
+            start: json.get("start").time(),
+            stop: json.get("stop").time(),
+            at: json.get("at").time(),
+        })
+    }
+}
+
+/// Reads every element. What is no list, such as the `null` that Toggl writes for an empty one, has
+/// none; an element that is nothing of the kind makes the whole list nonsense.
+pub(super) fn read_list<T: Read>(json: &Json<'_>) -> Option<Vec<T>> {
+    json.list().iter().map(T::read).collect()
+}

@@ -1,0 +1,175 @@
+//! Test Connection, and binding the connection to a workspace.
+
+use crate::capability::{Capabilities, Level};
+use crate::model::{Account, BoundScope, Error, Scope, TestReport};
+use crate::state::{self, Connection, Webhook};
+use crate::toggl::{Api, Me, Organization, Workspace};
+
+const SECRET_BYTES: usize = 32;
+
+/// Checks the token and lists the workspaces, connectable or not.
+pub(crate) fn test(capabilities: &dyn Capabilities) -> Result<TestReport, Error> {
+    let api = Api::new(capabilities);
+    let account = account(&api.me()?);
+    let workspaces = api.workspaces()?;
+    // Organisations only add their name and plan.
+    let organizations = api.organizations().unwrap_or_else(|failure| {
+        capabilities.log(
+            Level::Info,
+            &format!("Plans stay unknown: {}", failure.error),
+        );
+        Vec::new()
+    });
+    let to_scope = |workspace: &Workspace| {
+        let organization = organizations
+            .iter()
+            .find(|organization| Some(organization.id) == workspace.organization_id);
+        scope(workspace, organization)
+    };
+    Ok(TestReport {
+        account,
+        scopes: workspaces.iter().map(to_scope).collect(),
+    })
+}
+
+/// Binds the connection to a workspace, and makes the signing secret that deliveries will be
+/// checked with: Toggl pings the callback before the call that creates the subscription returns.
+pub(crate) fn connect(
+    capabilities: &dyn Capabilities,
+    scope_id: &str,
+) -> Result<BoundScope, Error> {
+    let bound: Option<Connection> = state::read(capabilities, state::CONNECTION)?;
+    if let Some(bound) = bound
+        && bound.workspace_id.to_string() != scope_id
+    {
+        return Err(Error::Conflict(format!(
+            "This connection is bound to the workspace “{}”. Make another connection for another workspace.",
+            bound.workspace_name
+        )));
+    }
+    let api = Api::new(capabilities);
+    let me = api.me()?;
+    let workspaces = api.workspaces()?;
+    let Some(workspace) = find(&workspaces, scope_id) else {
+        return Err(Error::NotFound(not_a_member(scope_id)));
+    };
+    let scope = scope(workspace, None);
+    if let Some(obstacle) = &scope.obstacle {
+        return Err(Error::Forbidden(obstacle.clone()));
+    }
+    let connection = Connection {
+        workspace_id: workspace.id,
+        workspace_name: scope.name.clone(),
+        organization_id: workspace.organization_id,
+        account_id: me.id,
+    };
+    let mut writes = vec![state::put(state::CONNECTION, &connection)?];
+    if state::read::<Webhook>(capabilities, state::WEBHOOK)?.is_none() {
+        let webhook = Webhook {
+            workspace_id: workspace.id,
+            secret: new_secret(capabilities)?,
+            previous_secret: None,
+            subscription_id: None,
+            callback_url: None,
+        };
+        writes.push(state::put(state::WEBHOOK, &webhook)?);
+    }
+    capabilities.write(writes)?;
+    Ok(BoundScope {
+        account: account(&me),
+        scope,
+    })
+}
+
+fn new_secret(capabilities: &dyn Capabilities) -> Result<String, Error> {
+    let bytes = capabilities.random_bytes(SECRET_BYTES);
+    if bytes.len() < SECRET_BYTES {
+        return Err(Error::Unavailable(
+            "The host gave too few random bytes.".into(),
+        ));
+    }
+    Ok(hex::encode(bytes))
+}
+
+/// The workspace with this id.
+pub(crate) fn find<'w>(workspaces: &'w [Workspace], scope_id: &str) -> Option<&'w Workspace> {
+    workspaces
+        .iter()
+        .find(|workspace| workspace.id.to_string() == scope_id)
+}
+
+/// The sentence for a workspace that the account does not have.
+pub(crate) fn not_a_member(scope_id: &str) -> String {
+    format!(
+        "The account of this API token is no member of the workspace {scope_id}. Test the connection to see its workspaces."
+    )
+}
+
+/// The account as the contract has it.
+pub(crate) fn account(me: &Me) -> Account {
+    let name = text(me.fullname.as_deref());
+    let email = text(me.email.as_deref());
+    Account {
+        id: me.id.to_string(),
+        name: name.unwrap_or_else(|| format!("Toggl user {}", me.id)),
+        email,
+    }
+}
+
+/// The workspace as the contract has it.
+pub(crate) fn scope(workspace: &Workspace, organization: Option<&Organization>) -> Scope {
+    let name =
+        text(workspace.name.as_deref()).unwrap_or_else(|| format!("Workspace {}", workspace.id));
+    Scope {
+        id: workspace.id.to_string(),
+        obstacle: obstacle(workspace, &name),
+        name,
+        organization: organization.and_then(|organization| text(organization.name.as_deref())),
+        plan: organization
+            .and_then(|organization| text(organization.pricing_plan_name.as_deref()))
+            .or_else(|| plan(workspace).map(str::to_owned)),
+        role: role(workspace).map(str::to_owned),
+    }
+}
+
+fn plan(workspace: &Workspace) -> Option<&'static str> {
+    match (workspace.premium?, workspace.business_ws?) {
+        (_, true) => Some("Premium"),
+        (true, false) => Some("Starter"),
+        (false, false) => Some("Free"),
+    }
+}
+
+fn role(workspace: &Workspace) -> Option<&str> {
+    match (workspace.role.as_deref(), workspace.admin) {
+        (Some(role), _) if !role.is_empty() => Some(role),
+        (_, Some(true)) => Some("admin"),
+        (_, Some(false)) => Some("user"),
+        (_, None) => None,
+    }
+}
+
+/// Why the workspace cannot be connected, if it cannot.
+fn obstacle(workspace: &Workspace, name: &str) -> Option<String> {
+    if workspace.server_deleted_at.is_some() {
+        return Some(format!("The workspace “{name}” was deleted at Toggl."));
+    }
+    if workspace.suspended_at.is_some() {
+        return Some(format!(
+            "The workspace “{name}” is suspended at Toggl; its owner can find out why under Subscription."
+        ));
+    }
+    if role(workspace) == Some("admin") {
+        return None;
+    }
+    // A webhook reports what its creator may see.
+    Some(format!(
+        "The account of this API token is no admin of the workspace “{name}”, and Toggl shows others only their own \
+         time entries. Use an admin's token, or let an admin make this account one."
+    ))
+}
+
+fn text(text: Option<&str>) -> Option<String> {
+    let text = text?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
