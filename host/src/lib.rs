@@ -1,6 +1,7 @@
 //! Reference host for `worksights:integration` components.
 #![deny(missing_docs)]
 
+pub mod api;
 pub mod capability;
 pub mod contract;
 pub mod id;
