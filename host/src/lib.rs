@@ -2,7 +2,9 @@
 #![deny(missing_docs)]
 
 pub mod api;
+pub mod assembly;
 pub mod capability;
+pub mod config;
 pub mod contract;
 pub mod id;
 pub mod ledger;
