@@ -10,4 +10,5 @@ pub mod id;
 pub mod ledger;
 pub mod limits;
 pub mod secret;
+pub mod server;
 pub mod service;
