@@ -4,6 +4,7 @@
 pub mod api;
 pub mod assembly;
 pub mod capability;
+pub mod cli;
 pub mod config;
 pub mod contract;
 pub mod id;

@@ -13,8 +13,6 @@ use crate::secret::Secret;
 
 /// The file in the data directory that holds the token.
 const FILE_NAME: &str = "admin-token";
-/// The environment variable that holds the token.
-pub(crate) const VARIABLE: &str = "INTEGRATION_HOST_TOKEN";
 
 /// What requests to the API must carry. It is compared in constant time and cannot be printed.
 #[derive(Clone, Debug)]
@@ -52,6 +50,9 @@ pub enum AdminTokenError {
 }
 
 impl AdminToken {
+    /// The environment variable that holds the token.
+    pub const VARIABLE: &str = "INTEGRATION_HOST_TOKEN";
+
     /// The token of a host: from the environment if it is there, else from the data directory,
     /// where it is made the first time.
     pub fn obtain(
@@ -102,7 +103,7 @@ impl AdminToken {
     fn from_environment(token: String) -> Result<Self, AdminTokenError> {
         Self::new(token).ok_or_else(|| {
             AdminTokenError::Unusable(
-                format!("the environment variable {VARIABLE}"),
+                format!("the environment variable {}", Self::VARIABLE),
                 "set it to one, or unset it to use the one in the data directory",
             )
         })

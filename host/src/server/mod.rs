@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 pub use self::admin_token::{AdminToken, AdminTokenError, AdminTokenSource};
 pub use self::error::status_of;
-pub use self::openapi::document as openapi;
+pub use self::openapi::document;
 use self::state::AppState;
 use crate::config::DeletedEntries;
 use crate::limits::Limits;
