@@ -1,1 +1,157 @@
-//! The reference host: a [`Service`] from its configuration.
+//! Putting the reference host together from its settings. A platform that embeds the host with its
+//! own providers does the same with [`Service::start`].
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use url::Url;
+
+use crate::capability::http::{
+    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy,
+};
+use crate::capability::storage::{KeyValueStore, MemoryStore, SqliteStore};
+use crate::capability::user_directory::{EmptyDirectory, FileDirectory, UserDirectory};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Settings, StorageChoice};
+use crate::contract::Manifest;
+use crate::database::SqliteDatabase;
+use crate::engine::{Engine, Integration};
+use crate::ledger::SqliteLedger;
+use crate::limits::Limits;
+use crate::seal::{SealingKey, SealingKeys};
+use crate::service::{Parts, Service};
+
+/// How long connecting to the remote service may take, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a component is, found out without lending it anything.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// What it says about itself.
+    pub manifest: Manifest,
+    /// Interfaces it imports.
+    pub imports: Vec<String>,
+    /// Interfaces it exports.
+    pub exports: Vec<String>,
+    /// Size of the file, in bytes.
+    pub size_bytes: u64,
+}
+
+/// A host that runs, except for its server. The data directory exists.
+///
+/// # Errors
+/// A sentence that names what cannot be used and what helps.
+pub async fn assemble(settings: &Settings) -> Result<Service> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let key = SealingKey::load_or_create(&settings.data.join("sealing-key"))?;
+    let database = open_database(&settings.storage)?;
+    let store: Arc<dyn KeyValueStore> = match &database {
+        Some(database) => Arc::new(SqliteStore::new(database.clone(), Arc::clone(&clock))),
+        None => Arc::new(MemoryStore::new(Arc::clone(&clock))),
+    };
+    let ledger_database = match database {
+        Some(database) => database,
+        None => SqliteDatabase::open_in_memory()?,
+    };
+    let directory: Arc<dyn UserDirectory> = match &settings.directory {
+        Some(path) => Arc::new(FileDirectory::load(path)?),
+        None => Arc::new(EmptyDirectory),
+    };
+    let cache = settings.data.join("cache");
+    let integration = load(&settings.component, &settings.limits, Some(&cache)).await?;
+    let http = lend_http(settings, integration.manifest())?;
+    let public_url =
+        Url::parse(&settings.callback_base()).context("the public URL is malformed")?;
+    let parts = Parts {
+        integration,
+        http: Arc::new(http),
+        store,
+        ledger: Arc::new(SqliteLedger::new(ledger_database)),
+        directory,
+        keys: Arc::new(SealingKeys::new(key)),
+        clock,
+        public_url,
+    };
+    Ok(Service::start(parts).await?)
+}
+
+/// Looks at a component without lending it anything.
+///
+/// # Errors
+/// A sentence that says why it cannot be loaded.
+pub async fn inspect(component: &Path) -> Result<Inspection> {
+    let integration = load(component, &Limits::default(), None).await?;
+    Ok(Inspection {
+        manifest: integration.manifest().clone(),
+        imports: integration.imports().to_vec(),
+        exports: integration.exports().to_vec(),
+        size_bytes: fs::metadata(component)?.len(),
+    })
+}
+
+async fn load(component: &Path, limits: &Limits, cache: Option<&Path>) -> Result<Integration> {
+    let path = component.display();
+    let bytes = fs::read(component).with_context(|| format!("cannot read the component {path}"))?;
+    if let Some(cache) = cache {
+        fs::create_dir_all(cache)
+            .with_context(|| format!("cannot make the directory {}", cache.display()))?;
+    }
+    // The engine wants an absolute path.
+    let cache = cache.map(Path::canonicalize).transpose()?;
+    let engine = Engine::new(limits.clone(), cache.as_deref())?;
+    Integration::load(&engine, &bytes)
+        .await
+        .map_err(|error| anyhow!("the component {path} cannot be used: {error}"))
+}
+
+/// The database, or `None` for memory.
+fn open_database(storage: &StorageChoice) -> Result<Option<SqliteDatabase>> {
+    match storage {
+        StorageChoice::Memory => Ok(None),
+        StorageChoice::Sqlite(path) => Ok(Some(SqliteDatabase::open(path)?)),
+        StorageChoice::Postgres(_) | StorageChoice::Component(_) => {
+            bail!(
+                "the storage {storage} is not available in this build; use sqlite:PATH or memory:"
+            )
+        }
+    }
+}
+
+fn lend_http(settings: &Settings, manifest: &Manifest) -> Result<HttpLender> {
+    let limits = &settings.limits;
+    let approved: Option<BTreeSet<_>> = settings
+        .hosts
+        .approved
+        .as_ref()
+        .map(|hosts| hosts.iter().cloned().collect());
+    let allow_list = AllowList::new(&manifest.hosts, approved.as_ref(), &settings.hosts.upstream)?;
+    let limits = HttpLimits {
+        exchange_timeout: limits.http_timeout(),
+        max_requests: limits.http_requests_per_call,
+        max_response_bytes: limits.http_response_bytes,
+        retry: RetryPolicy::default(),
+        ..HttpLimits::default()
+    };
+    let client = Arc::new(ReqwestClient::new(CONNECT_TIMEOUT)?);
+    let metrics = Arc::new(HttpMetrics::default());
+    Ok(HttpLender::new(
+        client, manifest, allow_list, limits, metrics,
+    ))
+}
+
+/// Makes the data directory, readable by its owner only.
+///
+/// # Errors
+/// It cannot be made or written to.
+pub fn create_data_directory(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

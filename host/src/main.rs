@@ -1,1 +1,7 @@
-fn main() {}
+//! The `integration-host` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    integration_host::cli::main()
+}

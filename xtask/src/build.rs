@@ -20,13 +20,12 @@ pub enum Profile {
 /// Builds the component and returns its path.
 pub fn component() -> Result<PathBuf> {
     ensure_wasm_target()?;
-    run(cargo().args(["build", "--package", "toggl-integration", "--lib"]).args([
-        "--target",
-        WASM_TARGET,
-        "--profile",
-        "component",
-    ]))?;
-    let built = target_directory().join(WASM_TARGET).join("component/toggl_integration.wasm");
+    run(cargo()
+        .args(["build", "--package", "toggl-integration", "--lib"])
+        .args(["--target", WASM_TARGET, "--profile", "component"]))?;
+    let built = target_directory()
+        .join(WASM_TARGET)
+        .join("component/toggl_integration.wasm");
     let distribution = target_directory().join("dist");
     fs::create_dir_all(&distribution)
         .with_context(|| format!("{} cannot be made", distribution.display()))?;
@@ -41,7 +40,9 @@ pub fn program(name: &str, profile: Profile) -> Result<PathBuf> {
         Profile::Dev => (&[], "debug"),
         Profile::Release => (&["--release"], "release"),
     };
-    run(cargo().args(["build", "--package", name, "--bin", name]).args(flags))?;
+    run(cargo()
+        .args(["build", "--package", name, "--bin", name])
+        .args(flags))?;
     Ok(target_directory().join(folder).join(name))
 }
 

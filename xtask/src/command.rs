@@ -8,13 +8,17 @@ use anyhow::{Context as _, Result, bail};
 
 /// The workspace's folder.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or_else(|| Path::new("."))
 }
 
 /// The folder cargo builds into.
 pub fn target_directory() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace().join("target"), |target| workspace().join(target))
+    env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || workspace().join("target"),
+        |target| workspace().join(target),
+    )
 }
 
 /// Cargo, run in the workspace.
@@ -26,7 +30,9 @@ pub fn cargo() -> Command {
 
 /// Runs a program to its end.
 pub fn run(command: &mut Command) -> Result<()> {
-    let status = command.status().with_context(|| format!("{command:?} cannot be started"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("{command:?} cannot be started"))?;
     if !status.success() {
         bail!("{command:?} failed ({status})");
     }

@@ -14,7 +14,14 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     step("the component");
     let component = build::component()?;
     step("lints");
-    run(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     step("the programs");
     let host = build::program("integration-host", Profile::Dev)?;
     let sandbox = build::program("toggl-sandbox", Profile::Dev)?;

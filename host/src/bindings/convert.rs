@@ -72,13 +72,22 @@ impl From<wit::Manifest> for Manifest {
 
 impl From<wit::SecretField> for SecretField {
     fn from(field: wit::SecretField) -> Self {
-        Self { name: field.name, label: field.label, help: field.help, help_url: field.help_url }
+        Self {
+            name: field.name,
+            label: field.label,
+            help: field.help,
+            help_url: field.help_url,
+        }
     }
 }
 
 impl From<wit::Account> for Account {
     fn from(account: wit::Account) -> Self {
-        Self { id: account.id, name: account.name, email: account.email }
+        Self {
+            id: account.id,
+            name: account.name,
+            email: account.email,
+        }
     }
 }
 
@@ -97,13 +106,19 @@ impl From<wit::Scope> for Scope {
 
 impl From<wit::TestReport> for TestReport {
     fn from(report: wit::TestReport) -> Self {
-        Self { account: report.account.into(), scopes: all(report.scopes) }
+        Self {
+            account: report.account.into(),
+            scopes: all(report.scopes),
+        }
     }
 }
 
 impl From<wit::BoundScope> for BoundScope {
     fn from(bound: wit::BoundScope) -> Self {
-        Self { account: bound.account.into(), scope: bound.scope.into() }
+        Self {
+            account: bound.account.into(),
+            scope: bound.scope.into(),
+        }
     }
 }
 
@@ -130,7 +145,10 @@ impl From<WebhookRequest> for wit::WebhookRequest {
 
 impl From<Header> for wit_http::Header {
     fn from(header: Header) -> Self {
-        Self { name: header.name, value: header.value }
+        Self {
+            name: header.name,
+            value: header.value,
+        }
     }
 }
 
@@ -158,7 +176,10 @@ impl From<wit::DeliveryResult> for DeliveryResult {
 
 impl From<wit::Changes> for Changes {
     fn from(changes: wit::Changes) -> Self {
-        Self { activities: all(changes.activities), subjects: all(changes.subjects) }
+        Self {
+            activities: all(changes.activities),
+            subjects: all(changes.subjects),
+        }
     }
 }
 
@@ -223,13 +244,21 @@ impl From<wit::TeamMember> for TeamMember {
 
 impl From<wit_directory::User> for User {
     fn from(user: wit_directory::User) -> Self {
-        Self { id: UserId::new(user.id), name: user.name, email: user.email }
+        Self {
+            id: UserId::new(user.id),
+            name: user.name,
+            email: user.email,
+        }
     }
 }
 
 impl From<User> for wit_directory::User {
     fn from(user: User) -> Self {
-        Self { id: user.id.to_string(), name: user.name, email: user.email }
+        Self {
+            id: user.id.to_string(),
+            name: user.name,
+            email: user.email,
+        }
     }
 }
 
@@ -262,9 +291,7 @@ impl From<wit::Quota> for Quota {
 impl From<&Selection> for wit::Selection {
     fn from(selection: &Selection) -> Self {
         match selection {
-            Selection::Range(from, to) => {
-                Self::Range((from.as_millisecond(), to.as_millisecond()))
-            }
+            Selection::Range(from, to) => Self::Range((from.as_millisecond(), to.as_millisecond())),
             Selection::Activities(ids) => Self::Activities(ids.clone()),
         }
     }
@@ -272,12 +299,18 @@ impl From<&Selection> for wit::Selection {
 
 impl From<wit::Reconciliation> for Reconciliation {
     fn from(reconciliation: wit::Reconciliation) -> Self {
-        Self { changes: reconciliation.changes.into(), next: reconciliation.next }
+        Self {
+            changes: reconciliation.changes.into(),
+            next: reconciliation.next,
+        }
     }
 }
 
 impl From<wit::NameRefresh> for NameRefresh {
     fn from(refresh: wit::NameRefresh) -> Self {
-        Self { subjects: all(refresh.subjects), again_in_seconds: refresh.again_in_seconds }
+        Self {
+            subjects: all(refresh.subjects),
+            again_in_seconds: refresh.again_in_seconds,
+        }
     }
 }

@@ -2,5 +2,6 @@
 //! providers in `mod.rs`, and its providers beside them.
 
 pub mod http;
+pub(crate) mod logging;
 pub mod storage;
 pub mod user_directory;

@@ -11,17 +11,18 @@ use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
 
 use super::{CallError, Engine, Integration, TICK};
+use crate::bindings::IntegrationComponentPre;
 use crate::bindings::exports::worksights::integration::integration::{
     Error as WitError, Guest as Exports,
 };
-use crate::bindings::{IntegrationComponent, IntegrationComponentPre};
 use crate::capability::http::{CallHttp, HttpLender, SecretSource};
 use crate::capability::logging::LentLog;
-use crate::capability::storage::{Commit, KeyValueStore, UnitOfWork};
-use crate::capability::user_directory::{LentDirectory, UserDirectory};
-use crate::clock::Clock;
+use crate::capability::storage::{Commit, KeyValueStore, MemoryStore, UnitOfWork};
+use crate::capability::user_directory::{EmptyDirectory, LentDirectory, UserDirectory};
+use crate::clock::{Clock, SystemClock};
 use crate::contract::{IntegrationError, Manifest};
 use crate::id::ConnectionId;
+use crate::secret::Secrets;
 
 /// The part of a connection's keys that belongs to the integration.
 const STORAGE_AREA: &str = "integration/";
@@ -61,31 +62,37 @@ pub(super) struct CallState {
 impl Integration {
     /// Runs `export` in a new instance and commits what it wrote to storage. When the commit loses a
     /// race, the call is run again, at most `conflict_retries` times.
-    pub(super) async fn run<T>(
+    pub(super) async fn run<A, T>(
         &self,
         context: &CallContext,
         name: &'static str,
         time: Duration,
         conflict_retries: u32,
+        arguments: &A,
         export: impl for<'a> Fn(
             &'a Exports,
             &'a mut Store<CallState>,
+            &'a A,
         ) -> BoxFuture<'a, wasmtime::Result<Result<T, WitError>>>,
     ) -> Result<T, CallError> {
         let deadline = Instant::now() + time;
         let attempts = async {
             for _ in 0..=conflict_retries {
                 let _permit = self.engine.permits.acquire().await;
-                let mut store = self.new_store(context, deadline);
+                let mut store = new_store(&self.engine, context, deadline);
                 let result = {
                     let component = self
                         .pre
                         .instantiate_async(&mut store)
                         .await
                         .map_err(|error| trap(name, &error))?;
-                    export(component.worksights_integration_integration(), &mut store)
-                        .await
-                        .map_err(|error| trap(name, &error))?
+                    export(
+                        component.worksights_integration_integration(),
+                        &mut store,
+                        arguments,
+                    )
+                    .await
+                    .map_err(|error| trap(name, &error))?
                 };
                 let value = result.map_err(IntegrationError::from)?;
                 match store.into_data().storage.finish().await? {
@@ -97,54 +104,62 @@ impl Integration {
         };
         let result = timeout_at(deadline, attempts)
             .await
-            .unwrap_or(Err(CallError::TimedOut { export: name, seconds: time.as_secs() }));
+            .unwrap_or(Err(CallError::TimedOut {
+                export: name,
+                seconds: time.as_secs(),
+            }));
         if let Err(CallError::Trap { cause, .. }) = &result {
             warn!(connection = %context.connection, export = name, cause, "the integration failed");
         }
         result
     }
+}
 
-    fn new_store(&self, context: &CallContext, deadline: Instant) -> Store<CallState> {
-        let limits = &self.engine.limits;
-        let mut store = Store::new(
-            &self.engine.inner,
-            CallState {
-                http: CallHttp::new(
-                    Arc::clone(&context.http),
-                    context.connection.clone(),
-                    context.secrets.clone(),
-                    deadline,
-                ),
-                storage: UnitOfWork::new(
-                    Arc::clone(&context.store),
-                    context.connection.clone(),
-                    STORAGE_AREA,
-                ),
-                directory: LentDirectory(Arc::clone(&context.directory)),
-                log: LentLog::new(context.connection.clone(), limits.log_lines_per_call),
-                wasi: WasiCtxBuilder::new()
-                    .wall_clock(WallClock(Arc::clone(&context.clock)))
-                    .max_random_size(MAX_RANDOM_BYTES)
-                    .build(),
-                wasi_table: ResourceTable::new(),
-                memory: StoreLimitsBuilder::new()
-                    .memory_size(limits.memory_bytes)
-                    .trap_on_grow_failure(true)
-                    .build(),
-                ticks_left: ticks(limits.cpu_ms),
-            },
-        );
-        store.limiter(|state| &mut state.memory);
-        // The callback runs only while the component does: a tick that passes during a host call
-        // counts once, however long the host call took. So it counts CPU time, not waiting.
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut store| {
-            let state = store.data_mut();
-            state.ticks_left = state.ticks_left.saturating_sub(1);
-            Ok(if state.ticks_left == 0 { UpdateDeadline::Interrupt } else { UpdateDeadline::Yield(1) })
-        });
-        store
-    }
+fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store<CallState> {
+    let limits = &engine.limits;
+    let mut store = Store::new(
+        &engine.inner,
+        CallState {
+            http: CallHttp::new(
+                Arc::clone(&context.http),
+                context.connection.clone(),
+                context.secrets.clone(),
+                deadline,
+            ),
+            storage: UnitOfWork::new(
+                Arc::clone(&context.store),
+                Arc::clone(&context.clock),
+                context.connection.clone(),
+                STORAGE_AREA,
+            ),
+            directory: LentDirectory(Arc::clone(&context.directory)),
+            log: LentLog::new(context.connection.clone(), limits.log_lines_per_call),
+            wasi: WasiCtxBuilder::new()
+                .wall_clock(WallClock(Arc::clone(&context.clock)))
+                .max_random_size(MAX_RANDOM_BYTES)
+                .build(),
+            wasi_table: ResourceTable::new(),
+            memory: StoreLimitsBuilder::new()
+                .memory_size(limits.memory_bytes)
+                .trap_on_grow_failure(true)
+                .build(),
+            ticks_left: ticks(limits.cpu_ms),
+        },
+    );
+    store.limiter(|state| &mut state.memory);
+    // The callback runs only while the component does: a tick that passes during a host call
+    // counts once, however long the host call took. So it counts CPU time, not waiting.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(|mut store| {
+        let state = store.data_mut();
+        state.ticks_left = state.ticks_left.saturating_sub(1);
+        Ok(if state.ticks_left == 0 {
+            UpdateDeadline::Interrupt
+        } else {
+            UpdateDeadline::Yield(1)
+        })
+    });
+    store
 }
 
 fn ticks(cpu_ms: u64) -> u64 {
@@ -180,5 +195,33 @@ pub(super) async fn describe(
     engine: &Engine,
     pre: &IntegrationComponentPre<CallState>,
 ) -> Result<Manifest, CallError> {
-    todo!()
+    let nothing = CallContext {
+        connection: ConnectionId::new("describe"),
+        store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
+        secrets: SecretSource::Given(Secrets::new()),
+        directory: Arc::new(EmptyDirectory),
+        http: Arc::new(HttpLender::nothing()),
+        clock: Arc::new(SystemClock),
+    };
+    let time = engine.limits.delivery_timeout();
+    let deadline = Instant::now() + time;
+    let asking = async {
+        let mut store = new_store(engine, &nothing, deadline);
+        let component = pre
+            .instantiate_async(&mut store)
+            .await
+            .map_err(|error| trap("describe", &error))?;
+        component
+            .worksights_integration_integration()
+            .call_describe(&mut store)
+            .await
+            .map(Manifest::from)
+            .map_err(|error| trap("describe", &error))
+    };
+    timeout_at(deadline, asking)
+        .await
+        .unwrap_or(Err(CallError::TimedOut {
+            export: "describe",
+            seconds: time.as_secs(),
+        }))
 }

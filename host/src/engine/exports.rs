@@ -21,9 +21,14 @@ impl Integration {
 
     /// Checks secrets and lists what can be connected.
     pub async fn test(&self, context: &CallContext) -> Result<TestReport, CallError> {
-        self.run(context, "test", self.call_time(), self.conflict_retries(), |exports, store| {
-            Box::pin(exports.call_test(store))
-        })
+        self.run(
+            context,
+            "test",
+            self.call_time(),
+            self.conflict_retries(),
+            &(),
+            |exports, store, ()| Box::pin(exports.call_test(store)),
+        )
         .await
         .map(TestReport::from)
     }
@@ -34,9 +39,14 @@ impl Integration {
         context: &CallContext,
         scope: &ScopeId,
     ) -> Result<BoundScope, CallError> {
-        self.run(context, "connect", self.call_time(), 0, |exports, store| {
-            Box::pin(exports.call_connect(store, scope.as_str()))
-        })
+        self.run(
+            context,
+            "connect",
+            self.call_time(),
+            0,
+            &scope.as_str(),
+            |exports, store, scope| Box::pin(exports.call_connect(store, scope)),
+        )
         .await
         .map(BoundScope::from)
     }
@@ -47,9 +57,14 @@ impl Integration {
         context: &CallContext,
         callback_url: &str,
     ) -> Result<Subscription, CallError> {
-        self.run(context, "subscribe", self.call_time(), 0, |exports, store| {
-            Box::pin(exports.call_subscribe(store, callback_url))
-        })
+        self.run(
+            context,
+            "subscribe",
+            self.call_time(),
+            0,
+            &callback_url,
+            |exports, store, callback_url| Box::pin(exports.call_subscribe(store, callback_url)),
+        )
         .await
         .map(Subscription::from)
     }
@@ -62,18 +77,28 @@ impl Integration {
     ) -> Result<DeliveryResult, CallError> {
         let request = request.into();
         let time = self.engine.limits.delivery_timeout();
-        self.run(context, "handle-webhook", time, self.conflict_retries(), |exports, store| {
-            Box::pin(exports.call_handle_webhook(store, &request))
-        })
+        self.run(
+            context,
+            "handle-webhook",
+            time,
+            self.conflict_retries(),
+            &request,
+            |exports, store, request| Box::pin(exports.call_handle_webhook(store, request)),
+        )
         .await
         .map(DeliveryResult::from)
     }
 
     /// Lists the team and matches it to users.
     pub async fn map_users(&self, context: &CallContext) -> Result<Vec<TeamMember>, CallError> {
-        self.run(context, "map-users", self.call_time(), self.conflict_retries(), |exports, store| {
-            Box::pin(exports.call_map_users(store))
-        })
+        self.run(
+            context,
+            "map-users",
+            self.call_time(),
+            self.conflict_retries(),
+            &(),
+            |exports, store, ()| Box::pin(exports.call_map_users(store)),
+        )
         .await
         .map(|members| members.into_iter().map(TeamMember::from).collect())
     }
@@ -85,7 +110,8 @@ impl Integration {
             "refresh-names",
             self.call_time(),
             self.conflict_retries(),
-            |exports, store| Box::pin(exports.call_refresh_names(store)),
+            &(),
+            |exports, store, ()| Box::pin(exports.call_refresh_names(store)),
         )
         .await
         .map(NameRefresh::from)
@@ -97,9 +123,14 @@ impl Integration {
         context: &CallContext,
         callback_url: &str,
     ) -> Result<Health, CallError> {
-        self.run(context, "check", self.call_time(), self.conflict_retries(), |exports, store| {
-            Box::pin(exports.call_check(store, callback_url))
-        })
+        self.run(
+            context,
+            "check",
+            self.call_time(),
+            self.conflict_retries(),
+            &callback_url,
+            |exports, store, callback_url| Box::pin(exports.call_check(store, callback_url)),
+        )
         .await
         .map(Health::from)
     }
@@ -112,18 +143,30 @@ impl Integration {
         cursor: Option<&str>,
     ) -> Result<Reconciliation, CallError> {
         let selection = selection.into();
-        self.run(context, "reconcile", self.call_time(), self.conflict_retries(), |exports, store| {
-            Box::pin(exports.call_reconcile(store, &selection, cursor))
-        })
+        self.run(
+            context,
+            "reconcile",
+            self.call_time(),
+            self.conflict_retries(),
+            &(selection, cursor),
+            |exports, store, (selection, cursor)| {
+                Box::pin(exports.call_reconcile(store, selection, *cursor))
+            },
+        )
         .await
         .map(Reconciliation::from)
     }
 
     /// Removes the webhook. The caller holds the connection's lease.
     pub async fn disconnect(&self, context: &CallContext) -> Result<(), CallError> {
-        self.run(context, "disconnect", self.call_time(), 0, |exports, store| {
-            Box::pin(exports.call_disconnect(store))
-        })
+        self.run(
+            context,
+            "disconnect",
+            self.call_time(),
+            0,
+            &(),
+            |exports, store, ()| Box::pin(exports.call_disconnect(store)),
+        )
         .await
     }
 }

@@ -26,14 +26,18 @@ const LENT: [&str; 6] = [
 
 /// Whether an import, such as `wasi:random/random@0.2.0`, is of an interface the host lends.
 pub(super) fn lends(import: &str) -> bool {
-    let interface = import.split_once('@').map_or(import, |(interface, _)| interface);
+    let interface = import
+        .split_once('@')
+        .map_or(import, |(interface, _)| interface);
     LENT.contains(&interface)
 }
 
 /// A linker with everything the host lends, and nothing else.
 pub(super) fn build_linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
-    http::add_to_linker::<_, HasSelf<CallHttp>>(&mut linker, |call: &mut CallState| &mut call.http)?;
+    http::add_to_linker::<_, HasSelf<CallHttp>>(&mut linker, |call: &mut CallState| {
+        &mut call.http
+    })?;
     storage::add_to_linker::<_, HasSelf<UnitOfWork>>(&mut linker, |call| &mut call.storage)?;
     user_directory::add_to_linker::<_, HasSelf<LentDirectory>>(&mut linker, |call| {
         &mut call.directory

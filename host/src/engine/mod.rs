@@ -83,10 +83,14 @@ impl Integration {
         let component = Component::new(&engine.inner, bytes)
             .map_err(|error| LoadError::NotAComponent(format!("{:#}", error)))?;
         let component_type = component.component_type();
-        let imports: Vec<_> =
-            component_type.imports(&engine.inner).map(|(name, _)| name.to_owned()).collect();
-        let exports: Vec<_> =
-            component_type.exports(&engine.inner).map(|(name, _)| name.to_owned()).collect();
+        let imports: Vec<_> = component_type
+            .imports(&engine.inner)
+            .map(|(name, _)| name.to_owned())
+            .collect();
+        let exports: Vec<_> = component_type
+            .exports(&engine.inner)
+            .map(|(name, _)| name.to_owned())
+            .collect();
 
         let linker =
             build_linker(&engine.inner).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
@@ -98,7 +102,13 @@ impl Integration {
             .and_then(IntegrationComponentPre::new)
             .map_err(|error| LoadError::WrongContract(format!("{error:#}")))?;
         let manifest = call::describe(engine, &pre).await?;
-        Ok(Self { engine: engine.clone(), pre, manifest, imports, exports })
+        Ok(Self {
+            engine: engine.clone(),
+            pre,
+            manifest,
+            imports,
+            exports,
+        })
     }
 
     /// What the integration is and needs.

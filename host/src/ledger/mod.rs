@@ -3,10 +3,13 @@
 //! [`Ledger`] is what a provider implements. Everything that is shown to people or handed to the
 //! platform comes from here; what an integration keeps for itself is in [storage](crate::capability::storage).
 
+mod sqlite;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use self::sqlite::SqliteLedger;
 use crate::contract::{Account, Changes, RemoteUser, Subscription, TeamMember, User};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
 

@@ -76,20 +76,28 @@ pub(super) struct Background {
 impl Background {
     pub(super) fn new() -> (Self, Arc<Due>) {
         let due = Arc::<Due>::default();
-        let background =
-            Self { due: Arc::clone(&due), stop: watch::Sender::new(false), task: Mutex::default() };
+        let background = Self {
+            due: Arc::clone(&due),
+            stop: watch::Sender::new(false),
+            task: Mutex::default(),
+        };
         (background, due)
     }
 
     /// Fetches missing names of a connection soon.
     pub(super) fn refresh_names_now(&self, connection: &ConnectionId) {
-        self.due.plan(connection, Work::Names, Instant::now() + NAMES_DELAY);
+        self.due
+            .plan(connection, Work::Names, Instant::now() + NAMES_DELAY);
     }
 
     /// Lets running work finish and starts no more.
     pub(super) async fn stop(&self) {
         self.stop.send_replace(true);
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let task = self
+            .task
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(task) = task
             && let Err(error) = task.await
         {
@@ -104,7 +112,12 @@ pub(super) fn start(service: &Service, due: Arc<Due>, existing: Vec<Connection>)
     let inner = Arc::downgrade(&service.inner);
     let stop = service.inner.background.stop.subscribe();
     let task = tokio::spawn(run(inner, due, existing, stop));
-    *service.inner.background.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    *service
+        .inner
+        .background
+        .task
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(task);
 }
 
 async fn run(
@@ -129,7 +142,9 @@ async fn run(
             () = due.changed.notified() => continue,
             () = wait => {}
         }
-        let (Some((_, connection, work)), Some(service)) = (next, service(&inner)) else { return };
+        let (Some((_, connection, work)), Some(service)) = (next, service(&inner)) else {
+            return;
+        };
         due.take(&connection, work);
         let again = match work {
             Work::Names => service.complete_names(&connection).await,
@@ -159,7 +174,11 @@ impl Service {
                 ConnectionState::Active => {
                     let now = Instant::now();
                     due.plan(&connection.id, Work::Names, now + NAMES_DELAY);
-                    due.plan(&connection.id, Work::Upkeep, now + jittered(UPKEEP_INTERVAL / 2));
+                    due.plan(
+                        &connection.id,
+                        Work::Upkeep,
+                        now + jittered(UPKEEP_INTERVAL / 2),
+                    );
                 }
                 ConnectionState::Disconnected => {}
             }
@@ -172,7 +191,9 @@ impl Service {
             Ok(again) => again.map(|seconds| Duration::from_secs(seconds.into())),
             Err(error) => {
                 debug!(connection = %id, %error, "names could not be completed");
-                let delay = error.retry_after_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+                let delay = error
+                    .retry_after_seconds
+                    .map(|seconds| Duration::from_secs(seconds.into()));
                 Some(delay.unwrap_or_default().max(NAMES_RETRY))
             }
         }

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::{Service, ServiceError};
 use crate::capability::http::SecretSource;
 use crate::capability::storage::MemoryStore;
-use crate::contract::{ErrorCode, TestReport};
+use crate::contract::TestReport;
 use crate::engine::CallContext;
 use crate::id::{ConnectionId, HookId, ScopeId};
 use crate::ledger::{Attention, Connection, ConnectionState, ConnectionUpdate, NewConnection};
@@ -44,23 +44,10 @@ impl Service {
 
     /// Connects a scope: binds it, subscribes to its webhook and imports its team. If any of it
     /// fails, nothing is left behind here or at the remote service. `Conflict` if it is connected
-    /// already. Goes on to its end even if the caller no longer waits.
+    /// already. What an attempt leaves behind that is dropped before its end is undone at the next start.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
         self.check_secrets(&request.secrets)?;
         let name = request.name.as_deref().map(valid_name).transpose()?;
-        let service = self.clone();
-        let connecting =
-            tokio::spawn(async move { service.connect_to_the_end(request, name).await });
-        connecting.await.unwrap_or_else(|error| {
-            Err(ServiceError::new(ErrorCode::Internal, format!("connecting was interrupted: {error}")))
-        })
-    }
-
-    async fn connect_to_the_end(
-        &self,
-        request: ConnectRequest,
-        name: Option<String>,
-    ) -> Result<Connection, ServiceError> {
         let parts = &self.inner.parts;
         let connection = parts
             .ledger
@@ -96,7 +83,10 @@ impl Service {
         let id = &connection.id;
         self.inner.secrets.put(id, &secrets).await?;
         let context = self.context(id);
-        let bound = parts.integration.connect(&context, &connection.scope_id).await?;
+        let bound = parts
+            .integration
+            .connect(&context, &connection.scope_id)
+            .await?;
         // The hook answers from here on: the remote service calls it before `subscribe` returns.
         let callback_url = self.callback_url(&connection.hook);
         let subscription = parts.integration.subscribe(&context, &callback_url).await?;
@@ -113,7 +103,10 @@ impl Service {
             attention: Some(attention),
             subscription: Some(Some(subscription)),
         };
-        Ok(parts.ledger.update_connection(id, update, parts.clock.now()).await?)
+        Ok(parts
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?)
     }
 
     /// Undoes what a failed or interrupted attempt to connect has done. The caller holds the lease.
@@ -127,7 +120,12 @@ impl Service {
         let undone = if connection.users_total > 0 || connection.last_delivery_at.is_some() {
             self.mark_disconnected(id).await
         } else {
-            self.inner.parts.ledger.remove_connection(id).await.map_err(ServiceError::from)
+            self.inner
+                .parts
+                .ledger
+                .remove_connection(id)
+                .await
+                .map_err(ServiceError::from)
         };
         if let Err(error) = undone {
             warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
@@ -139,8 +137,14 @@ impl Service {
         let name = valid_name(name)?;
         self.connection(id).await?;
         let parts = &self.inner.parts;
-        let update = ConnectionUpdate { name: Some(name), ..ConnectionUpdate::default() };
-        Ok(parts.ledger.update_connection(id, update, parts.clock.now()).await?)
+        let update = ConnectionUpdate {
+            name: Some(name),
+            ..ConnectionUpdate::default()
+        };
+        Ok(parts
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?)
     }
 
     /// Replaces a connection's secrets, after making sure that they reach the same scope. Mappings
@@ -155,7 +159,10 @@ impl Service {
         let _lease = self.inner.leases.hold(id).await;
         let parts = &self.inner.parts;
         let given = self.context_with(id, SecretSource::Given(secrets.clone()));
-        let bound = parts.integration.connect(&given, &connection.scope_id).await?;
+        let bound = parts
+            .integration
+            .connect(&given, &connection.scope_id)
+            .await?;
         let callback_url = self.callback_url(&connection.hook);
         let subscription = parts.integration.subscribe(&given, &callback_url).await?;
         self.inner.secrets.put(id, &secrets).await?;
@@ -166,7 +173,10 @@ impl Service {
             subscription: Some(Some(subscription)),
             ..ConnectionUpdate::default()
         };
-        Ok(parts.ledger.update_connection(id, update, parts.clock.now()).await?)
+        Ok(parts
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?)
     }
 
     /// Removes the webhook at the remote service and erases secrets and stored state. Activities and
@@ -181,7 +191,11 @@ impl Service {
     }
 
     async fn remove_traces(&self, id: &ConnectionId) -> Result<(), ServiceError> {
-        self.inner.parts.integration.disconnect(&self.context(id)).await?;
+        self.inner
+            .parts
+            .integration
+            .disconnect(&self.context(id))
+            .await?;
         self.inner.secrets.erase_everything(id).await?;
         Ok(())
     }
@@ -194,15 +208,19 @@ impl Service {
             subscription: Some(None),
             ..ConnectionUpdate::default()
         };
-        parts.ledger.update_connection(id, update, parts.clock.now()).await?;
+        parts
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?;
         Ok(())
     }
 
     /// Whether the secrets are those the manifest asks for.
     fn check_secrets(&self, secrets: &Secrets) -> Result<(), ServiceError> {
         let fields = &self.manifest().secrets;
-        if let Some(unknown) =
-            secrets.keys().find(|name| fields.iter().all(|field| field.name != **name))
+        if let Some(unknown) = secrets
+            .keys()
+            .find(|name| fields.iter().all(|field| field.name != **name))
         {
             let expected: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
             return Err(ServiceError::invalid(format!(
@@ -211,7 +229,9 @@ impl Service {
             )));
         }
         for field in fields {
-            let value = secrets.get(&field.name).map_or("", |secret| secret.expose());
+            let value = secrets
+                .get(&field.name)
+                .map_or("", |secret| secret.expose());
             if value.trim().is_empty() {
                 return Err(ServiceError::invalid(format!(
                     "the {} is missing. {}",
@@ -233,7 +253,9 @@ impl Service {
 fn valid_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     if name.is_empty() {
-        return Err(ServiceError::invalid("the name is empty; give the connection a name"));
+        return Err(ServiceError::invalid(
+            "the name is empty; give the connection a name",
+        ));
     }
     if name.chars().count() > MAX_NAME_CHARACTERS || name.chars().any(char::is_control) {
         return Err(ServiceError::invalid(format!(

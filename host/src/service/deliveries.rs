@@ -42,8 +42,15 @@ impl HookAnswer {
     }
 
     fn new(status: u16, retry_after_seconds: Option<u32>) -> Self {
-        let response = WebhookResponse { status, content_type: None, body: Vec::new() };
-        Self { response, retry_after_seconds }
+        let response = WebhookResponse {
+            status,
+            content_type: None,
+            body: Vec::new(),
+        };
+        Self {
+            response,
+            retry_after_seconds,
+        }
     }
 }
 
@@ -60,7 +67,10 @@ impl Service {
         let started = Instant::now();
         let metrics = &self.inner.metrics;
         let signature_header = &self.manifest().signature_header;
-        if headers.iter().all(|header| header.name != *signature_header) {
+        if headers
+            .iter()
+            .all(|header| header.name != *signature_header)
+        {
             metrics.refused.add(1);
             return HookAnswer::refusal();
         }
@@ -77,11 +87,18 @@ impl Service {
             }
         };
         let id = DeliveryId::generate();
-        let request = WebhookRequest { callback_url: self.callback_url(hook), headers, body };
+        let request = WebhookRequest {
+            callback_url: self.callback_url(hook),
+            headers,
+            body,
+        };
         // Kept only if handling fails, but the call consumes the request.
         let kept = request.clone();
         let answer = match self.process(&connection, id.clone(), request).await {
-            Ok(result) => HookAnswer { response: result.response, retry_after_seconds: None },
+            Ok(result) => HookAnswer {
+                response: result.response,
+                retry_after_seconds: None,
+            },
             Err(error) => {
                 warn!(connection = %connection.id, delivery = %id, %error, "a delivery failed");
                 metrics.failed.add(1);
@@ -103,7 +120,12 @@ impl Service {
         let metrics = &self.inner.metrics;
         let size_bytes = request.body.len() as u64;
         let context = self.context(&connection.id);
-        let result = self.inner.parts.integration.handle_webhook(&context, request).await?;
+        let result = self
+            .inner
+            .parts
+            .integration
+            .handle_webhook(&context, request)
+            .await?;
         let (status, counter) = match result.outcome {
             DeliveryOutcome::Accepted => (DeliveryStatus::Accepted, &metrics.accepted),
             DeliveryOutcome::Ping => (DeliveryStatus::Ping, &metrics.pings),
@@ -123,7 +145,8 @@ impl Service {
             size_bytes,
             sealed_request: None,
         };
-        self.apply(&connection.id, &result.changes, Some(record)).await?;
+        self.apply(&connection.id, &result.changes, Some(record))
+            .await?;
         counter.add(1);
         if result.names_missing {
             self.inner.background.refresh_names_now(&connection.id);
@@ -147,7 +170,9 @@ impl Service {
                 .collect(),
             body_base64: BASE64.encode(&request.body),
         };
-        let Ok(plain) = serde_json::to_vec(&kept) else { return };
+        let Ok(plain) = serde_json::to_vec(&kept) else {
+            return;
+        };
         let seal_context = [SEAL_PURPOSE, connection.id.as_str(), id.as_str()];
         let record = DeliveryRecord {
             sealed_request: Some(self.inner.parts.keys.seal(&seal_context, &plain)),
@@ -158,7 +183,10 @@ impl Service {
             size_bytes: request.body.len() as u64,
             id,
         };
-        if let Err(error) = self.apply(&connection.id, &Default::default(), Some(record)).await {
+        if let Err(error) = self
+            .apply(&connection.id, &Default::default(), Some(record))
+            .await
+        {
             warn!(connection = %connection.id, %error, "a failed delivery could not be kept");
         }
     }
@@ -182,7 +210,12 @@ impl Service {
                 "the kept delivery cannot be read: it was changed, or its sealing key is gone",
             )
         };
-        let plain = self.inner.parts.keys.open(&seal_context, sealed).map_err(|_| unreadable())?;
+        let plain = self
+            .inner
+            .parts
+            .keys
+            .open(&seal_context, sealed)
+            .map_err(|_| unreadable())?;
         let kept: KeptRequest = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
         let request = WebhookRequest {
             callback_url: self.callback_url(&connection.hook),

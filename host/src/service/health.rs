@@ -26,7 +26,11 @@ impl Service {
         let context = self.context(id);
         let callback_url = self.callback_url(&connection.hook);
         let mut health = parts.integration.check(&context, &callback_url).await?;
-        if health.problem.as_ref().is_some_and(|problem| problem.repairable) {
+        if health
+            .problem
+            .as_ref()
+            .is_some_and(|problem| problem.repairable)
+        {
             match parts.integration.subscribe(&context, &callback_url).await {
                 Ok(subscription) => {
                     info!(connection = %id, "the webhook subscription was repaired");
@@ -55,7 +59,10 @@ impl Service {
             subscription: health.subscription.clone().map(Some),
             ..ConnectionUpdate::default()
         };
-        parts.ledger.update_connection(id, update, parts.clock.now()).await?;
+        parts
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?;
         Ok(health)
     }
 
@@ -68,13 +75,16 @@ impl Service {
         to: Timestamp,
     ) -> Result<Applied, ServiceError> {
         if from >= to {
-            return Err(ServiceError::invalid("the range is empty: `from` must be before `to`"));
+            return Err(ServiceError::invalid(
+                "the range is empty: `from` must be before `to`",
+            ));
         }
         self.connection(id).await?;
         let mut total = Applied::default();
         let mut seen = HashSet::new();
         let range = Selection::Range(from, to);
-        self.reconcile_selection(id, &range, &mut total, Some(&mut seen)).await?;
+        self.reconcile_selection(id, &range, &mut total, Some(&mut seen))
+            .await?;
 
         let mut after: Option<String> = None;
         loop {
@@ -84,11 +94,14 @@ impl Service {
                 .ledger
                 .activity_ids(id, from, to, after.as_deref(), MAX_SELECTED)
                 .await?;
-            let Some(last) = ids.last().cloned() else { break };
+            let Some(last) = ids.last().cloned() else {
+                break;
+            };
             let missing: Vec<_> = ids.into_iter().filter(|id| !seen.contains(id)).collect();
             if !missing.is_empty() {
                 let selection = Selection::Activities(missing);
-                self.reconcile_selection(id, &selection, &mut total, None).await?;
+                self.reconcile_selection(id, &selection, &mut total, None)
+                    .await?;
             }
             after = Some(last);
         }
@@ -115,7 +128,12 @@ impl Service {
             total.applied += applied.applied;
             total.unchanged += applied.unchanged;
             if let Some(seen) = seen.as_deref_mut() {
-                seen.extend(page.changes.activities.into_iter().map(|activity| activity.id));
+                seen.extend(
+                    page.changes
+                        .activities
+                        .into_iter()
+                        .map(|activity| activity.id),
+                );
             }
             match page.next {
                 Some(next) => cursor = Some(next),
@@ -133,9 +151,17 @@ impl Service {
         &self,
         id: &ConnectionId,
     ) -> Result<Option<u32>, ServiceError> {
-        let refresh = self.inner.parts.integration.refresh_names(&self.context(id)).await?;
+        let refresh = self
+            .inner
+            .parts
+            .integration
+            .refresh_names(&self.context(id))
+            .await?;
         if !refresh.subjects.is_empty() {
-            let changes = Changes { subjects: refresh.subjects, ..Changes::default() };
+            let changes = Changes {
+                subjects: refresh.subjects,
+                ..Changes::default()
+            };
             self.apply(id, &changes, None).await?;
         }
         Ok(refresh.again_in_seconds)

@@ -53,7 +53,10 @@ impl Metrics {
         ];
         for (outcome, counter) in outcomes {
             let count = counter.value();
-            let _ = writeln!(text, "integration_deliveries_total{{outcome=\"{outcome}\"}} {count}");
+            let _ = writeln!(
+                text,
+                "integration_deliveries_total{{outcome=\"{outcome}\"}} {count}"
+            );
         }
         let seconds = Duration::from_micros(self.delivery_micros.value()).as_secs_f64();
         let _ = write!(

@@ -35,16 +35,6 @@ use crate::ledger::{
 };
 use crate::seal::SealingKeys;
 
-/// Whether activities that were deleted at the remote service are listed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum DeletedEntries {
-    /// They are listed, marked as deleted.
-    #[default]
-    Keep,
-    /// They are listed only when asked for.
-    Hide,
-}
-
 /// What a [`Service`] is made of.
 pub struct Parts {
     /// The loaded integration.
@@ -63,8 +53,6 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Under which the remote service reaches this host.
     pub public_url: Url,
-    /// Whether deleted activities are listed.
-    pub deleted_entries: DeletedEntries,
 }
 
 /// The use cases. Cloning it gives another handle to the same service.
@@ -76,7 +64,7 @@ pub struct Service {
 struct Inner {
     parts: Parts,
     sealed_store: Arc<dyn KeyValueStore>,
-    secrets: SecretStore,
+    secrets: Arc<SecretStore>,
     leases: Leases,
     metrics: Metrics,
     changed: watch::Sender<u64>,
@@ -91,7 +79,10 @@ impl Service {
         let (background, due) = Background::new();
         let service = Self {
             inner: Arc::new(Inner {
-                secrets: SecretStore::new(Arc::clone(&parts.store), Arc::clone(&parts.keys)),
+                secrets: Arc::new(SecretStore::new(
+                    Arc::clone(&parts.store),
+                    Arc::clone(&parts.keys),
+                )),
                 sealed_store: Arc::new(SealedStore::new(
                     Arc::clone(&parts.store),
                     Arc::clone(&parts.keys),
@@ -148,9 +139,12 @@ impl Service {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<LedgerActivity>, ServiceError> {
-        let mut filter = filter.clone();
-        filter.include_deleted |= self.inner.parts.deleted_entries == DeletedEntries::Keep;
-        Ok(self.inner.parts.ledger.activities(&filter, cursor, limit).await?)
+        Ok(self
+            .inner
+            .parts
+            .ledger
+            .activities(filter, cursor, limit)
+            .await?)
     }
 
     /// Activities that changed after a place in the change feed.
@@ -175,7 +169,12 @@ impl Service {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Delivery>, ServiceError> {
-        Ok(self.inner.parts.ledger.deliveries(connection, status, cursor, limit).await?)
+        Ok(self
+            .inner
+            .parts
+            .ledger
+            .deliveries(connection, status, cursor, limit)
+            .await?)
     }
 
     /// Whether the providers answer.
@@ -191,7 +190,10 @@ impl Service {
 
     /// A call for a connection, with its stored secrets.
     fn context(&self, connection: &ConnectionId) -> CallContext {
-        self.context_with(connection, SecretSource::Stored(self.inner.secrets.clone()))
+        self.context_with(
+            connection,
+            SecretSource::Stored(Arc::clone(&self.inner.secrets)),
+        )
     }
 
     fn context_with(&self, connection: &ConnectionId, secrets: SecretSource) -> CallContext {
@@ -213,9 +215,17 @@ impl Service {
         changes: &Changes,
         delivery: Option<DeliveryRecord>,
     ) -> Result<Applied, ServiceError> {
-        let applied = self.inner.parts.ledger.apply(connection, changes, delivery).await?;
+        let applied = self
+            .inner
+            .parts
+            .ledger
+            .apply(connection, changes, delivery)
+            .await?;
         self.inner.metrics.activities_applied.add(applied.applied);
-        self.inner.metrics.activities_unchanged.add(applied.unchanged);
+        self.inner
+            .metrics
+            .activities_unchanged
+            .add(applied.unchanged);
         if !changes.activities.is_empty() || !changes.subjects.is_empty() {
             self.announce_changes();
         }
@@ -223,6 +233,8 @@ impl Service {
     }
 
     fn announce_changes(&self) {
-        self.inner.changed.send_modify(|moments| *moments = moments.wrapping_add(1));
+        self.inner
+            .changed
+            .send_modify(|moments| *moments = moments.wrapping_add(1));
     }
 }

@@ -45,13 +45,21 @@ impl Service {
                 ServiceError::invalid(format!("the user directory has no user with the id {id}"))
             })?),
         };
-        let member = parts.ledger.set_mapping(id, remote_user, user.as_ref()).await?;
+        let member = parts
+            .ledger
+            .set_mapping(id, remote_user, user.as_ref())
+            .await?;
         self.announce_changes();
         Ok(member)
     }
 
     /// Users of the platform whose name, address or id contains the query.
     pub async fn search_users(&self, query: &str) -> Result<Vec<User>, ServiceError> {
-        Ok(self.inner.parts.directory.search(query.trim(), MAX_FOUND_USERS).await?)
+        Ok(self
+            .inner
+            .parts
+            .directory
+            .search(query.trim(), MAX_FOUND_USERS)
+            .await?)
     }
 }

@@ -21,7 +21,10 @@ async fn the_component_reaches_what_is_documented_and_nothing_else() {
     let integration = end_to_end::load_component().await;
     let mut imports = integration.imports().to_vec();
     imports.sort();
-    assert_eq!(imports, IMPORTS, "the component's reach changed; review docs/contract.md too");
+    assert_eq!(
+        imports, IMPORTS,
+        "the component's reach changed; review docs/contract.md too"
+    );
     assert_eq!(integration.exports(), EXPORTS);
 }
 
@@ -33,7 +36,11 @@ fn every_item_of_the_contract_is_documented() {
     let package = &resolve.packages[package];
     let mut undocumented = Vec::new();
     let mut require = |docs: &Docs, item: String| {
-        if docs.contents.as_deref().is_none_or(|text| text.trim().is_empty()) {
+        if docs
+            .contents
+            .as_deref()
+            .is_none_or(|text| text.trim().is_empty())
+        {
             undocumented.push(item);
         }
     };
@@ -57,17 +64,39 @@ fn every_item_of_the_contract_is_documented() {
             };
             match &definition.kind {
                 TypeDefKind::Record(record) => {
-                    members(record.fields.iter().map(|field| (&field.name, &field.docs)).collect());
+                    members(
+                        record
+                            .fields
+                            .iter()
+                            .map(|field| (&field.name, &field.docs))
+                            .collect(),
+                    );
                 }
                 TypeDefKind::Variant(variant) => {
-                    members(variant.cases.iter().map(|case| (&case.name, &case.docs)).collect());
+                    members(
+                        variant
+                            .cases
+                            .iter()
+                            .map(|case| (&case.name, &case.docs))
+                            .collect(),
+                    );
                 }
                 TypeDefKind::Enum(cases) => {
-                    members(cases.cases.iter().map(|case| (&case.name, &case.docs)).collect());
+                    members(
+                        cases
+                            .cases
+                            .iter()
+                            .map(|case| (&case.name, &case.docs))
+                            .collect(),
+                    );
                 }
                 _ => {}
             }
         }
     }
-    assert!(undocumented.is_empty(), "without documentation: {}", undocumented.join(", "));
+    assert!(
+        undocumented.is_empty(),
+        "without documentation: {}",
+        undocumented.join(", ")
+    );
 }

@@ -38,7 +38,10 @@ impl Guest for Misbehaving {
                 help_url: "https://example.com/".into(),
             }],
             hosts: vec!["api.track.toggl.com".into()],
-            pacing: Pacing { burst: 1000, requests_per_minute: 60_000 },
+            pacing: Pacing {
+                burst: 1000,
+                requests_per_minute: 60_000,
+            },
             webhook: WebhookRequirements {
                 public_https: true,
                 signature_header: "x-webhook-signature-256".into(),
@@ -47,8 +50,15 @@ impl Guest for Misbehaving {
     }
 
     fn test() -> Result<TestReport, Error> {
-        let seen = request("https://api.track.toggl.com/api/v9/me", own_token(), Vec::new());
-        Ok(TestReport { account: account(seen), scopes: Vec::new() })
+        let seen = request(
+            "https://api.track.toggl.com/api/v9/me",
+            own_token(),
+            Vec::new(),
+        );
+        Ok(TestReport {
+            account: account(seen),
+            scopes: Vec::new(),
+        })
     }
 
     fn connect(attempt: String) -> Result<BoundScope, Error> {
@@ -60,16 +70,25 @@ impl Guest for Misbehaving {
             "flood-log" => flood_log(),
             "flood-http" => flood_http(),
             "other-host" => request("https://example.com/", own_token(), Vec::new()),
-            "plain-http" => {
-                request("http://api.track.toggl.com/api/v9/me", own_token(), Vec::new())
-            }
+            "plain-http" => request(
+                "http://api.track.toggl.com/api/v9/me",
+                own_token(),
+                Vec::new(),
+            ),
             "undeclared-secret" => {
                 let secret = Authorization::Bearer(Credential::Secret("admin-token".into()));
                 request("https://api.track.toggl.com/api/v9/me", secret, Vec::new())
             }
             "inject-header" => {
-                let header = Header { name: "x-note".into(), value: "a\r\nx-other: b".into() };
-                request("https://api.track.toggl.com/api/v9/me", own_token(), vec![header])
+                let header = Header {
+                    name: "x-note".into(),
+                    value: "a\r\nx-other: b".into(),
+                };
+                request(
+                    "https://api.track.toggl.com/api/v9/me",
+                    own_token(),
+                    vec![header],
+                )
             }
             "leave-scope" => leave_scope(),
             "write-and-fail" => {
@@ -80,7 +99,10 @@ impl Guest for Misbehaving {
                 let _ = write("left-behind");
                 panic!("on purpose")
             }
-            "read" => format!("{:?}", storage::get("left-behind").map(|entry| entry.is_some())),
+            "read" => format!(
+                "{:?}",
+                storage::get("left-behind").map(|entry| entry.is_some())
+            ),
             other => return Err(Error::InvalidInput(format!("no attempt is called {other}"))),
         };
         Ok(BoundScope {
@@ -130,7 +152,11 @@ fn unsupported<T>() -> Result<T, Error> {
 }
 
 fn account(name: String) -> Account {
-    Account { id: "1".into(), name, email: None }
+    Account {
+        id: "1".into(),
+        name,
+        email: None,
+    }
 }
 
 fn own_token() -> Authorization {
@@ -192,7 +218,11 @@ fn flood_log() -> String {
 fn flood_http() -> String {
     let mut last = String::new();
     for _ in 0..1000 {
-        last = request("https://api.track.toggl.com/api/v9/me/logged", own_token(), Vec::new());
+        last = request(
+            "https://api.track.toggl.com/api/v9/me/logged",
+            own_token(),
+            Vec::new(),
+        );
         if !last.starts_with("200") {
             break;
         }
@@ -203,14 +233,23 @@ fn flood_http() -> String {
 fn write(key: &str) -> Result<storage::CommitOutcome, storage::Error> {
     storage::commit(
         &[],
-        &[storage::Write { key: key.into(), value: Some(vec![1]), expires_at_seconds: None }],
+        &[storage::Write {
+            key: key.into(),
+            value: Some(vec![1]),
+            expires_at_seconds: None,
+        }],
     )
 }
 
 /// Tries to reach keys that are not the integration's, and returns what it found.
 fn leave_scope() -> String {
     let mut found = Vec::new();
-    for key in ["secret/api-token", "../secret/api-token", "/secret/api-token", "integration/"] {
+    for key in [
+        "secret/api-token",
+        "../secret/api-token",
+        "/secret/api-token",
+        "integration/",
+    ] {
         if let Ok(Some(entry)) = storage::get(key) {
             found.push(entry.key);
         }

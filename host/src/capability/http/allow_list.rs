@@ -9,7 +9,7 @@ use super::HttpError;
 use super::upstream::{Upstream, host_name};
 
 /// Hosts that the manifest names *and* the operator approved, with the operator's overrides.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct AllowList {
     declared: BTreeSet<String>,
     approved: Option<BTreeSet<String>>,

@@ -18,7 +18,7 @@ pub enum SecretSource {
     /// A person has just given them.
     Given(Secrets),
     /// They are those of the connection, looked up when a request first needs one.
-    Stored(SecretStore),
+    Stored(Arc<SecretStore>),
 }
 
 impl SecretSource {
@@ -47,7 +47,13 @@ impl CallHttp {
         secrets: SecretSource,
         deadline: Instant,
     ) -> Self {
-        Self { lender, connection, secrets, deadline, lent: None }
+        Self {
+            lender,
+            connection,
+            secrets,
+            deadline,
+            lent: None,
+        }
     }
 
     async fn lent(&mut self) -> Result<&mut LentHttp, wit::Error> {
@@ -55,7 +61,8 @@ impl CallHttp {
             Some(lent) => lent,
             None => {
                 let secrets = self.secrets.secrets(&self.connection).await;
-                let secrets = secrets.map_err(|error| wit::Error::Unavailable(error.to_string()))?;
+                let secrets =
+                    secrets.map_err(|error| wit::Error::Unavailable(error.to_string()))?;
                 self.lender.lend(secrets, self.deadline)
             }
         };

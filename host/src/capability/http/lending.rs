@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use http::header;
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -17,8 +18,10 @@ use super::allow_list::{AllowList, Target};
 use super::pacing::{Pacer, PacingKey};
 use super::request::GuestRequest;
 use super::retry::{RetryPolicy, retry_after};
-use super::{HttpClient, HttpCounts, HttpError, HttpMetrics, IncomingResponse, OutgoingRequest, Redactor};
-use crate::contract::Manifest;
+use super::{
+    HttpClient, HttpCounts, HttpError, HttpMetrics, IncomingResponse, OutgoingRequest, Redactor,
+};
+use crate::contract::{Manifest, Pacing};
 use crate::secret::{Secret, Secrets};
 
 /// Response headers that an integration does not see: those of the connection, which mean nothing
@@ -95,6 +98,21 @@ impl HttpLender {
         }
     }
 
+    /// Lends nothing: for asking a component what it needs.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            client: Arc::new(NoClient),
+            allow_list: AllowList::default(),
+            pacer: Pacer::new(Pacing {
+                burst: 1,
+                requests_per_minute: 1,
+            }),
+            secret_names: BTreeSet::new(),
+            limits: HttpLimits::default(),
+            metrics: Arc::default(),
+        }
+    }
+
     /// The hosts that can be called, in alphabetical order.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.allow_list.hosts()
@@ -114,6 +132,16 @@ impl HttpLender {
             secrets,
             deadline,
         }
+    }
+}
+
+/// No request gets this far: the allow-list is empty.
+struct NoClient;
+
+#[async_trait]
+impl HttpClient for NoClient {
+    async fn send(&self, _: OutgoingRequest) -> Outcome {
+        Err(HttpError::Refused("no requests are possible here".into()))
     }
 }
 

@@ -17,14 +17,19 @@ pub(crate) struct LentLog {
 impl LentLog {
     /// A log for a call of `connection` that accepts `max_lines` messages.
     pub(crate) fn new(connection: ConnectionId, max_lines: u32) -> Self {
-        Self { connection, lines_left: max_lines }
+        Self {
+            connection,
+            lines_left: max_lines,
+        }
     }
 }
 
 impl Host for LentLog {
     async fn log(&mut self, level: Level, context: String, message: String) {
         let connection = &self.connection;
-        let Some(lines_left) = self.lines_left.checked_sub(1) else { return };
+        let Some(lines_left) = self.lines_left.checked_sub(1) else {
+            return;
+        };
         self.lines_left = lines_left;
         if lines_left == 0 {
             warn!(%connection, "the integration logs too much; the rest of this call's messages is dropped");
@@ -50,7 +55,11 @@ fn one_line(message: &str) -> String {
             line.push('…');
             break;
         }
-        line.push(if character.is_control() { ' ' } else { character });
+        line.push(if character.is_control() {
+            ' '
+        } else {
+            character
+        });
     }
     line
 }

@@ -28,7 +28,10 @@ impl wit::Host for UnitOfWork {
         writes: Vec<wit::Write>,
     ) -> Result<wit::CommitOutcome, wit::Error> {
         let expected: Vec<_> = expected.into_iter().map(Expectation::from).collect();
-        let writes = writes.into_iter().map(Write::try_from).collect::<Result<Vec<_>, _>>()?;
+        let writes = writes
+            .into_iter()
+            .map(Write::try_from)
+            .collect::<Result<Vec<_>, _>>()?;
         match UnitOfWork::commit(self, &expected, &writes).await? {
             Commit::Committed => Ok(wit::CommitOutcome::Committed),
             Commit::Conflict => Ok(wit::CommitOutcome::Conflict),
@@ -47,13 +50,20 @@ impl From<StorageError> for wit::Error {
 
 impl From<Entry> for wit::Entry {
     fn from(entry: Entry) -> Self {
-        Self { key: entry.key, value: entry.value, version: entry.version.0 }
+        Self {
+            key: entry.key,
+            value: entry.value,
+            version: entry.version.0,
+        }
     }
 }
 
 impl From<wit::Expectation> for Expectation {
     fn from(expectation: wit::Expectation) -> Self {
-        Self { key: expectation.key, version: expectation.version.map(Version) }
+        Self {
+            key: expectation.key,
+            version: expectation.version.map(Version),
+        }
     }
 }
 
@@ -72,6 +82,10 @@ impl TryFrom<wit::Write> for Write {
                     })
             })
             .transpose()?;
-        Ok(Self { key: write.key, value: write.value, expires_at })
+        Ok(Self {
+            key: write.key,
+            value: write.value,
+            expires_at,
+        })
     }
 }

@@ -1,8 +1,15 @@
 //! User directory: the platform's users.
 
+mod empty;
+mod file;
+mod host;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
+pub use self::empty::EmptyDirectory;
+pub use self::file::FileDirectory;
+pub(crate) use self::host::LentDirectory;
 use crate::contract::User;
 use crate::id::UserId;
 

@@ -1,0 +1,58 @@
+//! Why a command failed, and its exit code.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// It could not be done: exit code 1 and a sentence.
+    Failed(String),
+    /// It was asked or configured wrongly: exit code 2 and a sentence.
+    Usage(String),
+    /// What it printed says that something is wrong: exit code 1.
+    Reported,
+    /// Whoever read the output has read enough, as `head` does: exit code 0.
+    OutputClosed,
+}
+
+impl Failure {
+    pub(super) fn failed(sentence: impl Into<String>) -> Self {
+        Self::Failed(sentence.into())
+    }
+
+    pub(super) fn usage(sentence: impl Into<String>) -> Self {
+        Self::Usage(sentence.into())
+    }
+
+    /// Tells the person and says how the program ends.
+    pub(super) fn report(self) -> ExitCode {
+        let (sentence, code) = match self {
+            Self::Failed(sentence) => (sentence, ExitCode::FAILURE),
+            Self::Usage(sentence) => (sentence, ExitCode::from(2)),
+            Self::Reported => return ExitCode::FAILURE,
+            Self::OutputClosed => return ExitCode::SUCCESS,
+        };
+        // If standard error is closed, the exit code still tells.
+        let _ = writeln!(io::stderr().lock(), "error: {sentence}");
+        code
+    }
+}
+
+/// A failed write to standard output.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::OutputClosed,
+            _ => Self::Failed(format!("cannot write the output: {error}")),
+        }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}

@@ -1,0 +1,219 @@
+//! The command line.
+//!
+//! `serve` runs a host; `inspect` looks at a component; everything else is a client of a running host's
+//! HTTP API. Answers go to standard output, for people or as JSON; progress and errors go to standard error.
+
+mod activities;
+mod client;
+mod connect;
+mod connections;
+mod deliveries;
+mod failure;
+mod follow;
+mod inspect;
+mod output;
+mod secrets;
+mod serve;
+mod table;
+mod users;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use self::client::Client;
+use self::failure::Failure;
+use self::output::Output;
+use crate::config::DEFAULT_DATA;
+
+const EXAMPLES: &str = "\
+Examples:
+  integration-host serve --directory users.csv
+  TOGGL_API_TOKEN=… integration-host test
+  TOGGL_API_TOKEN=… integration-host connect --workspace 43
+  integration-host users Studio
+  integration-host activities --follow
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+/// Runs an integration and shows the time people log.
+#[derive(Parser, Debug)]
+#[command(name = "integration-host", version, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+struct Global {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+/// How to reach a running host.
+#[derive(Args, Debug)]
+struct Target {
+    /// The running host to talk to
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "INTEGRATION_HOST_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    host: String,
+    /// The host's data directory, which holds the admin token unless INTEGRATION_HOST_TOKEN is set
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "INTEGRATION_HOST_DATA",
+        default_value = DEFAULT_DATA
+    )]
+    data: PathBuf,
+}
+
+/// A command and how to reach the host that carries it out.
+#[derive(Args, Debug)]
+struct Remote<A: Args> {
+    #[command(flatten)]
+    arguments: A,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Sandbox Toggl, host and live deliveries, without an account
+    Demo,
+    /// Run a host
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(Box<serve::Arguments>),
+    /// Check an API token and list the workspaces it could connect
+    #[command(after_help = connect::TEST_EXAMPLES)]
+    Test(Remote<connect::TestArguments>),
+    /// Connect a workspace
+    #[command(after_help = connect::CONNECT_EXAMPLES)]
+    Connect(Remote<connect::ConnectArguments>),
+    /// List connections
+    Connections(Remote<connections::ListArguments>),
+    /// Show one connection
+    #[command(after_help = connections::SHOW_EXAMPLES)]
+    Show(Remote<connections::ShowArguments>),
+    /// List a connection's team and who is mapped to whom
+    #[command(after_help = users::USERS_EXAMPLES)]
+    Users(Remote<users::UsersArguments>),
+    /// Import a connection's team again; what was mapped by hand stays
+    RefreshUsers(Remote<users::RefreshArguments>),
+    /// Map a team member to a user by hand
+    #[command(after_help = users::MAP_EXAMPLES)]
+    Map(Remote<users::MapArguments>),
+    /// List activities, or follow them live
+    #[command(after_help = activities::EXAMPLES)]
+    Activities(Remote<activities::Arguments>),
+    /// Compare a connection with Toggl and repair what can be repaired; exit code 1 if a problem is left
+    Check(Remote<connections::CheckArguments>),
+    /// Read a range of activities from Toggl, to close a gap in deliveries
+    #[command(after_help = connections::RECONCILE_EXAMPLES)]
+    Reconcile(Remote<connections::ReconcileArguments>),
+    /// Rename a connection
+    #[command(after_help = connections::RENAME_EXAMPLES)]
+    Rename(Remote<connections::RenameArguments>),
+    /// Give a connection a new API token for the same workspace; mappings stay
+    #[command(after_help = connect::SET_TOKEN_EXAMPLES)]
+    SetToken(Remote<connect::SetTokenArguments>),
+    /// Disconnect: removes the webhook at Toggl and erases the token; activities and mappings stay
+    Disconnect(Remote<connections::DisconnectArguments>),
+    /// List webhook deliveries, newest first
+    #[command(after_help = deliveries::EXAMPLES)]
+    Deliveries(Remote<deliveries::ListArguments>),
+    /// Handle a failed delivery again
+    Replay(Remote<deliveries::ReplayArguments>),
+    /// Show what a component is, wants and may do, before it is trusted
+    #[command(after_help = inspect::EXAMPLES)]
+    Inspect(inspect::Arguments),
+}
+
+/// Parses the arguments and does what they say.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.global.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return Failure::failed(format!("cannot start: {error}")).report();
+        }
+    };
+    match runtime.block_on(run(cli.command, &output)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+async fn run(command: Command, output: &Output) -> Result<(), Failure> {
+    match command {
+        Command::Demo => Err(Failure::usage(
+            "the demo needs the sandbox Toggl, which is not part of this program; run `cargo xtask demo` in the project's directory",
+        )),
+        Command::Serve(arguments) => serve::run(*arguments, output).await,
+        Command::Inspect(arguments) => inspect::run(arguments, output).await,
+        Command::Test(remote) => {
+            connect::test(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Connect(remote) => {
+            connect::connect(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::SetToken(remote) => {
+            connect::set_token(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Connections(remote) => connections::list(&remote.target.client()?, output).await,
+        Command::Show(remote) => {
+            connections::show(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Check(remote) => {
+            connections::check(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Reconcile(remote) => {
+            connections::reconcile(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Rename(remote) => {
+            connections::rename(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Disconnect(remote) => {
+            connections::disconnect(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Users(remote) => {
+            users::list(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::RefreshUsers(remote) => {
+            users::refresh(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Map(remote) => {
+            users::map(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Activities(remote) => {
+            activities::run(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Deliveries(remote) => {
+            deliveries::list(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Replay(remote) => {
+            deliveries::replay(remote.arguments, &remote.target.client()?, output).await
+        }
+    }
+}
+
+impl Target {
+    fn client(&self) -> Result<Client, Failure> {
+        Client::new(&self.host, &self.data)
+    }
+}
+
+#[cfg(test)]
+mod tests;

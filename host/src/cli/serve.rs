@@ -1,0 +1,293 @@
+//! Running a host.
+
+use clap::Args;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
+
+use super::failure::Failure;
+use super::output::Output;
+use super::table::facts;
+use crate::assembly;
+use crate::config::{LogFormat, Overrides, Settings};
+use crate::server::{self, AdminToken, AdminTokenSource, ServerOptions};
+use crate::service::Service;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  integration-host serve --directory users.csv
+  integration-host serve --listen 127.0.0.1:8080 --public-url https://host.example.com
+  integration-host serve --upstream api.track.toggl.com=http://127.0.0.1:9000
+
+Every flag has a variable, and a key of the same name with _ for - in host.toml, which also has the
+sections [limits] and [hosts]. INTEGRATION_HOST_TOKEN sets the admin token; without it, one is made in
+DIR/admin-token.";
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// What a person sees once the host runs.
+#[derive(Serialize)]
+struct Summary {
+    listening: String,
+    callback_base: String,
+    data: String,
+    storage: String,
+    directory: Option<String>,
+    users: usize,
+    integration: Integration,
+    hosts: Vec<String>,
+    admin_token_file: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Integration {
+    id: String,
+    name: String,
+    version: String,
+}
+
+/// `serve`
+pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    let mut settings = Settings::resolve(arguments.overrides)?;
+    settings.storage.ensure_available()?;
+    log_to_standard_error(&settings)?;
+    let environment = std::env::var(AdminToken::VARIABLE).ok();
+    let (admin_token, source) = AdminToken::obtain(environment, &settings.data)
+        .map_err(|error| Failure::usage(error.to_string()))?;
+    let listener = listen(&settings).await?;
+    // With port 0 the system chose one, and callback URLs must name it.
+    settings.listen = listener.local_addr()?;
+    let shutdown = shutdown_requested()?;
+    let service = assembly::assemble(&settings)
+        .await
+        .map_err(|error| Failure::failed(format!("{error:#}")))?;
+    let summary = summarise(&settings, &service, &source).await?;
+    output.answer(&summary, |summary| {
+        describe(summary, settings.is_loopback())
+    })?;
+    let options = ServerOptions {
+        admin_token,
+        limits: settings.limits,
+        deleted_entries: settings.deleted_entries,
+    };
+    server::serve(listener, service, options, shutdown)
+        .await
+        .map_err(|error| Failure::failed(format!("the server stopped: {error}")))
+}
+
+async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {
+    TcpListener::bind(settings.listen).await.map_err(|error| {
+        let remedy = match error.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                "another program listens there; stop it, or choose another port with --listen"
+            }
+            std::io::ErrorKind::PermissionDenied => {
+                "choose a port above 1023 with --listen, or allow this program to use that one"
+            }
+            _ => "choose an address of this machine with --listen",
+        };
+        Failure::failed(format!(
+            "cannot listen on {}: {error}; {remedy}",
+            settings.listen
+        ))
+    })
+}
+
+fn log_to_standard_error(settings: &Settings) -> Result<(), Failure> {
+    let filter = EnvFilter::try_new(&settings.log_level).map_err(|_| {
+        Failure::usage(format!(
+            "`log_level` is “{}”; it must be a level such as info, or a filter such as integration_host=debug",
+            settings.log_level
+        ))
+    })?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let installed = match settings.log_format {
+        LogFormat::Text => builder
+            .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+            .try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+    // A program that embeds this one may log its own way already.
+    if installed.is_err() {
+        tracing::debug!("logging was set up before");
+    }
+    Ok(())
+}
+
+/// Completes when the host is asked to stop. Installed before anything is started, so that a signal
+/// during the start is not lost.
+fn shutdown_requested() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let cannot = |error| Failure::failed(format!("cannot watch for signals: {error}"));
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(cannot)?;
+        Ok(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _: fn(std::io::Error) -> Failure = cannot;
+        Ok(async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
+async fn summarise(
+    settings: &Settings,
+    service: &Service,
+    source: &AdminTokenSource,
+) -> Result<Summary, Failure> {
+    let manifest = service.manifest();
+    let users = service
+        .search_users("")
+        .await
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let approved = |host: &&String| {
+        settings
+            .hosts
+            .approved
+            .as_ref()
+            .is_none_or(|approved| approved.contains(host))
+    };
+    Ok(Summary {
+        listening: format!("http://{}", settings.listen),
+        callback_base: settings.callback_base(),
+        data: settings.data.display().to_string(),
+        storage: settings.storage.to_string(),
+        directory: settings
+            .directory
+            .as_ref()
+            .map(|path| path.display().to_string()),
+        users: users.len(),
+        integration: Integration {
+            id: manifest.id.clone(),
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+        },
+        hosts: manifest
+            .hosts
+            .iter()
+            .filter(approved)
+            .map(|host| {
+                let overridden = settings
+                    .hosts
+                    .upstream
+                    .iter()
+                    .find(|upstream| upstream.host() == host);
+                match overridden {
+                    Some(upstream) => format!("{host} at {}", upstream.origin()),
+                    None => host.clone(),
+                }
+            })
+            .collect(),
+        admin_token_file: match source {
+            AdminTokenSource::Environment => None,
+            AdminTokenSource::File(path) => Some(path.display().to_string()),
+        },
+    })
+}
+
+fn describe(summary: &Summary, is_loopback: bool) -> String {
+    let mut text = facts(&[
+        ("Listening on", summary.listening.clone()),
+        ("Callbacks", format!("{}/hooks/…", summary.callback_base)),
+        (
+            "Integration",
+            format!(
+                "{} {}",
+                summary.integration.name, summary.integration.version
+            ),
+        ),
+        ("It may call", summary.hosts.join(", ")),
+        ("Data", summary.data.clone()),
+        ("Storage", summary.storage.clone()),
+        (
+            "Directory",
+            match &summary.directory {
+                Some(path) => format!("{path} ({} users)", summary.users),
+                None => {
+                    "none, so nobody is matched; name a file of users with --directory".to_owned()
+                }
+            },
+        ),
+        (
+            "Admin token",
+            match &summary.admin_token_file {
+                Some(path) => format!("in the file {path}"),
+                None => "from INTEGRATION_HOST_TOKEN".to_owned(),
+            },
+        ),
+    ]);
+    if is_loopback {
+        text.push_str(
+            "\nDeliveries can come from this machine only. For an account on the internet, give the https address\nunder which this host is reached: --public-url https://host.example.com\n",
+        );
+    }
+    text.push_str(&next_step(summary));
+    text
+}
+
+fn next_step(summary: &Summary) -> String {
+    let data = match &summary.admin_token_file {
+        Some(_) => format!(" --data {}", summary.data),
+        None => String::new(),
+    };
+    format!(
+        "\nNext: TOGGL_API_TOKEN=… integration-host test --host {}{data}",
+        summary.listening
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary() -> Summary {
+        Summary {
+            listening: "http://127.0.0.1:8080".into(),
+            callback_base: "http://127.0.0.1:8080".into(),
+            data: "data".into(),
+            storage: "sqlite:data/host.sqlite".into(),
+            directory: Some("users.csv".into()),
+            users: 12,
+            integration: Integration {
+                id: "toggl".into(),
+                name: "Toggl Track".into(),
+                version: "0.1.0".into(),
+            },
+            hosts: vec!["api.track.toggl.com".into()],
+            admin_token_file: Some("data/admin-token".into()),
+        }
+    }
+
+    #[test]
+    fn after_the_start_a_person_knows_where_everything_is_and_what_to_do() {
+        let text = describe(&summary(), true);
+        for expected in [
+            "Listening on  http://127.0.0.1:8080",
+            "http://127.0.0.1:8080/hooks/…",
+            "Toggl Track 0.1.0",
+            "users.csv (12 users)",
+            "in the file data/admin-token",
+            "--public-url",
+            "Next: TOGGL_API_TOKEN=… integration-host test --host http://127.0.0.1:8080 --data data",
+        ] {
+            assert!(text.contains(expected), "{expected} is not in:\n{text}");
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Configuration of a host: built-in values, then `host.toml`, then the environment, then flags.
+//!
+//! [`Settings::resolve`] does all of it and checks every value, so that a wrong one ends the start
+//! with one sentence instead of surprising later.
+
+mod choice;
+mod file;
+mod overrides;
+mod storage;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use url::{Host, Url};
+
+pub use self::choice::{DeletedEntries, LogFormat};
+use self::file::SettingsFile;
+pub use self::overrides::Overrides;
+pub use self::storage::StorageChoice;
+use crate::capability::http::Upstream;
+use crate::limits::Limits;
+
+/// Where a host keeps its data unless told otherwise.
+pub const DEFAULT_DATA: &str = "./integration-host-data";
+/// Where a host listens unless told otherwise.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+/// Where the component is looked for unless told otherwise, in order.
+pub const DEFAULT_COMPONENTS: [&str; 2] = ["./toggl.wasm", "target/dist/toggl.wasm"];
+/// The database in the data directory, unless another storage is chosen.
+const DEFAULT_DATABASE: &str = "host.sqlite";
+
+/// What is wrong with the configuration, and what helps, in a sentence.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct ConfigError(pub String);
+
+/// Everything a host needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The component.
+    pub component: PathBuf,
+    /// The directory for the database, the key, the admin token and caches.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Under which URL the remote service reaches this host; `None`: where it listens, which is loopback.
+    pub public_url: Option<Url>,
+    /// What keeps the ledger and the integrations' storage.
+    pub storage: StorageChoice,
+    /// The file of platform users; `None`: there are none, so nobody is matched.
+    pub directory: Option<PathBuf>,
+    /// Which hosts the integration may call.
+    pub hosts: Hosts,
+    /// How deleted activities are listed.
+    pub deleted_entries: DeletedEntries,
+    /// The form of log lines.
+    pub log_format: LogFormat,
+    /// Which log lines to write, such as `info` or `integration_host=debug`.
+    pub log_level: String,
+    /// Time-outs and limits.
+    pub limits: Limits,
+}
+
+/// Which hosts the integration may call, and where their requests go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hosts {
+    /// Host names the operator approves; `None`: those the manifest names. A host must be in the
+    /// manifest either way.
+    pub approved: Option<Vec<String>>,
+    /// Host names whose requests go somewhere else, such as a sandbox.
+    pub upstream: Vec<Upstream>,
+}
+
+impl Settings {
+    /// Puts the layers together and checks them. `overrides` is what flags and environment say.
+    pub fn resolve(overrides: Overrides) -> Result<Self, ConfigError> {
+        let file = match &overrides.config {
+            Some(path) => SettingsFile::read(path)?,
+            None => SettingsFile::default(),
+        };
+        let data = overrides
+            .data
+            .or(file.data)
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATA));
+        let listen = match overrides.listen.or(file.listen) {
+            Some(listen) => parse_listen(&listen)?,
+            None => parse_listen(DEFAULT_LISTEN)?,
+        };
+        let public_url = overrides
+            .public_url
+            .or(file.public_url)
+            .map(|url| parse_public_url(&url))
+            .transpose()?;
+        if public_url.is_none() && !listen.ip().is_loopback() {
+            return Err(ConfigError(format!(
+                "listening on {listen} is for requests from elsewhere, so say under which https address they arrive: --public-url https://host.example.com"
+            )));
+        }
+        let storage = match overrides.storage {
+            Some(storage) => storage.parse()?,
+            None => file
+                .storage
+                .unwrap_or_else(|| StorageChoice::Sqlite(data.join(DEFAULT_DATABASE))),
+        };
+        let mut hosts = file.hosts;
+        // Flags come last and win.
+        let overridden = |upstream: &Upstream| {
+            overrides
+                .upstream
+                .iter()
+                .any(|flag| flag.host() == upstream.host())
+        };
+        hosts.upstream.retain(|upstream| !overridden(upstream));
+        hosts.upstream.extend(overrides.upstream);
+        Ok(Self {
+            component: find_component(overrides.component.or(file.component))?,
+            data,
+            listen,
+            public_url,
+            storage,
+            directory: overrides.directory.or(file.directory),
+            hosts,
+            deleted_entries: overrides
+                .deleted_entries
+                .or(file.deleted_entries)
+                .unwrap_or_default(),
+            log_format: overrides.log_format.or(file.log_format).unwrap_or_default(),
+            log_level: overrides
+                .log_level
+                .or(file.log_level)
+                .unwrap_or_else(|| "info".to_owned()),
+            limits: file.limits,
+        })
+    }
+
+    /// The URL under which the remote service reaches this host, without a slash at its end. Callback
+    /// URLs are this, `/hooks/` and the hook.
+    pub fn callback_base(&self) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            None => format!("http://{}", self.listen),
+        }
+    }
+
+    /// Whether deliveries can arrive from this machine only.
+    pub fn is_loopback(&self) -> bool {
+        self.public_url.as_ref().is_none_or(is_loopback)
+    }
+}
+
+fn find_component(chosen: Option<PathBuf>) -> Result<PathBuf, ConfigError> {
+    if let Some(path) = chosen {
+        if path.is_file() {
+            return Ok(path);
+        }
+        return Err(ConfigError(format!(
+            "there is no component at {}; build it with `cargo xtask build`, or name the right file with --component",
+            path.display()
+        )));
+    }
+    DEFAULT_COMPONENTS
+        .iter()
+        .map(Path::new)
+        .find(|path| path.is_file())
+        .map(Path::to_owned)
+        .ok_or_else(|| {
+            ConfigError(format!(
+                "found no component at {}; build it with `cargo xtask build`, or name one with --component",
+                DEFAULT_COMPONENTS.join(" or ")
+            ))
+        })
+}
+
+fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
+    let address = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    address.parse().map_err(|_| {
+        ConfigError(format!(
+            "`listen` is “{text}”; it must be an address and a port, such as {DEFAULT_LISTEN} or [::1]:8080"
+        ))
+    })
+}
+
+fn parse_public_url(text: &str) -> Result<Url, ConfigError> {
+    let wrong = |what: &str| {
+        ConfigError(format!(
+            "`public_url` is “{text}”; {what}, such as https://host.example.com"
+        ))
+    };
+    let url = Url::parse(text).map_err(|_| wrong("it must be a URL"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+        return Err(wrong("it must be an https URL"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(ConfigError(
+            "`public_url` contains a user name or password; it must be a plain https URL, such as https://host.example.com".to_owned(),
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(wrong("it must be a URL without ? and #"));
+    }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        return Err(wrong(
+            "plain http is for this machine only, so it must be an https URL",
+        ));
+    }
+    Ok(url)
+}
+
+/// Whether a URL leads to this machine.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => IpAddr::V6(address).to_canonical().is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! What flags and environment say.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{DeletedEntries, LogFormat};
+use crate::capability::http::Upstream;
+
+/// Settings from flags, or else from the environment. They win over `host.toml`.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Overrides {
+    /// Configuration file; flags and environment win over it
+    #[arg(long, value_name = "FILE", env = "INTEGRATION_HOST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The integration to run [default: ./toggl.wasm, else target/dist/toggl.wasm]
+    #[arg(long, value_name = "FILE", env = "INTEGRATION_HOST_COMPONENT")]
+    pub component: Option<PathBuf>,
+    /// Directory for the database, the key and the admin token [default: ./integration-host-data]
+    #[arg(long, value_name = "DIR", env = "INTEGRATION_HOST_DATA")]
+    pub data: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", env = "INTEGRATION_HOST_LISTEN")]
+    pub listen: Option<String>,
+    /// Under which https URL the remote service reaches this host [default: http://LISTEN]
+    #[arg(long, value_name = "URL", env = "INTEGRATION_HOST_PUBLIC_URL")]
+    pub public_url: Option<String>,
+    /// sqlite:PATH, memory:, postgres://… or component:PATH [default: sqlite:DIR/host.sqlite]
+    #[arg(
+        long,
+        value_name = "STORAGE",
+        env = "INTEGRATION_HOST_STORAGE",
+        hide_env_values = true
+    )]
+    pub storage: Option<String>,
+    /// The platform's users: a CSV file with the header id,email,name, or JSON
+    #[arg(long, value_name = "FILE", env = "INTEGRATION_HOST_DIRECTORY")]
+    pub directory: Option<PathBuf>,
+    /// Send the requests for a host somewhere else, such as to a sandbox; may be repeated
+    #[arg(
+        long,
+        value_name = "HOST=URL",
+        env = "INTEGRATION_HOST_UPSTREAM",
+        value_delimiter = ','
+    )]
+    pub upstream: Vec<Upstream>,
+    /// Whether deleted activities are listed without being asked for [default: hide]
+    #[arg(long, value_name = "HOW", env = "INTEGRATION_HOST_DELETED_ENTRIES")]
+    pub deleted_entries: Option<DeletedEntries>,
+    /// Form of log lines, which go to standard error [default: text]
+    #[arg(long, value_name = "FORM", env = "INTEGRATION_HOST_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+    /// Which log lines to write, such as warn or integration_host=debug [default: info]
+    #[arg(long, value_name = "FILTER", env = "INTEGRATION_HOST_LOG_LEVEL")]
+    pub log_level: Option<String>,
+}

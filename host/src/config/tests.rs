@@ -1,0 +1,174 @@
+use std::fs;
+
+use super::*;
+
+/// A directory with a component, and a `host.toml` with this content.
+fn directory(toml: &str) -> (tempfile::TempDir, Overrides) {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("toggl.wasm"), b"\0asm").unwrap();
+    fs::write(directory.path().join("host.toml"), toml).unwrap();
+    let overrides = Overrides {
+        config: Some(directory.path().join("host.toml")),
+        component: Some(directory.path().join("toggl.wasm")),
+        ..Overrides::default()
+    };
+    (directory, overrides)
+}
+
+fn error(toml: &str) -> String {
+    let (_directory, overrides) = directory(toml);
+    Settings::resolve(overrides).unwrap_err().to_string()
+}
+
+#[test]
+fn without_any_configuration_everything_has_a_value() {
+    let (_directory, overrides) = directory("");
+    let settings = Settings::resolve(Overrides {
+        config: None,
+        ..overrides
+    })
+    .unwrap();
+    assert_eq!(settings.listen.to_string(), DEFAULT_LISTEN);
+    assert_eq!(settings.callback_base(), "http://127.0.0.1:8080");
+    assert_eq!(settings.data, PathBuf::from(DEFAULT_DATA));
+    assert_eq!(
+        settings.storage,
+        StorageChoice::Sqlite("./integration-host-data/host.sqlite".into())
+    );
+    assert_eq!(settings.deleted_entries, DeletedEntries::Hide);
+    assert!(settings.is_loopback());
+}
+
+#[test]
+fn the_file_is_read_and_flags_win_over_it() {
+    let toml = r#"
+        listen = "127.0.0.1:9001"
+        data = "data"
+        public_url = "https://host.example.com/toggl/"
+        storage = "sqlite:other.sqlite"
+        deleted_entries = "keep"
+        log_format = "json"
+
+        [hosts]
+        approved = ["API.track.toggl.com"]
+        [hosts.upstream]
+        "api.track.toggl.com" = "http://127.0.0.1:9000"
+
+        [limits]
+        cpu_ms = 500
+    "#;
+    let (directory, overrides) = directory(toml);
+    let settings = Settings::resolve(Overrides {
+        listen: Some("localhost:9002".into()),
+        upstream: vec!["reports.example.com=http://127.0.0.1:9003".parse().unwrap()],
+        ..overrides
+    })
+    .unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:9002");
+    assert_eq!(settings.data, directory.path().join("data"));
+    assert_eq!(
+        settings.storage,
+        StorageChoice::Sqlite(directory.path().join("other.sqlite"))
+    );
+    assert_eq!(settings.callback_base(), "https://host.example.com/toggl");
+    assert_eq!(settings.deleted_entries, DeletedEntries::Keep);
+    assert_eq!(settings.log_format, LogFormat::Json);
+    assert_eq!(
+        settings.hosts.approved,
+        Some(vec!["api.track.toggl.com".into()])
+    );
+    assert_eq!(settings.hosts.upstream.len(), 2);
+    assert_eq!(settings.limits.cpu_ms, 500);
+    assert!(!settings.is_loopback());
+}
+
+#[test]
+fn a_wrong_value_is_named_with_the_remedy() {
+    for (toml, expected) in [
+        ("listne = \"127.0.0.1:1\"", "unknown field `listne`"),
+        ("\n\nlisten = 5", "line 3"),
+        ("listen = \"8080\"", "`listen` is “8080”"),
+        ("listen = \"0.0.0.0:8080\"", "--public-url"),
+        ("public_url = \"host\"", "must be a URL"),
+        (
+            "public_url = \"http://host.example.com\"",
+            "plain http is for this machine only",
+        ),
+        (
+            "public_url = \"https://a:b@host.example.com\"",
+            "user name or password",
+        ),
+        ("public_url = \"https://host.example.com?x\"", "without ?"),
+        ("storage = \"redis://x\"", "must be one of sqlite:PATH"),
+        ("storage = \"sqlite:\"", "names no file"),
+        ("deleted_entries = \"maybe\"", "`keep`"),
+        ("[limits]\ncpu_seconds = 3", "unknown field `cpu_seconds`"),
+        (
+            "[limits]\nmemory_bytes = 0",
+            "`memory_bytes` in [limits] is 0",
+        ),
+        ("[limits]\nmemory_bytes = -1", "line 2"),
+        ("[hosts]\nallowed = []", "unknown field `allowed`"),
+        (
+            "[hosts.upstream]\n\"a.example.com\" = \"ftp://x\"",
+            "upstream of a.example.com",
+        ),
+        ("listen = ", "line 1"),
+    ] {
+        let message = error(toml);
+        assert!(message.contains(expected), "{toml}: {message}");
+        assert!(!message.contains('\n'), "one sentence: {message}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let (_directory, overrides) = directory("");
+    let missing = PathBuf::from("no/such.file");
+    let config = Settings::resolve(Overrides {
+        config: Some(missing.clone()),
+        ..overrides.clone()
+    });
+    assert!(config.unwrap_err().0.contains("no/such.file"));
+    let component = Settings::resolve(Overrides {
+        component: Some(missing),
+        ..overrides
+    });
+    assert!(component.unwrap_err().0.contains("cargo xtask build"));
+}
+
+#[test]
+fn a_database_password_is_never_shown() {
+    let storage: StorageChoice = "postgres://host:s3cret@db.example.com/host"
+        .parse()
+        .unwrap();
+    assert_eq!(storage.to_string(), "postgres://db.example.com/host");
+    assert!(!format!("{storage:?}").contains("s3cret"));
+    assert!(
+        storage
+            .ensure_available()
+            .unwrap_err()
+            .0
+            .contains("not available in this build")
+    );
+    for wrong in [
+        "postgres:s3cret",
+        "postgers://host:s3cret@db",
+        "postgres://",
+    ] {
+        let message = wrong.parse::<StorageChoice>().unwrap_err().0;
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+}
+
+#[test]
+fn plain_http_is_enough_on_this_machine() {
+    for url in [
+        "http://localhost:8080",
+        "http://127.0.0.1:1",
+        "http://[::1]:1",
+        "http://host.localhost",
+    ] {
+        assert!(parse_public_url(url).is_ok(), "{url}");
+    }
+}

@@ -1,0 +1,70 @@
+//! Which address leads to which handler.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+
+use super::authentication::require_admin;
+use super::layers::finish;
+use super::routes::{activities, connections, deliveries, home, hooks, operations, users};
+use super::state::AppState;
+
+/// Every route.
+pub(super) fn router(state: AppState) -> Router {
+    let admin = from_fn_with_state(state.admin_token.clone(), require_admin);
+    finish(open_routes().merge(admin_routes().route_layer(admin))).with_state(state)
+}
+
+/// Routes that need no token: what remote services and probes call, and what says how to go on.
+fn open_routes() -> Router<AppState> {
+    Router::new()
+        .route("/", get(home::home))
+        .route("/api/openapi.json", get(operations::openapi))
+        .route("/healthz", get(operations::alive))
+        .route("/readyz", get(operations::ready))
+        .route("/hooks/{hook}", post(hooks::receive))
+}
+
+/// Routes that need the admin token.
+fn admin_routes() -> Router<AppState> {
+    Router::new()
+        .route("/metrics", get(operations::metrics))
+        .route("/api/v1/test", post(connections::test))
+        .route(
+            "/api/v1/connections",
+            get(connections::list).post(connections::connect),
+        )
+        .route(
+            "/api/v1/connections/{id}",
+            get(connections::show)
+                .patch(connections::rename)
+                .delete(connections::disconnect),
+        )
+        .route(
+            "/api/v1/connections/{id}/secrets",
+            put(connections::replace_secrets),
+        )
+        .route("/api/v1/connections/{id}/users", get(users::list))
+        .route(
+            "/api/v1/connections/{id}/users/refresh",
+            post(users::refresh),
+        )
+        .route(
+            "/api/v1/connections/{id}/users/{remote_id}",
+            put(users::map),
+        )
+        .route("/api/v1/connections/{id}/check", post(connections::check))
+        .route(
+            "/api/v1/connections/{id}/reconcile",
+            post(connections::reconcile),
+        )
+        .route("/api/v1/users", get(users::search))
+        .route("/api/v1/activities", get(activities::list))
+        .route("/api/v1/activities/changes", get(activities::changes))
+        .route("/api/v1/activities/stream", get(activities::stream))
+        .route("/api/v1/deliveries", get(deliveries::list))
+        .route("/api/v1/deliveries/{id}/replay", post(deliveries::replay))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+//! Activities: the list, the change feed and the event stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::{IntoResponse as _, Response, Sse, sse::KeepAlive};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{given, parse_limit};
+use crate::api::time::{parse_from, parse_to, shorten};
+use crate::api::{ActivityList, ActivityView, ChangeList};
+use crate::config::DeletedEntries;
+use crate::id::{ConnectionId, UserId};
+use crate::ledger::ActivityFilter;
+use crate::server::error::ApiError;
+use crate::server::extract::ApiQuery;
+use crate::server::follow::Follow;
+use crate::server::openapi::Problems;
+use crate::server::state::AppState;
+
+/// How often an idle stream shows that it lives; proxies cut silent connections after a minute or so.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How many changes a stream reads at once.
+const STREAM_PIECE: usize = 100;
+/// The header of a client that comes back.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// The place at the end of the change feed.
+const NOW: &str = "now";
+
+/// Which activities to list.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(in crate::server) struct ActivityQuery {
+    /// Of this connection only.
+    connection: Option<String>,
+    /// Of this user of the platform only.
+    user: Option<String>,
+    /// That ended, or still run, after this: an RFC 3339 time, or a date for the beginning of that day in UTC.
+    from: Option<String>,
+    /// That began before this: an RFC 3339 time, or a date for the end of that day in UTC.
+    to: Option<String>,
+    /// What is left out otherwise: `unmapped`, `deleted`, or both with a comma between them.
+    include: Option<String>,
+    /// At most so many, 100 unless given.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// Activities, newest start first.
+#[utoipa::path(get, path = "/api/v1/activities", tag = "activities", params(ActivityQuery),
+    responses((status = 200, body = ActivityList), Problems))]
+pub(in crate::server) async fn list(
+    State(state): State<AppState>,
+    ApiQuery(query): ApiQuery<ActivityQuery>,
+) -> Result<Json<ActivityList>, ApiError> {
+    let filter = query.filter(state.deleted_entries)?;
+    let limit = parse_limit(query.limit.as_deref())?;
+    let cursor = given(query.cursor.as_deref());
+    let page = state.service.activities(&filter, cursor, limit).await?;
+    Ok(Json(page.into()))
+}
+
+impl ActivityQuery {
+    fn filter(&self, deleted_entries: DeletedEntries) -> Result<ActivityFilter, ApiError> {
+        let field =
+            |name: &'static str| move |what| ApiError::malformed(format!("`{name}`: {what}"));
+        let mut filter = ActivityFilter {
+            connection: given(self.connection.as_deref()).map(ConnectionId::new),
+            user: given(self.user.as_deref()).map(UserId::new),
+            from: given(self.from.as_deref())
+                .map(parse_from)
+                .transpose()
+                .map_err(field("from"))?,
+            to: given(self.to.as_deref())
+                .map(parse_to)
+                .transpose()
+                .map_err(field("to"))?,
+            include_unmapped: false,
+            include_deleted: deleted_entries == DeletedEntries::Keep,
+        };
+        for word in self.include.iter().flat_map(|include| include.split(',')) {
+            match word.trim() {
+                "unmapped" => filter.include_unmapped = true,
+                "deleted" => filter.include_deleted = true,
+                "" => {}
+                other => {
+                    return Err(ApiError::malformed(format!(
+                        "`include` has “{}”; it may have unmapped and deleted, with a comma between them",
+                        shorten(other)
+                    )));
+                }
+            }
+        }
+        Ok(filter)
+    }
+}
+
+/// Where to go on in the change feed.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(in crate::server) struct ChangeQuery {
+    /// The `next` of the answer before; the beginning unless given, the end if it is `now`.
+    after: Option<String>,
+    /// At most so many, 100 unless given.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+}
+
+/// Activities that changed after a place in the change feed, in order of change. Deleted and unmapped
+/// ones are included: what was read earlier may have become either.
+#[utoipa::path(get, path = "/api/v1/activities/changes", tag = "activities", params(ChangeQuery),
+    responses((status = 200, body = ChangeList), Problems))]
+pub(in crate::server) async fn changes(
+    State(state): State<AppState>,
+    ApiQuery(query): ApiQuery<ChangeQuery>,
+) -> Result<Json<ChangeList>, ApiError> {
+    let after = state.place("after", query.after.as_deref())?;
+    let limit = parse_limit(query.limit.as_deref())?;
+    let changes = state.service.changes(after, limit).await?;
+    Ok(Json(ChangeList::new(after, changes)))
+}
+
+/// Where a stream begins.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(in crate::server) struct StreamQuery {
+    /// A place in the change feed; the beginning unless given, the end if it is `now`. The header
+    /// `Last-Event-ID` wins over it.
+    after: Option<String>,
+}
+
+/// The change feed as server-sent events: each event `activity` has an activity as its data and the place
+/// in the feed as its id. It ends with an event `problem`, whose data is a problem, if the host cannot go on.
+#[utoipa::path(get, path = "/api/v1/activities/stream", tag = "activities",
+    params(
+        StreamQuery,
+        ("last-event-id" = Option<String>, Header, description = "The id of the last event a returning client saw")),
+    responses((status = 200, content_type = "text/event-stream", body = ActivityView), Problems))]
+pub(in crate::server) async fn stream(
+    State(state): State<AppState>,
+    headers: HeaderMap,
+    ApiQuery(query): ApiQuery<StreamQuery>,
+) -> Result<Response, ApiError> {
+    let last_seen = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
+    let after = match given(last_seen) {
+        Some(id) => state.place("Last-Event-ID", Some(id))?,
+        None => state.place("after", query.after.as_deref())?,
+    };
+    let permit = Arc::clone(&state.streams)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::busy("too many event streams are open; try again later", 10))?;
+    let service = state.service.clone();
+    let follow = Follow {
+        changes: state.service.watch_changes(),
+        stopping: state.stopping.clone(),
+        after,
+        _permit: Some(permit),
+        fetch: move |after| {
+            let service = service.clone();
+            async move { service.changes(after, STREAM_PIECE).await }
+        },
+    };
+    let events = Sse::new(follow.into_stream())
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("alive"));
+    // Some proxies collect an answer before they pass it on unless told not to.
+    Ok(([("x-accel-buffering", "no")], events).into_response())
+}
+
+impl AppState {
+    /// A place in the change feed.
+    fn place(&self, name: &str, text: Option<&str>) -> Result<u64, ApiError> {
+        match given(text) {
+            None => Ok(0),
+            Some(NOW) => Ok(*self.service.watch_changes().borrow()),
+            Some(text) => text.parse().map_err(|_| {
+                ApiError::malformed(format!(
+                    "`{name}` is “{}”; it must be the `next` of an earlier answer, or {NOW}",
+                    shorten(text)
+                ))
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> ActivityQuery {
+        ActivityQuery {
+            include: Some(text.to_owned()),
+            ..ActivityQuery::default()
+        }
+    }
+
+    #[test]
+    fn unmapped_and_deleted_are_left_out_unless_asked_for() {
+        let plain = query("").filter(DeletedEntries::Hide).unwrap();
+        assert!(!plain.include_unmapped && !plain.include_deleted);
+        let both = query("unmapped, deleted")
+            .filter(DeletedEntries::Hide)
+            .unwrap();
+        assert!(both.include_unmapped && both.include_deleted);
+        assert!(query("everything").filter(DeletedEntries::Hide).is_err());
+    }
+
+    #[test]
+    fn a_host_that_keeps_deleted_entries_lists_them() {
+        assert!(
+            query("")
+                .filter(DeletedEntries::Keep)
+                .unwrap()
+                .include_deleted
+        );
+    }
+
+    #[test]
+    fn a_range_of_one_date_is_that_day() {
+        let query = ActivityQuery {
+            from: Some("2026-03-01".into()),
+            to: Some("2026-03-01".into()),
+            user: Some(String::new()),
+            ..ActivityQuery::default()
+        };
+        let filter = query.filter(DeletedEntries::Hide).unwrap();
+        assert_eq!(filter.from.unwrap().to_string(), "2026-03-01T00:00:00Z");
+        assert_eq!(filter.to.unwrap().to_string(), "2026-03-02T00:00:00Z");
+        assert_eq!(filter.user, None, "an empty parameter is an absent one");
+    }
+}

@@ -1,0 +1,78 @@
+//! The delivery log.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{given, parse_limit};
+use crate::api::time::shorten;
+use crate::api::{DeliveryList, DeliveryStatusView, DeliveryView};
+use crate::id::{ConnectionId, DeliveryId};
+use crate::ledger::DeliveryStatus;
+use crate::server::error::ApiError;
+use crate::server::extract::{ApiPath, ApiQuery};
+use crate::server::openapi::Problems;
+use crate::server::state::AppState;
+
+/// Which deliveries to list.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::server) struct DeliveryQuery {
+    /// Of this connection only.
+    connection: Option<String>,
+    /// With this outcome only.
+    #[param(value_type = Option<DeliveryStatusView>)]
+    status: Option<String>,
+    /// At most so many, 100 unless given.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// The delivery log, newest first.
+#[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", params(DeliveryQuery),
+    responses((status = 200, body = DeliveryList), Problems))]
+pub(in crate::server) async fn list(
+    State(state): State<AppState>,
+    ApiQuery(query): ApiQuery<DeliveryQuery>,
+) -> Result<Json<DeliveryList>, ApiError> {
+    let connection = given(query.connection.as_deref()).map(ConnectionId::new);
+    let status = given(query.status.as_deref())
+        .map(parse_status)
+        .transpose()?;
+    let limit = parse_limit(query.limit.as_deref())?;
+    let cursor = given(query.cursor.as_deref());
+    let page = state
+        .service
+        .deliveries(connection.as_ref(), status, cursor, limit)
+        .await?;
+    Ok(Json(page.into()))
+}
+
+fn parse_status(name: &str) -> Result<DeliveryStatus, ApiError> {
+    DeliveryStatus::from_name(name).ok_or_else(|| {
+        ApiError::malformed(format!(
+            "`status` is “{}”; it must be one of {}",
+            shorten(name),
+            DeliveryStatus::ALL.map(DeliveryStatus::as_str).join(", ")
+        ))
+    })
+}
+
+/// Handles a failed delivery again.
+#[utoipa::path(post, path = "/api/v1/deliveries/{id}/replay", tag = "deliveries",
+    params(("id" = String, Path, description = "The delivery's id in this host's log")),
+    responses((status = 200, body = DeliveryView), Problems))]
+pub(in crate::server) async fn replay(
+    State(state): State<AppState>,
+    ApiPath(id): ApiPath<String>,
+) -> Result<Json<DeliveryView>, ApiError> {
+    let id = DeliveryId::new(id);
+    let delivery = state
+        .try_complete(|service| async move { service.replay(&id).await })
+        .await?;
+    Ok(Json(delivery.into()))
+}

@@ -1,0 +1,130 @@
+//! Deliveries from remote services.
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::Response;
+
+use crate::contract::Header;
+use crate::id::HookId;
+use crate::server::body;
+use crate::server::error::ApiError;
+use crate::server::extract::ApiPath;
+use crate::server::openapi::Problems;
+use crate::server::state::AppState;
+use crate::service::HookAnswer;
+
+/// Takes one delivery. The integration verifies its signature and decides what to answer.
+#[utoipa::path(post, path = "/hooks/{hook}", tag = "hooks", security(()),
+    params(("hook" = String, Path, description = "The unguessable last part of a connection's callback URL")),
+    request_body(content = String, content_type = "application/json", description = "As the remote service sends it"),
+    responses(
+        (status = "2XX", description = "Recorded, or nothing to record; the body is the integration's"),
+        Problems))]
+pub(in crate::server) async fn receive(
+    State(state): State<AppState>,
+    ApiPath(hook): ApiPath<String>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let limits = state.limits;
+    let body = body::read(
+        &parts.headers,
+        body,
+        limits.delivery_bytes,
+        limits.read_timeout,
+    )
+    .await?;
+    let hook = HookId::new(hook);
+    let headers = text_headers(&parts.headers);
+    let answer = state
+        .complete(|service| async move { service.handle_delivery(&hook, headers, body).await })
+        .await?;
+    respond(answer)
+}
+
+/// Headers that are text. The HTTP library keeps names in lower case.
+fn text_headers(headers: &HeaderMap) -> Vec<Header> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| {
+            Some(Header {
+                name: name.as_str().to_owned(),
+                value: value.to_str().ok()?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// The answer, as it is. One that is no HTTP answer is a defect.
+fn respond(answer: HookAnswer) -> Result<Response, ApiError> {
+    let HookAnswer {
+        response: integration,
+        retry_after_seconds,
+    } = answer;
+    // 1xx would leave the remote service waiting for the answer proper.
+    let status = StatusCode::from_u16(integration.status)
+        .ok()
+        .filter(|status| !status.is_informational())
+        .ok_or_else(ApiError::defect)?;
+    let content_type = integration
+        .content_type
+        .map(HeaderValue::try_from)
+        .transpose()
+        .map_err(|_| ApiError::defect())?;
+    let mut response = Response::new(Body::from(integration.body));
+    *response.status_mut() = status;
+    if let Some(content_type) = content_type {
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+    }
+    if let Some(seconds) = retry_after_seconds {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::WebhookResponse;
+
+    fn answer(status: u16, content_type: &str) -> HookAnswer {
+        HookAnswer {
+            response: WebhookResponse {
+                status,
+                content_type: Some(content_type.to_owned()),
+                body: b"{}".to_vec(),
+            },
+            retry_after_seconds: None,
+        }
+    }
+
+    #[test]
+    fn the_integrations_answer_is_passed_on() {
+        let response = respond(answer(201, "application/json")).unwrap();
+        assert_eq!(response.status(), 201);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
+    }
+
+    #[test]
+    fn an_impossible_answer_is_a_defect_and_no_panic() {
+        for (status, content_type) in [(0, "a/b"), (99, "a/b"), (100, "a/b"), (200, "a\r\nb: c")] {
+            assert!(respond(answer(status, content_type)).is_err());
+        }
+    }
+
+    #[test]
+    fn headers_that_are_no_text_are_left_out() {
+        let mut headers = HeaderMap::new();
+        headers.insert("X-Signature", HeaderValue::from_static("sha256=00"));
+        headers.insert("X-Binary", HeaderValue::from_bytes(b"\xff").unwrap());
+        assert_eq!(
+            text_headers(&headers),
+            [Header {
+                name: "x-signature".into(),
+                value: "sha256=00".into()
+            }]
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! One handler per route, by what it is about.
+
+pub(super) mod activities;
+pub(super) mod connections;
+pub(super) mod deliveries;
+pub(super) mod home;
+pub(super) mod hooks;
+pub(super) mod operations;
+pub(super) mod users;
+
+use super::error::ApiError;
+use crate::api::time::shorten;
+
+/// Rows of a page nobody asked a number for.
+const DEFAULT_PAGE: usize = 100;
+
+/// The number of rows asked for.
+fn parse_limit(limit: Option<&str>) -> Result<usize, ApiError> {
+    use crate::ledger::MAX_PAGE;
+    match limit {
+        None => Ok(DEFAULT_PAGE),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=MAX_PAGE).contains(limit))
+            .ok_or_else(|| {
+                ApiError::malformed(format!(
+                    "`limit` is “{}”; it must be a number from 1 to {MAX_PAGE}",
+                    shorten(text)
+                ))
+            }),
+    }
+}
+
+/// A parameter that is given but empty is the same as one that is absent: forms send those.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_are_bounded() {
+        assert_eq!(parse_limit(None).unwrap(), 100);
+        assert_eq!(parse_limit(Some("1000")).unwrap(), 1000);
+        for wrong in ["0", "1001", "-1", "many", ""] {
+            assert!(parse_limit(Some(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! What operators and their tools watch.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::server::error::ApiError;
+use crate::server::openapi::{Problems, document};
+use crate::server::state::AppState;
+
+/// Where the host stands.
+#[derive(Serialize, ToSchema)]
+pub(in crate::server) struct StatusView {
+    /// `alive` or `ready`.
+    #[schema(value_type = String)]
+    status: &'static str,
+}
+
+/// Whether the process answers.
+#[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
+    responses((status = 200, body = StatusView)))]
+pub(in crate::server) async fn alive() -> Json<StatusView> {
+    Json(StatusView { status: "alive" })
+}
+
+/// Whether the host can do its work: its storage and directory answer and it is not about to stop.
+#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+    responses((status = 200, body = StatusView), Problems))]
+pub(in crate::server) async fn ready(
+    State(state): State<AppState>,
+) -> Result<Json<StatusView>, ApiError> {
+    if *state.stopping.borrow() {
+        return Err(ApiError::busy("the host is stopping", 5));
+    }
+    state.service.ready().await?;
+    Ok(Json(StatusView { status: "ready" }))
+}
+
+/// Counters in the Prometheus text format.
+#[utoipa::path(get, path = "/metrics", tag = "operations",
+    responses((status = 200, content_type = "text/plain", body = String), Problems))]
+pub(in crate::server) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
+    (
+        [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
+        state.service.metrics(),
+    )
+}
+
+/// This document.
+#[utoipa::path(get, path = "/api/openapi.json", tag = "operations", security(()),
+    responses((status = 200, description = "An OpenAPI document", content_type = "application/json")))]
+pub(in crate::server) async fn openapi() -> impl IntoResponse {
+    Json(document())
+}
