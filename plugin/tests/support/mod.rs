@@ -172,7 +172,7 @@ impl Http for FakeHost {
         let route = routes
             .iter_mut()
             .filter(|route| route.0 == request.method && request.url.ends_with(&route.1))
-            .max_by_key(|route| route.1.len());
+            .max_by_key(|route| route.1.len()); // the most specific one
         let Some((_, _, answers)) = route else {
             let body = b"not found".to_vec();
             return Ok(HttpResponse {
