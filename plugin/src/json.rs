@@ -13,7 +13,7 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Vis
 use crate::time::Timestamp;
 
 /// Every key that is read, sorted.
-const KEYS: [&str; 74] = [
+const KEYS: [&str; 75] = [
     "account_id",
     "action",
     "admin",
@@ -86,6 +86,7 @@ const KEYS: [&str; 74] = [
     "user_id",
     "validated_at",
     "validation_code",
+    "wid",
     "workspace_id",
     "workspace_name",
 ];
@@ -187,6 +188,13 @@ impl Json<'_> {
     #[inline(never)]
     pub fn owned_text(&self) -> Option<String> {
         self.text().map(str::to_owned)
+    }
+
+    /// A text for people that can be kept: without space around it, and not empty.
+    #[inline(never)]
+    pub fn label(&self) -> Option<String> {
+        let text = self.text()?.trim();
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     #[inline(never)]

@@ -236,6 +236,7 @@ fn what_is_meant_for_another_connection_is_refused() {
     };
     let foreign = [
         with(&["payload", "workspace_id"], 1.into()),
+        with(&["payload", "wid"], 1.into()),
         with(&["metadata", "workspace_id"], "1".into()),
         with(&["metadata", "workspace_id"], 1.into()),
         with(&["url_callback"], "https://evil.example.com/".into()),
