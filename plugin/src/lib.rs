@@ -21,7 +21,7 @@
 //! #     fn find_by_email(&self, _: &[String]) -> Result<Vec<Vec<User>>, String> { Ok(Vec::new()) }
 //! # }
 //! # impl Clock for NoHost {
-//! #     fn now(&self) -> toggl_integration::time::Timestamp { crate::time::Timestamp::UNIX_EPOCH }
+//! #     fn now(&self) -> Timestamp { Timestamp::UNIX_EPOCH }
 //! # }
 //! # impl Random for NoHost {
 //! #     fn random_bytes(&self, _: usize) -> Vec<u8> { Vec::new() }

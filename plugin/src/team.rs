@@ -26,9 +26,11 @@ pub(crate) fn map_users(capabilities: &dyn Capabilities) -> Result<Vec<TeamMembe
     }
     let to_member = |member: &Member| TeamMember {
         id: member.id.to_string(),
-        name: trimmed(member.fullname.as_deref())
+        name: member
+            .fullname
+            .clone()
             .unwrap_or_else(|| format!("Toggl user {}", member.id)),
-        email: trimmed(member.email.as_deref()),
+        email: member.email.clone(),
         state: state_of(member),
         user_match: match email_key(member).and_then(|email| holders.get(&email)) {
             Some(holders) => choose(holders),
@@ -62,7 +64,8 @@ fn choose(holders: &Holders) -> UserMatch {
 
 /// The address as it is compared. Domains are ASCII, and so are mailboxes but for the rarest.
 fn email_key(member: &Member) -> Option<String> {
-    trimmed(member.email.as_deref()).map(|email| email.to_ascii_lowercase())
+    let email = member.email.as_deref()?;
+    Some(email.to_ascii_lowercase())
 }
 
 fn state_of(member: &Member) -> MemberState {
@@ -73,9 +76,4 @@ fn state_of(member: &Member) -> MemberState {
     } else {
         MemberState::Active
     }
-}
-
-fn trimmed(text: Option<&str>) -> Option<String> {
-    let text = text?.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }

@@ -1,7 +1,7 @@
 //! Points in time as Toggl writes them, and as revisions need them.
 //!
-//! A few dozen lines instead of a date library: jiff makes the component a third larger, and every
-//! delivery reads several times. A test compares them.
+//! Written out instead of taken from a date library, for the component's size: jiff and derived JSON
+//! readers (see `json`) together made it 290 kB larger. A test compares this with jiff.
 
 use std::fmt::Write;
 

@@ -107,8 +107,8 @@ pub(crate) fn not_a_member(scope_id: &str) -> String {
 
 /// The account as the contract has it.
 pub(crate) fn account(me: &Me) -> Account {
-    let name = text(me.fullname.as_deref());
-    let email = text(me.email.as_deref());
+    let name = me.fullname.clone();
+    let email = me.email.clone();
     Account {
         id: me.id.to_string(),
         name: name.unwrap_or_else(|| format!("Toggl user {}", me.id)),
@@ -118,15 +118,17 @@ pub(crate) fn account(me: &Me) -> Account {
 
 /// The workspace as the contract has it.
 pub(crate) fn scope(workspace: &Workspace, organization: Option<&Organization>) -> Scope {
-    let name =
-        text(workspace.name.as_deref()).unwrap_or_else(|| format!("Workspace {}", workspace.id));
+    let name = workspace
+        .name
+        .clone()
+        .unwrap_or_else(|| format!("Workspace {}", workspace.id));
     Scope {
         id: workspace.id.to_string(),
         obstacle: obstacle(workspace, &name),
         name,
-        organization: organization.and_then(|organization| text(organization.name.as_deref())),
+        organization: organization.and_then(|organization| organization.name.clone()),
         plan: organization
-            .and_then(|organization| text(organization.pricing_plan_name.as_deref()))
+            .and_then(|organization| organization.pricing_plan_name.clone())
             .or_else(|| plan(workspace).map(str::to_owned)),
         role: role(workspace).map(str::to_owned),
     }
@@ -142,7 +144,7 @@ fn plan(workspace: &Workspace) -> Option<&'static str> {
 
 fn role(workspace: &Workspace) -> Option<&str> {
     match (workspace.role.as_deref(), workspace.admin) {
-        (Some(role), _) if !role.is_empty() => Some(role),
+        (Some(role), _) => Some(role),
         (_, Some(true)) => Some("admin"),
         (_, Some(false)) => Some("user"),
         (_, None) => None,
@@ -167,9 +169,4 @@ fn obstacle(workspace: &Workspace, name: &str) -> Option<String> {
         "The account of this API token is no admin of the workspace “{name}”, and Toggl shows others only their own \
          time entries. Use an admin's token, or let an admin make this account one."
     ))
-}
-
-fn text(text: Option<&str>) -> Option<String> {
-    let text = text?.trim();
-    (!text.is_empty()).then(|| text.to_owned())
 }

@@ -142,6 +142,7 @@ impl From<model::User> for user_directory::User {
 }
 
 impl From<model::Error> for contract::Error {
+    #[inline(never)]
     fn from(error: model::Error) -> Self {
         match error {
             model::Error::Unauthorized(message) => Self::Unauthorized(message),
@@ -216,6 +217,7 @@ impl From<model::Account> for contract::Account {
 }
 
 impl From<model::Scope> for contract::Scope {
+    #[inline(never)]
     fn from(scope: model::Scope) -> Self {
         Self {
             id: scope.id,

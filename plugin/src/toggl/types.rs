@@ -19,8 +19,8 @@ impl Read for Me {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
             id: json.get("id").id()?,
-            email: json.get("email").owned_text(),
-            fullname: json.get("fullname").owned_text(),
+            email: json.get("email").label(),
+            fullname: json.get("fullname").label(),
         })
     }
 }
@@ -49,8 +49,8 @@ impl Read for Workspace {
         Some(Self {
             id: json.get("id").id()?,
             organization_id: json.get("organization_id").id(),
-            name: json.get("name").owned_text(),
-            role: json.get("role").owned_text(),
+            name: json.get("name").label(),
+            role: json.get("role").label(),
             admin: json.get("admin").flag(),
             premium: json.get("premium").flag(),
             business_ws: json.get("business_ws").flag(),
@@ -72,8 +72,8 @@ impl Read for Organization {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
             id: json.get("id").id()?,
-            name: json.get("name").owned_text(),
-            pricing_plan_name: json.get("pricing_plan_name").owned_text(),
+            name: json.get("name").label(),
+            pricing_plan_name: json.get("pricing_plan_name").label(),
         })
     }
 }
@@ -116,8 +116,8 @@ impl Read for Member {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
             id: json.get("id").id()?,
-            email: json.get("email").owned_text(),
-            fullname: json.get("fullname").owned_text(),
+            email: json.get("email").label(),
+            fullname: json.get("fullname").label(),
             inactive: json.get("inactive").flag(),
             is_active: json.get("is_active").flag(),
         })

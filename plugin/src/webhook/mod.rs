@@ -96,12 +96,16 @@ fn misdirection(
     webhook: &Webhook,
     callback_url: &str,
 ) -> Option<&'static str> {
-    let told = envelope.get("metadata").get("workspace_id").id();
-    let held = envelope.get("payload").get("workspace_id").id();
-    if [told, held]
-        .into_iter()
-        .flatten()
-        .any(|id| id != webhook.workspace_id)
+    let payload = envelope.get("payload");
+    // `wid` is the older name of `workspace_id`, as `uid`, `pid`, `tid` and `cid` are of theirs.
+    if [
+        envelope.get("metadata").get("workspace_id"),
+        payload.get("workspace_id"),
+        payload.get("wid"),
+    ]
+    .into_iter()
+    .filter_map(Json::id)
+    .any(|workspace| workspace != webhook.workspace_id)
     {
         return Some("The delivery is about another workspace.");
     }
