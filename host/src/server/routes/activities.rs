@@ -54,7 +54,7 @@ pub(in crate::server) struct ActivityQuery {
 }
 
 /// Activities, newest start first.
-#[utoipa::path(get, path = "/api/v1/activities", tag = "activities", params(ActivityQuery),
+#[utoipa::path(get, path = "/api/v1/activities", operation_id = "list_activities", tag = "activities", params(ActivityQuery),
     responses((status = 200, body = ActivityList), Problems))]
 pub(in crate::server) async fn list(
     State(state): State<AppState>,
@@ -116,7 +116,7 @@ pub(in crate::server) struct ChangeQuery {
 
 /// Activities that changed after a place in the change feed, in order of change. Deleted and unmapped
 /// ones are included: what was read earlier may have become either.
-#[utoipa::path(get, path = "/api/v1/activities/changes", tag = "activities", params(ChangeQuery),
+#[utoipa::path(get, path = "/api/v1/activities/changes", operation_id = "list_changes", tag = "activities", params(ChangeQuery),
     responses((status = 200, body = ChangeList), Problems))]
 pub(in crate::server) async fn changes(
     State(state): State<AppState>,
@@ -140,7 +140,7 @@ pub(in crate::server) struct StreamQuery {
 
 /// The change feed as server-sent events: each event `activity` has an activity as its data and the place
 /// in the feed as its id. It ends with an event `problem`, whose data is a problem, if the host cannot go on.
-#[utoipa::path(get, path = "/api/v1/activities/stream", tag = "activities",
+#[utoipa::path(get, path = "/api/v1/activities/stream", operation_id = "stream_changes", tag = "activities",
     params(
         StreamQuery,
         ("last-event-id" = Option<String>, Header, description = "The id of the last event a returning client saw")),
