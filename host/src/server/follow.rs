@@ -133,19 +133,19 @@ mod tests {
         }
     }
 
-    /// A feed that can grow, a stream of it from a place, and the switch that stops the host.
-    fn feed(
-        after: u64,
-    ) -> (
-        Arc<Mutex<Vec<u64>>>,
-        watch::Sender<u64>,
-        watch::Sender<bool>,
-        axum::body::BodyDataStream,
-    ) {
-        let feed = Arc::new(Mutex::new(Vec::<u64>::new()));
+    /// A feed that can grow, and a stream of it.
+    struct Feed {
+        places: Arc<Mutex<Vec<u64>>>,
+        grown: watch::Sender<u64>,
+        stop: watch::Sender<bool>,
+        stream: axum::body::BodyDataStream,
+    }
+
+    fn feed(after: u64) -> Feed {
+        let places = Arc::new(Mutex::new(Vec::<u64>::new()));
         let (grown, changes) = watch::channel(0);
         let (stop, stopping) = watch::channel(false);
-        let source = Arc::clone(&feed);
+        let source = Arc::clone(&places);
         let follow = Follow {
             fetch: move |after| {
                 let found: Vec<_> = source
@@ -169,7 +169,12 @@ mod tests {
             _permit: None,
         };
         let body = Sse::new(follow.into_stream()).into_response().into_body();
-        (feed, grown, stop, body.into_data_stream())
+        Feed {
+            places,
+            grown,
+            stop,
+            stream: body.into_data_stream(),
+        }
     }
 
     async fn next(stream: &mut axum::body::BodyDataStream) -> Option<String> {
@@ -179,41 +184,41 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_sends_what_was_missed_and_then_what_arrives() {
-        let (feed, grown, _stop, mut stream) = feed(2);
-        feed.lock().unwrap().extend([1, 2, 3, 4, 5]);
+        let mut feed = feed(2);
+        feed.places.lock().unwrap().extend([1, 2, 3, 4, 5]);
         for cursor in [3, 4, 5] {
-            let event = next(&mut stream).await.unwrap();
+            let event = next(&mut feed.stream).await.unwrap();
             assert!(event.contains(&format!("id: {cursor}\n")), "{event}");
             assert!(event.contains("event: activity\n"), "{event}");
             assert!(event.contains(&format!("\"id\":\"c:{cursor}\"")), "{event}");
         }
-        let waiting = tokio::spawn(async move { next(&mut stream).await });
+        let waiting = tokio::spawn(async move { next(&mut feed.stream).await });
         tokio::task::yield_now().await;
-        feed.lock().unwrap().push(6);
-        grown.send_replace(6);
+        feed.places.lock().unwrap().push(6);
+        feed.grown.send_replace(6);
         assert!(waiting.await.unwrap().unwrap().contains("id: 6\n"));
     }
 
     #[tokio::test]
     async fn a_stream_ends_when_the_host_stops() {
-        let (_feed, _grown, stop, mut stream) = feed(0);
-        let waiting = tokio::spawn(async move { next(&mut stream).await });
+        let mut feed = feed(0);
+        let waiting = tokio::spawn(async move { next(&mut feed.stream).await });
         tokio::task::yield_now().await;
-        stop.send_replace(true);
+        feed.stop.send_replace(true);
         assert_eq!(waiting.await.unwrap(), None);
     }
 
     #[tokio::test]
     async fn a_stream_that_cannot_go_on_says_so_and_ends() {
-        let (feed, _grown, _stop, mut stream) = feed(0);
-        feed.lock().unwrap().push(666);
-        let event = next(&mut stream).await.unwrap();
+        let mut feed = feed(0);
+        feed.places.lock().unwrap().push(666);
+        let event = next(&mut feed.stream).await.unwrap();
         assert!(event.contains("event: problem\n"), "{event}");
         assert!(event.contains("\"code\":\"unavailable\""), "{event}");
         assert!(
             !event.contains("id:"),
             "it is no place to go on from: {event}"
         );
-        assert_eq!(next(&mut stream).await, None);
+        assert_eq!(next(&mut feed.stream).await, None);
     }
 }
