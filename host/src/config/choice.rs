@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "lowercase")]
 pub enum DeletedEntries {
     /// Like any other, marked as deleted.
+    #[default]
     Keep,
     /// Only when asked for with `include=deleted`.
-    #[default]
     Hide,
 }
 
