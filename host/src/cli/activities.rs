@@ -37,7 +37,7 @@ pub(super) struct Arguments {
     /// Also those of team members who are mapped to nobody
     #[arg(long)]
     unmapped: bool,
-    /// Also deleted ones
+    /// Also deleted ones, where the host hides them; following shows them anyway
     #[arg(long)]
     deleted: bool,
     /// At most so many
@@ -133,6 +133,7 @@ async fn list(
 }
 
 impl Selection {
+    /// Deletions are news to whoever follows, so they always pass.
     fn has(&self, activity: &ActivityView) -> bool {
         let user = activity.user.as_ref().map(|user| &user.id);
         self.connection
@@ -140,7 +141,6 @@ impl Selection {
             .is_none_or(|connection| *connection == activity.connection_id)
             && self.user.as_ref().is_none_or(|wanted| Some(wanted) == user)
             && (self.unmapped || user.is_some())
-            && (self.deleted || !activity.deleted)
     }
 }
 
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn following_leaves_out_what_the_list_leaves_out() {
+    fn following_shows_what_was_asked_for_and_every_deletion() {
         let plain = Selection {
             connection: None,
             user: None,
@@ -268,7 +268,7 @@ mod tests {
             deleted: true,
             ..activity()
         };
-        assert!(!plain.has(&deleted));
+        assert!(plain.has(&deleted));
         let unmapped = ActivityView {
             user: None,
             ..activity()

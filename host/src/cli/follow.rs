@@ -14,8 +14,8 @@ const LONGEST_LINE: usize = 1 << 20;
 /// How long to wait before connecting again.
 const RECONNECT: Duration = Duration::from_secs(2);
 
-/// Calls `show` for every activity from now on. A stream that breaks is taken up again where it was,
-/// so nothing is missed; a host that refuses ends it.
+/// Calls `show` for every activity from now on, until that fails. A stream that breaks is taken up again
+/// where it was, so nothing is missed, however long the host is away.
 pub(super) async fn follow(
     client: &Client,
     mut show: impl AsyncFnMut(&ActivityView) -> Result<(), Failure>,
@@ -38,12 +38,23 @@ pub(super) async fn follow(
             }
         }
         tell("the stream ended; connecting again");
-        response = loop {
-            tokio::time::sleep(RECONNECT).await;
-            if let Ok(response) = open(client, &after).await {
-                break response;
+        response = reopen(client, &after).await;
+    }
+}
+
+/// Connects until it succeeds, and says why not whenever the reason changes.
+async fn reopen(client: &Client, after: &str) -> Response {
+    let mut told = String::new();
+    loop {
+        tokio::time::sleep(RECONNECT).await;
+        match open(client, after).await {
+            Ok(response) => return response,
+            Err(Failure::Failed(why)) if why != told => {
+                tell(&why);
+                told = why;
             }
-        };
+            Err(_) => {}
+        }
     }
 }
 

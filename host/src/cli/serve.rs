@@ -72,7 +72,6 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     let options = ServerOptions {
         admin_token,
         limits: settings.limits,
-        deleted_entries: settings.deleted_entries,
     };
     server::serve(listener, service, options, shutdown)
         .await
@@ -219,6 +218,10 @@ fn describe(summary: &Summary, is_loopback: bool) -> String {
         (
             "Directory",
             match &summary.directory {
+                // A search stops at a page, so a full one may not be all.
+                Some(path) if summary.users >= 50 => {
+                    format!("{path} ({} users or more)", summary.users)
+                }
                 Some(path) => format!("{path} ({} users)", summary.users),
                 None => {
                     "none, so nobody is matched; name a file of users with --directory".to_owned()

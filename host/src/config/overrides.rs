@@ -44,7 +44,7 @@ pub struct Overrides {
         value_delimiter = ','
     )]
     pub upstream: Vec<Upstream>,
-    /// Whether deleted activities are listed without being asked for [default: hide]
+    /// Whether deleted activities are listed without being asked for [default: keep]
     #[arg(long, value_name = "HOW", env = "INTEGRATION_HOST_DELETED_ENTRIES")]
     pub deleted_entries: Option<DeletedEntries>,
     /// Form of log lines, which go to standard error [default: text]

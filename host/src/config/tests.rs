@@ -35,7 +35,7 @@ fn without_any_configuration_everything_has_a_value() {
         settings.storage,
         StorageChoice::Sqlite("./integration-host-data/host.sqlite".into())
     );
-    assert_eq!(settings.deleted_entries, DeletedEntries::Hide);
+    assert_eq!(settings.deleted_entries, DeletedEntries::Keep);
     assert!(settings.is_loopback());
 }
 
@@ -46,7 +46,7 @@ fn the_file_is_read_and_flags_win_over_it() {
         data = "data"
         public_url = "https://host.example.com/toggl/"
         storage = "sqlite:other.sqlite"
-        deleted_entries = "keep"
+        deleted_entries = "hide"
         log_format = "json"
 
         [hosts]
@@ -71,7 +71,7 @@ fn the_file_is_read_and_flags_win_over_it() {
         StorageChoice::Sqlite(directory.path().join("other.sqlite"))
     );
     assert_eq!(settings.callback_base(), "https://host.example.com/toggl");
-    assert_eq!(settings.deleted_entries, DeletedEntries::Keep);
+    assert_eq!(settings.deleted_entries, DeletedEntries::Hide);
     assert_eq!(settings.log_format, LogFormat::Json);
     assert_eq!(
         settings.hosts.approved,

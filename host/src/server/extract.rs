@@ -31,18 +31,21 @@ where
             ));
         }
         let bytes = body::read(&parts.headers, body, limits.api_bytes, limits.read_timeout).await?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| match error.classify() {
-                Category::Data => ApiError::refused(
-                    StatusCode::UNPROCESSABLE_ENTITY,
-                    format!("the body does not fit: {error}"),
-                ),
-                Category::Syntax | Category::Eof | Category::Io => {
-                    ApiError::malformed(format!("the body is no valid JSON: {error}"))
-                }
-            })
+        // Derived readers also take an array of the fields' values, which nobody means to send.
+        let is_object = bytes.trim_ascii_start().starts_with(b"{");
+        match serde_json::from_slice(&bytes) {
+            Ok(value) if is_object => Ok(Self(value)),
+            Err(error) if error.classify() != Category::Data => Err(ApiError::malformed(format!(
+                "the body is no valid JSON: {error}"
+            ))),
+            Err(error) if is_object => Err(unfit(format!("the body does not fit: {error}"))),
+            Ok(_) | Err(_) => Err(unfit("the body must be a JSON object")),
+        }
     }
+}
+
+fn unfit(detail: impl Into<String>) -> ApiError {
+    ApiError::refused(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

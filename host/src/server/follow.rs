@@ -103,3 +103,122 @@ where
             .unwrap_or_else(|_| Event::default().event("problem"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::response::{IntoResponse as _, Sse};
+    use futures_util::StreamExt as _;
+
+    use super::*;
+    use crate::contract::ErrorCode;
+    use crate::id::ConnectionId;
+
+    fn change(cursor: u64) -> LedgerActivity {
+        LedgerActivity {
+            connection_id: ConnectionId::new("c"),
+            entry_id: cursor.to_string(),
+            event_id: None,
+            remote_user_id: None,
+            user: None,
+            title: Vec::new(),
+            tags: Vec::new(),
+            billable: false,
+            start: None,
+            stop: None,
+            deleted: true,
+            revision: String::new(),
+            cursor,
+        }
+    }
+
+    /// A feed that can grow, and a stream of it.
+    struct Feed {
+        places: Arc<Mutex<Vec<u64>>>,
+        grown: watch::Sender<u64>,
+        stop: watch::Sender<bool>,
+        stream: axum::body::BodyDataStream,
+    }
+
+    fn feed(after: u64) -> Feed {
+        let places = Arc::new(Mutex::new(Vec::<u64>::new()));
+        let (grown, changes) = watch::channel(0);
+        let (stop, stopping) = watch::channel(false);
+        let source = Arc::clone(&places);
+        let follow = Follow {
+            fetch: move |after| {
+                let found: Vec<_> = source
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .filter(|cursor| **cursor > after)
+                    .take(2)
+                    .map(|cursor| change(*cursor))
+                    .collect();
+                async move {
+                    if found.iter().any(|change| change.cursor == 666) {
+                        return Err(ServiceError::new(ErrorCode::Unavailable, "gone"));
+                    }
+                    Ok(found)
+                }
+            },
+            changes,
+            stopping,
+            after,
+            _permit: None,
+        };
+        let body = Sse::new(follow.into_stream()).into_response().into_body();
+        Feed {
+            places,
+            grown,
+            stop,
+            stream: body.into_data_stream(),
+        }
+    }
+
+    async fn next(stream: &mut axum::body::BodyDataStream) -> Option<String> {
+        let chunk = stream.next().await?.unwrap();
+        Some(String::from_utf8(chunk.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_stream_sends_what_was_missed_and_then_what_arrives() {
+        let mut feed = feed(2);
+        feed.places.lock().unwrap().extend([1, 2, 3, 4, 5]);
+        for cursor in [3, 4, 5] {
+            let event = next(&mut feed.stream).await.unwrap();
+            assert!(event.contains(&format!("id: {cursor}\n")), "{event}");
+            assert!(event.contains("event: activity\n"), "{event}");
+            assert!(event.contains(&format!("\"id\":\"c:{cursor}\"")), "{event}");
+        }
+        let waiting = tokio::spawn(async move { next(&mut feed.stream).await });
+        tokio::task::yield_now().await;
+        feed.places.lock().unwrap().push(6);
+        feed.grown.send_replace(6);
+        assert!(waiting.await.unwrap().unwrap().contains("id: 6\n"));
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_when_the_host_stops() {
+        let mut feed = feed(0);
+        let waiting = tokio::spawn(async move { next(&mut feed.stream).await });
+        tokio::task::yield_now().await;
+        feed.stop.send_replace(true);
+        assert_eq!(waiting.await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_cannot_go_on_says_so_and_ends() {
+        let mut feed = feed(0);
+        feed.places.lock().unwrap().push(666);
+        let event = next(&mut feed.stream).await.unwrap();
+        assert!(event.contains("event: problem\n"), "{event}");
+        assert!(event.contains("\"code\":\"unavailable\""), "{event}");
+        assert!(
+            !event.contains("id:"),
+            "it is no place to go on from: {event}"
+        );
+        assert_eq!(next(&mut feed.stream).await, None);
+    }
+}

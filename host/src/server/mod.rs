@@ -29,7 +29,6 @@ pub use self::admin_token::{AdminToken, AdminTokenError, AdminTokenSource};
 pub use self::error::status_of;
 pub use self::openapi::document;
 use self::state::AppState;
-use crate::config::DeletedEntries;
 use crate::limits::Limits;
 use crate::service::Service;
 
@@ -40,8 +39,6 @@ pub struct ServerOptions {
     pub admin_token: AdminToken,
     /// Time-outs and limits.
     pub limits: Limits,
-    /// How deleted activities are listed.
-    pub deleted_entries: DeletedEntries,
 }
 
 /// Serves until `shutdown` completes, then takes no new request and lets those that run finish, for

@@ -11,7 +11,6 @@ use super::ServerOptions;
 use super::admin_token::AdminToken;
 use super::body::RequestLimits;
 use super::error::ApiError;
-use crate::config::DeletedEntries;
 use crate::service::{Service, ServiceError};
 
 /// How many event streams may be open. Each is a person looking at a timeline or a platform following
@@ -24,7 +23,6 @@ pub(super) struct AppState {
     pub(super) service: Service,
     pub(super) admin_token: AdminToken,
     pub(super) limits: RequestLimits,
-    pub(super) deleted_entries: DeletedEntries,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) streams: Arc<Semaphore>,
     work: mpsc::Sender<()>,
@@ -42,7 +40,6 @@ impl AppState {
             service,
             limits: RequestLimits::from(&options.limits),
             admin_token: options.admin_token,
-            deleted_entries: options.deleted_entries,
             stopping,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             work,

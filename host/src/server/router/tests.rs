@@ -181,8 +181,9 @@ async fn a_body_that_does_not_fit_says_what_is_wrong() {
         ("{}", "missing field `user_id`"),
         ("{\"user_id\":1}", "invalid type"),
         ("{\"user_id\":null,\"name\":1}", "unknown field `name`"),
-        ("[]", "missing field"),
-        ("null", "invalid type"),
+        ("[]", "must be a JSON object"),
+        ("[null]", "must be a JSON object"),
+        ("null", "must be a JSON object"),
     ] {
         let problem = problem(send(json_post("/map", body)).await, 422).await;
         let detail = problem["detail"].as_str().unwrap();
@@ -308,6 +309,20 @@ fn the_openapi_document_describes_exactly_the_published_api() {
     described.sort();
     published.sort();
     assert_eq!(described, published);
+}
+
+#[test]
+fn operations_can_be_told_apart_by_their_ids() {
+    let document = serde_json::to_value(document()).unwrap();
+    let mut ids: Vec<_> = PUBLISHED
+        .iter()
+        .map(|(method, path)| {
+            document["paths"][path][method.as_str().to_lowercase()]["operationId"].to_string()
+        })
+        .collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), PUBLISHED.len(), "{ids:?}");
 }
 
 #[test]

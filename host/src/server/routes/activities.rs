@@ -13,7 +13,6 @@ use utoipa::IntoParams;
 use super::{given, parse_limit};
 use crate::api::time::{parse_from, parse_to, shorten};
 use crate::api::{ActivityList, ActivityView, ChangeList};
-use crate::config::DeletedEntries;
 use crate::id::{ConnectionId, UserId};
 use crate::ledger::ActivityFilter;
 use crate::server::error::ApiError;
@@ -21,6 +20,7 @@ use crate::server::extract::ApiQuery;
 use crate::server::follow::Follow;
 use crate::server::openapi::Problems;
 use crate::server::state::AppState;
+use crate::service::ServiceError;
 
 /// How often an idle stream shows that it lives; proxies cut silent connections after a minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -54,13 +54,13 @@ pub(in crate::server) struct ActivityQuery {
 }
 
 /// Activities, newest start first.
-#[utoipa::path(get, path = "/api/v1/activities", tag = "activities", params(ActivityQuery),
+#[utoipa::path(get, path = "/api/v1/activities", operation_id = "list_activities", tag = "activities", params(ActivityQuery),
     responses((status = 200, body = ActivityList), Problems))]
 pub(in crate::server) async fn list(
     State(state): State<AppState>,
     ApiQuery(query): ApiQuery<ActivityQuery>,
 ) -> Result<Json<ActivityList>, ApiError> {
-    let filter = query.filter(state.deleted_entries)?;
+    let filter = query.filter()?;
     let limit = parse_limit(query.limit.as_deref())?;
     let cursor = given(query.cursor.as_deref());
     let page = state.service.activities(&filter, cursor, limit).await?;
@@ -68,7 +68,7 @@ pub(in crate::server) async fn list(
 }
 
 impl ActivityQuery {
-    fn filter(&self, deleted_entries: DeletedEntries) -> Result<ActivityFilter, ApiError> {
+    fn filter(&self) -> Result<ActivityFilter, ApiError> {
         let field =
             |name: &'static str| move |what| ApiError::malformed(format!("`{name}`: {what}"));
         let mut filter = ActivityFilter {
@@ -83,7 +83,7 @@ impl ActivityQuery {
                 .transpose()
                 .map_err(field("to"))?,
             include_unmapped: false,
-            include_deleted: deleted_entries == DeletedEntries::Keep,
+            include_deleted: false,
         };
         for word in self.include.iter().flat_map(|include| include.split(',')) {
             match word.trim() {
@@ -116,13 +116,13 @@ pub(in crate::server) struct ChangeQuery {
 
 /// Activities that changed after a place in the change feed, in order of change. Deleted and unmapped
 /// ones are included: what was read earlier may have become either.
-#[utoipa::path(get, path = "/api/v1/activities/changes", tag = "activities", params(ChangeQuery),
+#[utoipa::path(get, path = "/api/v1/activities/changes", operation_id = "list_changes", tag = "activities", params(ChangeQuery),
     responses((status = 200, body = ChangeList), Problems))]
 pub(in crate::server) async fn changes(
     State(state): State<AppState>,
     ApiQuery(query): ApiQuery<ChangeQuery>,
 ) -> Result<Json<ChangeList>, ApiError> {
-    let after = state.place("after", query.after.as_deref())?;
+    let after = state.place("after", query.after.as_deref()).await?;
     let limit = parse_limit(query.limit.as_deref())?;
     let changes = state.service.changes(after, limit).await?;
     Ok(Json(ChangeList::new(after, changes)))
@@ -140,7 +140,7 @@ pub(in crate::server) struct StreamQuery {
 
 /// The change feed as server-sent events: each event `activity` has an activity as its data and the place
 /// in the feed as its id. It ends with an event `problem`, whose data is a problem, if the host cannot go on.
-#[utoipa::path(get, path = "/api/v1/activities/stream", tag = "activities",
+#[utoipa::path(get, path = "/api/v1/activities/stream", operation_id = "stream_changes", tag = "activities",
     params(
         StreamQuery,
         ("last-event-id" = Option<String>, Header, description = "The id of the last event a returning client saw")),
@@ -152,8 +152,8 @@ pub(in crate::server) async fn stream(
 ) -> Result<Response, ApiError> {
     let last_seen = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
     let after = match given(last_seen) {
-        Some(id) => state.place("Last-Event-ID", Some(id))?,
-        None => state.place("after", query.after.as_deref())?,
+        Some(id) => state.place("Last-Event-ID", Some(id)).await?,
+        None => state.place("after", query.after.as_deref()).await?,
     };
     let permit = Arc::clone(&state.streams)
         .try_acquire_owned()
@@ -177,10 +177,16 @@ pub(in crate::server) async fn stream(
 
 impl AppState {
     /// A place in the change feed.
-    fn place(&self, name: &str, text: Option<&str>) -> Result<u64, ApiError> {
+    async fn place(&self, name: &str, text: Option<&str>) -> Result<u64, ApiError> {
         match given(text) {
             None => Ok(0),
-            Some(NOW) => Ok(*self.service.watch_changes().borrow()),
+            Some(NOW) => {
+                let grows_after = |place| {
+                    let service = Arc::clone(&self.service);
+                    async move { Ok(!service.changes(place, 1).await?.is_empty()) }
+                };
+                Ok(last_place(grows_after).await?)
+            }
             Some(text) => text.parse().map_err(|_| {
                 ApiError::malformed(format!(
                     "`{name}` is “{}”; it must be the `next` of an earlier answer, or {NOW}",
@@ -189,6 +195,31 @@ impl AppState {
             }),
         }
     }
+}
+
+/// The last place in the change feed, found by asking whether anything comes after a place: twice as
+/// far each time, then halving what is left.
+async fn last_place<R>(grows_after: impl Fn(u64) -> R) -> Result<u64, ServiceError>
+where
+    R: Future<Output = Result<bool, ServiceError>>,
+{
+    if !grows_after(0).await? {
+        return Ok(0);
+    }
+    // There is something after `before`, and nothing after `end`.
+    let (mut before, mut end) = (0, 1);
+    while grows_after(end).await? {
+        (before, end) = (end, end.saturating_mul(2));
+    }
+    while end - before > 1 {
+        let middle = before + (end - before) / 2;
+        if grows_after(middle).await? {
+            before = middle;
+        } else {
+            end = middle;
+        }
+    }
+    Ok(end)
 }
 
 #[cfg(test)]
@@ -204,23 +235,11 @@ mod tests {
 
     #[test]
     fn unmapped_and_deleted_are_left_out_unless_asked_for() {
-        let plain = query("").filter(DeletedEntries::Hide).unwrap();
+        let plain = query("").filter().unwrap();
         assert!(!plain.include_unmapped && !plain.include_deleted);
-        let both = query("unmapped, deleted")
-            .filter(DeletedEntries::Hide)
-            .unwrap();
+        let both = query("unmapped, deleted").filter().unwrap();
         assert!(both.include_unmapped && both.include_deleted);
-        assert!(query("everything").filter(DeletedEntries::Hide).is_err());
-    }
-
-    #[test]
-    fn a_host_that_keeps_deleted_entries_lists_them() {
-        assert!(
-            query("")
-                .filter(DeletedEntries::Keep)
-                .unwrap()
-                .include_deleted
-        );
+        assert!(query("everything").filter().is_err());
     }
 
     #[test]
@@ -231,9 +250,19 @@ mod tests {
             user: Some(String::new()),
             ..ActivityQuery::default()
         };
-        let filter = query.filter(DeletedEntries::Hide).unwrap();
+        let filter = query.filter().unwrap();
         assert_eq!(filter.from.unwrap().to_string(), "2026-03-01T00:00:00Z");
         assert_eq!(filter.to.unwrap().to_string(), "2026-03-02T00:00:00Z");
         assert_eq!(filter.user, None, "an empty parameter is an absent one");
+    }
+
+    #[tokio::test]
+    async fn now_is_the_end_of_the_feed() {
+        for end in [0, 1, 2, 3, 4, 5, 1000, 1_000_001, u64::from(u32::MAX)] {
+            let found = last_place(|place| async move { Ok(end > place) })
+                .await
+                .unwrap();
+            assert_eq!(found, end);
+        }
     }
 }

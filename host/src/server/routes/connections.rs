@@ -20,7 +20,7 @@ use crate::server::state::AppState;
 use crate::service::{ConnectRequest, ServiceError};
 
 /// Test Connection: whose secrets these are and what they could connect. Nothing is kept.
-#[utoipa::path(post, path = "/api/v1/test", tag = "connections", request_body = TestRequest,
+#[utoipa::path(post, path = "/api/v1/test", operation_id = "test_connection", tag = "connections", request_body = TestRequest,
     responses((status = 200, body = TestReportView), Problems))]
 pub(in crate::server) async fn test(
     State(state): State<AppState>,
@@ -32,7 +32,7 @@ pub(in crate::server) async fn test(
 
 /// Connects a scope, subscribes to its webhook and imports its team. If any of it fails, nothing is left
 /// behind. This may take a minute. A scope that is connected already is a conflict.
-#[utoipa::path(post, path = "/api/v1/connections", tag = "connections", request_body = ConnectRequestBody,
+#[utoipa::path(post, path = "/api/v1/connections", operation_id = "connect", tag = "connections", request_body = ConnectRequestBody,
     responses(
         (status = 201, body = ConnectionView, headers(("location", description = "The connection's address"))),
         Problems))]
@@ -55,7 +55,7 @@ pub(in crate::server) async fn connect(
 }
 
 /// All connections, oldest first.
-#[utoipa::path(get, path = "/api/v1/connections", tag = "connections",
+#[utoipa::path(get, path = "/api/v1/connections", operation_id = "list_connections", tag = "connections",
     responses((status = 200, body = ConnectionList), Problems))]
 pub(in crate::server) async fn list(
     State(state): State<AppState>,
@@ -70,7 +70,7 @@ pub(in crate::server) async fn list(
 }
 
 /// One connection.
-#[utoipa::path(get, path = "/api/v1/connections/{id}", tag = "connections",
+#[utoipa::path(get, path = "/api/v1/connections/{id}", operation_id = "show_connection", tag = "connections",
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 200, body = ConnectionView), Problems))]
 pub(in crate::server) async fn show(
@@ -82,7 +82,7 @@ pub(in crate::server) async fn show(
 }
 
 /// Renames a connection.
-#[utoipa::path(patch, path = "/api/v1/connections/{id}", tag = "connections", request_body = RenameRequest,
+#[utoipa::path(patch, path = "/api/v1/connections/{id}", operation_id = "rename_connection", tag = "connections", request_body = RenameRequest,
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 200, body = ConnectionView), Problems))]
 pub(in crate::server) async fn rename(
@@ -96,7 +96,7 @@ pub(in crate::server) async fn rename(
 }
 
 /// Replaces a connection's secrets, after making sure that they reach the same scope. Mappings are kept.
-#[utoipa::path(put, path = "/api/v1/connections/{id}/secrets", tag = "connections",
+#[utoipa::path(put, path = "/api/v1/connections/{id}/secrets", operation_id = "replace_secrets", tag = "connections",
     request_body = ReplaceSecretsRequest,
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 200, body = ConnectionView), Problems))]
@@ -115,7 +115,7 @@ pub(in crate::server) async fn replace_secrets(
 
 /// Removes the webhook at the remote service and erases secrets. Activities and mappings are kept;
 /// connecting the scope again continues them.
-#[utoipa::path(delete, path = "/api/v1/connections/{id}", tag = "connections",
+#[utoipa::path(delete, path = "/api/v1/connections/{id}", operation_id = "disconnect", tag = "connections",
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 204, description = "Disconnected"), Problems))]
 pub(in crate::server) async fn disconnect(
@@ -131,7 +131,7 @@ pub(in crate::server) async fn disconnect(
 
 /// Compares a connection with the remote service and repairs what can be repaired. A connection with a
 /// problem is a successful answer that names it.
-#[utoipa::path(post, path = "/api/v1/connections/{id}/check", tag = "connections",
+#[utoipa::path(post, path = "/api/v1/connections/{id}/check", operation_id = "check_connection", tag = "connections",
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 200, body = HealthView), Problems))]
 pub(in crate::server) async fn check(
@@ -146,7 +146,7 @@ pub(in crate::server) async fn check(
 }
 
 /// Reads a range of activities from the remote service, to close a gap in deliveries.
-#[utoipa::path(post, path = "/api/v1/connections/{id}/reconcile", tag = "connections",
+#[utoipa::path(post, path = "/api/v1/connections/{id}/reconcile", operation_id = "reconcile_connection", tag = "connections",
     request_body = ReconcileRequest,
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 200, body = ReconcileResult), Problems))]

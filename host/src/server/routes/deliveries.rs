@@ -33,7 +33,7 @@ pub(in crate::server) struct DeliveryQuery {
 }
 
 /// The delivery log, newest first.
-#[utoipa::path(get, path = "/api/v1/deliveries", tag = "deliveries", params(DeliveryQuery),
+#[utoipa::path(get, path = "/api/v1/deliveries", operation_id = "list_deliveries", tag = "deliveries", params(DeliveryQuery),
     responses((status = 200, body = DeliveryList), Problems))]
 pub(in crate::server) async fn list(
     State(state): State<AppState>,
@@ -63,7 +63,7 @@ fn parse_status(name: &str) -> Result<DeliveryStatus, ApiError> {
 }
 
 /// Handles a failed delivery again.
-#[utoipa::path(post, path = "/api/v1/deliveries/{id}/replay", tag = "deliveries",
+#[utoipa::path(post, path = "/api/v1/deliveries/{id}/replay", operation_id = "replay_delivery", tag = "deliveries",
     params(("id" = String, Path, description = "The delivery's id in this host's log")),
     responses((status = 200, body = DeliveryView), Problems))]
 pub(in crate::server) async fn replay(

@@ -16,7 +16,7 @@ use crate::server::state::AppState;
 use crate::service::HookAnswer;
 
 /// Takes one delivery. The integration verifies its signature and decides what to answer.
-#[utoipa::path(post, path = "/hooks/{hook}", tag = "hooks", security(()),
+#[utoipa::path(post, path = "/hooks/{hook}", operation_id = "receive_delivery", tag = "hooks", security(()),
     params(("hook" = String, Path, description = "The unguessable last part of a connection's callback URL")),
     request_body(content = String, content_type = "application/json", description = "As the remote service sends it"),
     responses(

@@ -20,14 +20,14 @@ pub(in crate::server) struct StatusView {
 }
 
 /// Whether the process answers.
-#[utoipa::path(get, path = "/healthz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/healthz", operation_id = "check_alive", tag = "operations", security(()),
     responses((status = 200, body = StatusView)))]
 pub(in crate::server) async fn alive() -> Json<StatusView> {
     Json(StatusView { status: "alive" })
 }
 
 /// Whether the host can do its work: its storage and directory answer and it is not about to stop.
-#[utoipa::path(get, path = "/readyz", tag = "operations", security(()),
+#[utoipa::path(get, path = "/readyz", operation_id = "check_ready", tag = "operations", security(()),
     responses((status = 200, body = StatusView), Problems))]
 pub(in crate::server) async fn ready(
     State(state): State<AppState>,
@@ -40,7 +40,7 @@ pub(in crate::server) async fn ready(
 }
 
 /// Counters in the Prometheus text format.
-#[utoipa::path(get, path = "/metrics", tag = "operations",
+#[utoipa::path(get, path = "/metrics", operation_id = "read_metrics", tag = "operations",
     responses((status = 200, content_type = "text/plain", body = String), Problems))]
 pub(in crate::server) async fn metrics(State(state): State<AppState>) -> impl IntoResponse {
     (
@@ -50,7 +50,7 @@ pub(in crate::server) async fn metrics(State(state): State<AppState>) -> impl In
 }
 
 /// This document.
-#[utoipa::path(get, path = "/api/openapi.json", tag = "operations", security(()),
+#[utoipa::path(get, path = "/api/openapi.json", operation_id = "read_openapi", tag = "operations", security(()),
     responses((status = 200, description = "An OpenAPI document", content_type = "application/json")))]
 pub(in crate::server) async fn openapi() -> impl IntoResponse {
     Json(document())

@@ -23,7 +23,7 @@ pub(in crate::server) struct UserQuery {
 }
 
 /// The platform's users.
-#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserQuery),
+#[utoipa::path(get, path = "/api/v1/users", operation_id = "search_users", tag = "users", params(UserQuery),
     responses((status = 200, body = UserList), Problems))]
 pub(in crate::server) async fn search(
     State(state): State<AppState>,
@@ -34,7 +34,7 @@ pub(in crate::server) async fn search(
 }
 
 /// A connection's team and its mappings.
-#[utoipa::path(get, path = "/api/v1/connections/{id}/users", tag = "users",
+#[utoipa::path(get, path = "/api/v1/connections/{id}/users", operation_id = "list_team", tag = "users",
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 200, body = MemberList), Problems))]
 pub(in crate::server) async fn list(
@@ -46,7 +46,7 @@ pub(in crate::server) async fn list(
 }
 
 /// Imports the team again. What a person mapped stays.
-#[utoipa::path(post, path = "/api/v1/connections/{id}/users/refresh", tag = "users",
+#[utoipa::path(post, path = "/api/v1/connections/{id}/users/refresh", operation_id = "refresh_team", tag = "users",
     params(("id" = String, Path, description = "The connection's id")),
     responses((status = 200, body = MemberList), Problems))]
 pub(in crate::server) async fn refresh(
@@ -61,7 +61,7 @@ pub(in crate::server) async fn refresh(
 }
 
 /// Maps a member by hand, to a user or to nobody.
-#[utoipa::path(put, path = "/api/v1/connections/{id}/users/{remote_id}", tag = "users",
+#[utoipa::path(put, path = "/api/v1/connections/{id}/users/{remote_id}", operation_id = "map_member", tag = "users",
     request_body = MapRequest,
     params(
         ("id" = String, Path, description = "The connection's id"),
