@@ -1,0 +1,209 @@
+//! Opening: is it ours, can it be written, is its schema known.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use thiserror::Error;
+
+use super::Location;
+
+/// Marks a file as this program's: "WSIH".
+const APPLICATION_ID: i32 = 0x5753_4948;
+
+/// The steps from an empty database to the present schema. A released step never changes.
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001-storage.sql"),
+    include_str!("schema/0002-ledger.sql"),
+];
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// Prepared statements kept per connection: more than there are.
+const STATEMENTS: usize = 128;
+
+/// Why a database could not be opened: a sentence that names the file and what helps.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The directory is not there.
+    #[error(
+        "the directory of the database {path} does not exist: create it, or choose another path"
+    )]
+    MissingDirectory {
+        /// The database.
+        path: String,
+    },
+    /// The file or its directory cannot be written.
+    #[error(
+        "the database {path} cannot be opened for writing ({cause}): make the file and its directory writable, or choose another path"
+    )]
+    NotWritable {
+        /// The database.
+        path: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// The file is no SQLite database, or a damaged one.
+    #[error(
+        "{path} is not an SQLite database, or it is damaged: restore a backup, or choose another path"
+    )]
+    NotADatabase {
+        /// The file.
+        path: String,
+    },
+    /// The file is the database of another program.
+    #[error("{path} is the database of another program: choose another path")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
+    /// The file was written by a newer version.
+    #[error(
+        "the database {path} was written by a newer version of this program (schema {found}, this one knows {known}): use that version, or restore a backup"
+    )]
+    Newer {
+        /// The database.
+        path: String,
+        /// Its schema.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Opens the connection that writes and brings the schema up to date.
+pub(super) fn open_writer(location: &Location) -> Result<Connection, OpenError> {
+    let path = match location {
+        Location::File(path) => {
+            create_file(path)?;
+            path.display().to_string()
+        }
+        Location::Memory => "in memory".to_owned(),
+    };
+    let describe = |error: rusqlite::Error| match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::NotADatabase { path: path.clone() }
+        }
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            OpenError::NotWritable {
+                path: path.clone(),
+                cause: error.to_string(),
+            }
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Other(format!(
+            "the database {path} is in use by another program: stop it, or choose another path"
+        )),
+        _ => OpenError::Other(format!("the database {path} cannot be opened: {error}")),
+    };
+
+    let mut connection = connect(location).map_err(describe)?;
+    // Nothing may be written before this: it may be somebody else's.
+    let application_id: i32 = connection
+        .query_row("PRAGMA application_id", [], |row| row.get(0))
+        .map_err(describe)?;
+    let tables: i64 = connection
+        .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+        .map_err(describe)?;
+    if application_id != APPLICATION_ID && (application_id != 0 || tables > 0) {
+        return Err(OpenError::Foreign { path });
+    }
+    let known = MIGRATIONS.len() as i64;
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(describe)?;
+    if found > known {
+        return Err(OpenError::Newer { path, found, known });
+    }
+    if connection.is_readonly("main").map_err(describe)? {
+        return Err(OpenError::NotWritable {
+            path,
+            cause: "it is read-only".to_owned(),
+        });
+    }
+    configure_writer(&connection).map_err(describe)?;
+    migrate(&mut connection).map_err(describe)?;
+    Ok(connection)
+}
+
+/// Opens the connection that writes once more, after an error. The file must still be there.
+pub(super) fn reopen_writer(location: &Location) -> rusqlite::Result<Connection> {
+    let connection = connect(location)?;
+    configure_writer(&connection)?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(&Location::File(path.to_owned()))?;
+    connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000;")?;
+    Ok(connection)
+}
+
+fn connect(location: &Location) -> rusqlite::Result<Connection> {
+    let connection = match location {
+        // Without a mutex: a connection is used by one thread at a time.
+        Location::File(path) => Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?,
+        Location::Memory => Connection::open_in_memory()?,
+    };
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.execute_batch(
+        "PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;",
+    )?;
+    Ok(connection)
+}
+
+fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16000;")?;
+    connection.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))
+}
+
+/// Takes the steps that are missing, each in a transaction of its own.
+fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    for (step, version) in MIGRATIONS.iter().zip(1_i64..) {
+        let transaction =
+            connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        // Read again inside: another host may be doing the same.
+        let done: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if done < version {
+            transaction.execute_batch(step)?;
+            transaction.execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {version};"
+            ))?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Makes the file, if it is not there, so that only its owner can read it. SQLite gives the files
+/// beside it the same permissions.
+fn create_file(path: &Path) -> Result<(), OpenError> {
+    let shown = || path.display().to_string();
+    let directory = match path.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    if !directory.is_dir() {
+        return Err(OpenError::MissingDirectory { path: shown() });
+    }
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(OpenError::NotWritable {
+            path: shown(),
+            cause: error.to_string(),
+        }),
+    }
+}

@@ -1,0 +1,93 @@
+//! Connections for reading: a few, opened when they are needed.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::{DatabaseError, open};
+
+/// Reads that may run at once.
+const MAX_READERS: usize = 4;
+
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            idle: Mutex::new(Vec::new()),
+            permits: Arc::new(Semaphore::new(MAX_READERS)),
+        }
+    }
+
+    /// Runs a query on a thread that may block.
+    pub(super) async fn run<T, E>(
+        self: Arc<Self>,
+        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else {
+            return Err(DatabaseError::closed().into());
+        };
+        let task = tokio::task::spawn_blocking(move || {
+            let result = self.run_here(query);
+            drop(permit);
+            result
+        });
+        match task.await {
+            Ok(result) => result,
+            Err(error) => {
+                tracing::error!(%error, "a query ended with a panic");
+                Err(DatabaseError::defect().into())
+            }
+        }
+    }
+
+    fn run_here<T, E: From<DatabaseError>>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self.take().map_err(DatabaseError::from)?;
+        connection
+            .execute_batch("BEGIN")
+            .map_err(DatabaseError::from)?;
+        let result = query(&connection);
+        // A connection that cannot end its transaction is not used again.
+        if connection.execute_batch("COMMIT").is_ok() && !self.permits.is_closed() {
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+        }
+        result
+    }
+
+    fn take(&self) -> rusqlite::Result<Connection> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        match idle {
+            Some(connection) => Ok(connection),
+            None => open::open_reader(&self.path),
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.permits.close();
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+}
