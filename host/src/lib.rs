@@ -7,4 +7,5 @@ pub mod contract;
 pub mod database;
 pub mod id;
 pub mod ledger;
+pub mod seal;
 pub mod secret;
