@@ -3,16 +3,31 @@
 //! [`KeyValueStore`] is what a provider implements. An integration never meets it directly: its
 //! calls work on a unit of work, whose values are sealed before a provider sees them.
 
+pub mod conformance;
+pub mod memory;
+pub mod sealed;
+pub mod secrets;
+pub mod sqlite;
+pub mod unit_of_work;
+
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
 use crate::id::ConnectionId;
 
-/// The longest key, in bytes.
+/// The longest key an integration may use, in bytes. A provider must accept a little more, for the
+/// area a key is in: up to [`MAX_STORED_KEY_BYTES`].
 pub const MAX_KEY_BYTES: usize = 512;
-/// The largest value, in bytes. A provider must accept a little more, for the seal.
+/// The longest key a provider is given, in bytes.
+pub const MAX_STORED_KEY_BYTES: usize = MAX_KEY_BYTES + 64;
+/// The largest value, in bytes. A provider must accept a little more, for the seal: up to
+/// [`MAX_STORED_BYTES`].
 pub const MAX_VALUE_BYTES: usize = 1 << 20;
+/// The largest value a provider is given, in bytes.
+pub const MAX_STORED_BYTES: usize = MAX_VALUE_BYTES + 1024;
 /// The most entries one [`KeyValueStore::list`] returns.
 pub const MAX_LIST: usize = 1000;
 
@@ -77,12 +92,16 @@ pub enum StorageError {
 
 /// A storage provider.
 ///
-/// Keys are UTF-8 of 1 to [`MAX_KEY_BYTES`] bytes, ordered bytewise; each connection has keys of its
+/// Keys are UTF-8 of 1 to [`MAX_STORED_KEY_BYTES`] bytes, ordered bytewise; each connection has keys of its
 /// own. An expired key is absent everywhere from the moment it expires, whenever it is removed.
 #[async_trait]
 pub trait KeyValueStore: Send + Sync + 'static {
     /// The entry with this key, or `None` if it is absent.
-    async fn get(&self, connection: &ConnectionId, key: &str) -> Result<Option<Entry>, StorageError>;
+    async fn get(
+        &self,
+        connection: &ConnectionId,
+        key: &str,
+    ) -> Result<Option<Entry>, StorageError>;
 
     /// Entries whose key starts with `prefix`, in order, beginning after the key `after`. At most
     /// `limit` (itself at most [`MAX_LIST`]); fewer mean that there are no more.
@@ -103,4 +122,44 @@ pub trait KeyValueStore: Send + Sync + 'static {
         expected: &[Expectation],
         writes: &[Write],
     ) -> Result<Commit, StorageError>;
+}
+
+/// Checks a key's bounds, for providers.
+pub fn check_key(key: &str) -> Result<(), StorageError> {
+    if key.is_empty() {
+        return Err(StorageError::Invalid("a key is empty".to_owned()));
+    }
+    if key.len() > MAX_STORED_KEY_BYTES {
+        return Err(StorageError::Invalid(format!(
+            "a key is longer than {MAX_STORED_KEY_BYTES} bytes"
+        )));
+    }
+    Ok(())
+}
+
+/// Checks the bounds of everything in a commit and that it writes no key twice, for providers.
+pub fn check_commit(expected: &[Expectation], writes: &[Write]) -> Result<(), StorageError> {
+    for expectation in expected {
+        check_key(&expectation.key)?;
+    }
+    let mut keys = HashSet::with_capacity(writes.len());
+    for write in writes {
+        check_key(&write.key)?;
+        if !keys.insert(write.key.as_str()) {
+            return Err(StorageError::Invalid(format!(
+                "the key `{}` is written twice",
+                write.key
+            )));
+        }
+        if write
+            .value
+            .as_ref()
+            .is_some_and(|value| value.len() > MAX_STORED_BYTES)
+        {
+            return Err(StorageError::Invalid(format!(
+                "a value is larger than {MAX_STORED_BYTES} bytes"
+            )));
+        }
+    }
+    Ok(())
 }

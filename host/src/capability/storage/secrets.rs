@@ -1,0 +1,201 @@
+//! The secrets a person gave, kept beside what the integration keeps and out of its reach.
+
+use std::sync::Arc;
+
+use super::sealed::SealedStore;
+use super::{Commit, KeyValueStore, StorageError, Write};
+use crate::id::ConnectionId;
+use crate::seal::SealingKeys;
+use crate::secret::{Secret, Secrets};
+
+/// Where secrets are in a connection's keys.
+pub const SECRET_AREA: &str = "secret/";
+
+/// Entries read at once: values may be large.
+const PAGE: usize = 64;
+
+/// Keeps the secrets of connections.
+pub struct SecretStore {
+    /// As the provider keeps it: erasing must not fail on a value that does not open.
+    raw: Arc<dyn KeyValueStore>,
+    sealed: SealedStore,
+}
+
+impl SecretStore {
+    /// Keeps secrets in `store`, sealed with `keys`.
+    pub fn new(store: Arc<dyn KeyValueStore>, keys: Arc<SealingKeys>) -> Self {
+        Self {
+            sealed: SealedStore::new(Arc::clone(&store), keys),
+            raw: store,
+        }
+    }
+
+    /// Replaces all secrets of a connection.
+    pub async fn put(
+        &self,
+        connection: &ConnectionId,
+        secrets: &Secrets,
+    ) -> Result<(), StorageError> {
+        let mut writes: Vec<Write> = secrets
+            .iter()
+            .map(|(name, secret)| Write {
+                key: format!("{SECRET_AREA}{name}"),
+                value: Some(secret.expose().as_bytes().to_vec()),
+                expires_at: None,
+            })
+            .collect();
+        for key in self.keys(connection, SECRET_AREA).await? {
+            if !writes.iter().any(|write| write.key == key) {
+                writes.push(Write {
+                    key,
+                    value: None,
+                    expires_at: None,
+                });
+            }
+        }
+        let outcome = self.sealed.commit(connection, &[], &writes).await;
+        for write in &mut writes {
+            zeroize::Zeroize::zeroize(&mut write.value);
+        }
+        committed(outcome?)
+    }
+
+    /// The secrets of a connection; none if it has none.
+    pub async fn get(&self, connection: &ConnectionId) -> Result<Secrets, StorageError> {
+        let mut secrets = Secrets::new();
+        for key in self.keys(connection, SECRET_AREA).await? {
+            let Some(entry) = self.sealed.get(connection, &key).await? else {
+                continue;
+            };
+            let value = String::from_utf8(entry.value).map_err(|_| {
+                StorageError::Invalid(format!("the stored secret `{key}` is not text"))
+            })?;
+            let name = key.strip_prefix(SECRET_AREA).unwrap_or(&key);
+            secrets.insert(name.to_owned(), Secret::new(value));
+        }
+        Ok(secrets)
+    }
+
+    /// Removes everything that storage holds of a connection: its secrets and what the integration kept.
+    pub async fn erase_everything(&self, connection: &ConnectionId) -> Result<(), StorageError> {
+        loop {
+            let keys = self.page(connection, "", None).await?;
+            if keys.is_empty() {
+                return Ok(());
+            }
+            let writes: Vec<Write> = keys
+                .into_iter()
+                .map(|key| Write {
+                    key,
+                    value: None,
+                    expires_at: None,
+                })
+                .collect();
+            committed(self.raw.commit(connection, &[], &writes).await?)?;
+        }
+    }
+
+    async fn keys(
+        &self,
+        connection: &ConnectionId,
+        prefix: &str,
+    ) -> Result<Vec<String>, StorageError> {
+        let mut keys: Vec<String> = Vec::new();
+        loop {
+            let page = self
+                .page(connection, prefix, keys.last().map(String::as_str))
+                .await?;
+            let last = page.len() < PAGE;
+            keys.extend(page);
+            if last {
+                return Ok(keys);
+            }
+        }
+    }
+
+    async fn page(
+        &self,
+        connection: &ConnectionId,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<Vec<String>, StorageError> {
+        let entries = self.raw.list(connection, prefix, after, PAGE).await?;
+        Ok(entries.into_iter().map(|entry| entry.key).collect())
+    }
+}
+
+/// A commit that expects nothing cannot conflict; a provider that says so is broken.
+fn committed(outcome: Commit) -> Result<(), StorageError> {
+    match outcome {
+        Commit::Committed => Ok(()),
+        Commit::Conflict => Err(StorageError::Unavailable(
+            "it reports a conflict where nothing was expected".to_owned(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capability::storage::memory::MemoryStore;
+    use crate::clock::SystemClock;
+    use crate::seal::SealingKey;
+
+    fn secrets(values: &[(&str, &str)]) -> Secrets {
+        values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), Secret::new(*value)))
+            .collect()
+    }
+
+    fn shown(secrets: &Secrets) -> Vec<(&str, &str)> {
+        secrets
+            .iter()
+            .map(|(name, secret)| (name.as_str(), secret.expose()))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn secrets_are_replaced_as_a_whole_and_erased_with_everything_else() {
+        let raw = Arc::new(MemoryStore::new(Arc::new(SystemClock)));
+        let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
+        let store = SecretStore::new(Arc::clone(&raw) as Arc<dyn KeyValueStore>, keys);
+        let (ours, theirs) = (ConnectionId::new("ours"), ConnectionId::new("theirs"));
+
+        store
+            .put(&ours, &secrets(&[("api-token", "one"), ("extra", "two")]))
+            .await
+            .unwrap();
+        store
+            .put(&theirs, &secrets(&[("api-token", "theirs")]))
+            .await
+            .unwrap();
+        store
+            .put(&ours, &secrets(&[("api-token", "three")]))
+            .await
+            .unwrap();
+        assert_eq!(
+            shown(&store.get(&ours).await.unwrap()),
+            [("api-token", "three")]
+        );
+
+        // More than a page, and values that do not open.
+        let writes: Vec<Write> = (0..200)
+            .map(|number| Write {
+                key: format!("integration/{number}"),
+                value: Some(vec![0]),
+                expires_at: None,
+            })
+            .collect();
+        raw.commit(&ours, &[], &writes).await.unwrap();
+        store.erase_everything(&ours).await.unwrap();
+        assert!(
+            raw.list(&ours, "", None, 10).await.unwrap().is_empty(),
+            "something survived a disconnect"
+        );
+        assert_eq!(
+            shown(&store.get(&theirs).await.unwrap()),
+            [("api-token", "theirs")]
+        );
+    }
+}
