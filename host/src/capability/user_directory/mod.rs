@@ -1,5 +1,8 @@
 //! User directory: the platform's users.
 
+pub mod empty;
+pub mod file;
+
 use async_trait::async_trait;
 use thiserror::Error;
 
