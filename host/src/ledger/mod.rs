@@ -3,6 +3,8 @@
 //! [`Ledger`] is what a provider implements. Everything that is shown to people or handed to the
 //! platform comes from here; what an integration keeps for itself is in [storage](crate::capability::storage).
 
+pub mod sqlite;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
@@ -304,7 +306,11 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Takes over an imported team. Members that are missing stay if they are mapped or have
     /// activities, marked as not present. What a person decided stays; every other mapping follows the import.
-    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<(), LedgerError>;
+    async fn import_members(
+        &self,
+        id: &ConnectionId,
+        team: &[TeamMember],
+    ) -> Result<(), LedgerError>;
 
     /// The members of a team, ordered by name.
     async fn members(&self, id: &ConnectionId) -> Result<Vec<Member>, LedgerError>;

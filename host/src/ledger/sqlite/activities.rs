@@ -1,0 +1,233 @@
+//! Activities: applying what arrives, in whatever order and however often.
+
+use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
+
+use super::{Result, members, next_change, rows};
+use crate::contract::Activity;
+use crate::ledger::Applied;
+
+/// A state with content. Ordered by revision; the rest makes the order total, so that of two states
+/// with one revision the same one wins everywhere.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Content {
+    revision: String,
+    remote_user: String,
+    subject: Option<String>,
+    description: String,
+    start: i64,
+    stop: Option<i64>,
+    billable: bool,
+    /// A JSON array.
+    tags: String,
+    event: Option<String>,
+}
+
+/// A deletion.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Deletion {
+    revision: String,
+    event: Option<String>,
+}
+
+/// What is known of an activity: the greatest of everything that arrived.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Known {
+    content: Option<Content>,
+    deletion: Option<Deletion>,
+}
+
+impl Known {
+    fn of(activity: &Activity) -> Self {
+        let event = activity.event_id.clone();
+        let content = activity.content.as_ref().map(|log| Content {
+            revision: activity.revision.clone(),
+            remote_user: log.remote_user_id.to_string(),
+            subject: log.subject.clone(),
+            description: log.description.clone(),
+            start: log.start.as_millisecond(),
+            stop: log.stop.map(|stop| stop.as_millisecond()),
+            billable: log.billable,
+            tags: rows::to_json(&log.tags),
+            event: event.clone(),
+        });
+        let deletion = activity.deleted.then(|| Deletion {
+            revision: activity.revision.clone(),
+            event,
+        });
+        Self { content, deletion }
+    }
+
+    fn merge(self, other: Self) -> Self {
+        Self {
+            content: self.content.max(other.content),
+            deletion: self.deletion.max(other.deletion),
+        }
+    }
+
+    /// The deletion, if it is what counts.
+    fn effective_deletion(&self) -> Option<&Deletion> {
+        let content = self.content.as_ref().map(|content| &content.revision);
+        self.deletion
+            .as_ref()
+            .filter(|deletion| Some(&deletion.revision) >= content)
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.content.is_none() && self.deletion.is_none()
+    }
+}
+
+pub(super) fn apply(
+    database: &Database,
+    connection: i64,
+    activities: &[Activity],
+) -> Result<Applied> {
+    let mut applied = Applied::default();
+    for activity in activities {
+        if apply_one(database, connection, activity)? {
+            applied.applied += 1;
+        } else {
+            applied.unchanged += 1;
+        }
+    }
+    Ok(applied)
+}
+
+/// Whether the activity is seen differently afterwards.
+fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Result<bool> {
+    let found = find(database, connection, &activity.id)?;
+    let arrived = Known::of(activity);
+    let Some((number, before)) = found else {
+        // Neither content nor a deletion: there is nothing to record.
+        if arrived.is_nothing() {
+            return Ok(false);
+        }
+        insert(database, connection, &activity.id, &arrived)?;
+        return Ok(true);
+    };
+    let after = before.clone().merge(arrived);
+    if after == before {
+        return Ok(false);
+    }
+    let is_seen = after.content != before.content
+        || after.effective_deletion() != before.effective_deletion();
+    update(database, connection, number, &after, is_seen)?;
+    Ok(is_seen)
+}
+
+fn find(database: &Database, connection: i64, entry_id: &str) -> Result<Option<(i64, Known)>> {
+    Ok(database
+        .prepare_cached(
+            "SELECT number, content_revision, remote_user, subject, description, start, stop, billable, tags,
+                 content_event, deleted_revision, deleted_event
+             FROM activities WHERE connection = ?1 AND entry_id = ?2",
+        )?
+        .query_row(params![connection, entry_id], |row| Ok((row.get(0)?, known(row)?)))
+        .optional()?)
+}
+
+fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+    let content_revision: Option<String> = row.get(1)?;
+    let content = content_revision
+        .map(|revision| {
+            Ok::<_, rusqlite::Error>(Content {
+                revision,
+                remote_user: row.get(2)?,
+                subject: row.get(3)?,
+                description: row.get(4)?,
+                start: row.get(5)?,
+                stop: row.get(6)?,
+                billable: row.get(7)?,
+                tags: row.get(8)?,
+                event: row.get(9)?,
+            })
+        })
+        .transpose()?;
+    let deleted_revision: Option<String> = row.get(10)?;
+    let deletion = deleted_revision
+        .map(|revision| {
+            Ok::<_, rusqlite::Error>(Deletion {
+                revision,
+                event: row.get(11)?,
+            })
+        })
+        .transpose()?;
+    Ok(Known { content, deletion })
+}
+
+fn insert(database: &Database, connection: i64, entry_id: &str, known: &Known) -> Result<()> {
+    let change = next_change(database)?;
+    let user = mapped_user(database, connection, known)?;
+    let (content, deletion) = (known.content.as_ref(), known.deletion.as_ref());
+    database
+        .prepare_cached(
+            "INSERT INTO activities (connection, entry_id, content_revision, remote_user, subject, description, start,
+                 stop, billable, tags, content_event, deleted_revision, deleted_event, user, change)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+        )?
+        .execute(params![
+            connection,
+            entry_id,
+            content.map(|content| &content.revision),
+            content.map(|content| &content.remote_user),
+            content.and_then(|content| content.subject.as_ref()),
+            content.map(|content| &content.description),
+            content.map(|content| content.start),
+            content.and_then(|content| content.stop),
+            content.is_some_and(|content| content.billable),
+            content.map(|content| &content.tags),
+            content.and_then(|content| content.event.as_ref()),
+            deletion.map(|deletion| &deletion.revision),
+            deletion.and_then(|deletion| deletion.event.as_ref()),
+            user,
+            change,
+        ])?;
+    Ok(())
+}
+
+fn update(
+    database: &Database,
+    connection: i64,
+    number: i64,
+    known: &Known,
+    is_seen: bool,
+) -> Result<()> {
+    let change = if is_seen {
+        Some(next_change(database)?)
+    } else {
+        None
+    };
+    let user = mapped_user(database, connection, known)?;
+    let (content, deletion) = (known.content.as_ref(), known.deletion.as_ref());
+    database
+        .prepare_cached(
+            "UPDATE activities SET content_revision = ?2, remote_user = ?3, subject = ?4, description = ?5, start = ?6,
+                 stop = ?7, billable = ?8, tags = ?9, content_event = ?10, deleted_revision = ?11, deleted_event = ?12,
+                 user = ?13, change = ifnull(?14, change)
+             WHERE number = ?1",
+        )?
+        .execute(params![
+            number,
+            content.map(|content| &content.revision),
+            content.map(|content| &content.remote_user),
+            content.and_then(|content| content.subject.as_ref()),
+            content.map(|content| &content.description),
+            content.map(|content| content.start),
+            content.and_then(|content| content.stop),
+            content.is_some_and(|content| content.billable),
+            content.map(|content| &content.tags),
+            content.and_then(|content| content.event.as_ref()),
+            deletion.map(|deletion| &deletion.revision),
+            deletion.and_then(|deletion| deletion.event.as_ref()),
+            user,
+            change,
+        ])?;
+    Ok(())
+}
+
+fn mapped_user(database: &Database, connection: i64, known: &Known) -> Result<Option<i64>> {
+    match &known.content {
+        Some(content) => members::mapped_user(database, connection, &content.remote_user),
+        None => Ok(None),
+    }
+}

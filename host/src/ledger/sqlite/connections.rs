@@ -1,0 +1,237 @@
+//! Connections: made, changed, disconnected, revived.
+
+use jiff::Timestamp;
+use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
+
+use super::{Result, rows};
+use crate::contract::{Account, Subscription};
+use crate::id::{ConnectionId, HookId, ScopeId};
+use crate::ledger::{
+    Attention, Connection, ConnectionState, ConnectionUpdate, LedgerError, NewConnection,
+};
+
+const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
+        attention_code, attention_message, subscription_id, subscription_enabled, subscription_validated_at,
+        subscription_events, users_mapped, users_total, created_at, updated_at, last_delivery_at
+     FROM connections";
+
+pub(super) fn create(database: &Database, new: &NewConnection) -> Result<Connection> {
+    let existing: Option<(String, ConnectionState)> = database
+        .prepare_cached(
+            "SELECT id, state FROM connections WHERE integration = ?1 AND scope_id = ?2",
+        )?
+        .query_row(params![new.integration, new.scope_id.as_str()], |row| {
+            Ok((row.get(0)?, rows::connection_state(row, 1)?))
+        })
+        .optional()?;
+    let now = new.created_at.as_millisecond();
+    let id = match existing {
+        Some((id, ConnectionState::Disconnected)) => {
+            database
+                .prepare_cached(
+                    "UPDATE connections SET hook = ?2, state = 'connecting', updated_at = ?3,
+                         attention_code = NULL, attention_message = NULL, subscription_id = NULL
+                     WHERE id = ?1",
+                )?
+                .execute(params![id, new.hook.as_str(), now])?;
+            ConnectionId::new(id)
+        }
+        Some((id, state)) => {
+            let what = if state == ConnectionState::Active {
+                "connected"
+            } else {
+                "being connected"
+            };
+            return Err(LedgerError::Conflict(format!(
+                "the scope {} is already {what}, as the connection {id}",
+                new.scope_id
+            )));
+        }
+        None => {
+            let scope = new.scope_id.as_str();
+            database
+                .prepare_cached(
+                    "INSERT INTO connections (id, name, integration, scope_id, scope_name, owner_id, owner_name, hook,
+                         state, created_at, updated_at)
+                     VALUES (?1, ?2, ?3, ?4, ?4, '', '', ?5, 'connecting', ?6, ?6)",
+                )?
+                .execute(params![
+                    new.id.as_str(),
+                    new.name.as_deref().unwrap_or(scope),
+                    new.integration,
+                    scope,
+                    new.hook.as_str(),
+                    now
+                ])?;
+            new.id.clone()
+        }
+    };
+    existing_connection(database, &id)
+}
+
+pub(super) fn find(database: &Database, id: &ConnectionId) -> Result<Option<Connection>> {
+    Ok(database
+        .prepare_cached(&format!("{SELECT} WHERE id = ?1"))?
+        .query_row(params![id.as_str()], connection)
+        .optional()?)
+}
+
+pub(super) fn find_by_hook(database: &Database, hook: &HookId) -> Result<Option<Connection>> {
+    Ok(database
+        .prepare_cached(&format!(
+            "{SELECT} WHERE hook = ?1 AND state <> 'disconnected'"
+        ))?
+        .query_row(params![hook.as_str()], connection)
+        .optional()?)
+}
+
+pub(super) fn all(database: &Database) -> Result<Vec<Connection>> {
+    let mut statement =
+        database.prepare_cached(&format!("{SELECT} ORDER BY created_at, number"))?;
+    let connections = statement
+        .query_map([], connection)?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(connections)
+}
+
+pub(super) fn update(
+    database: &Database,
+    id: &ConnectionId,
+    update: &ConnectionUpdate,
+    now: Timestamp,
+) -> Result<Connection> {
+    let mut row = existing_connection(database, id)?;
+    let ConnectionUpdate {
+        name,
+        scope_name,
+        owner,
+        state,
+        attention,
+        subscription,
+    } = update.clone();
+    // What only the host noticed is no change somebody made.
+    if name.is_some()
+        || scope_name.is_some()
+        || owner.is_some()
+        || state.is_some()
+        || subscription.is_some()
+    {
+        row.updated_at = now;
+    }
+    // Until somebody names a connection it is called like its scope.
+    let unnamed = row.name == row.scope_name;
+    if let Some(scope_name) = scope_name {
+        if unnamed {
+            row.name.clone_from(&scope_name);
+        }
+        row.scope_name = scope_name;
+    }
+    row.name = name.unwrap_or(row.name);
+    row.owner = owner.unwrap_or(row.owner);
+    row.state = state.unwrap_or(row.state);
+    row.attention = attention.unwrap_or(row.attention);
+    row.subscription = subscription.unwrap_or(row.subscription);
+
+    let subscription = row.subscription.as_ref();
+    database
+        .prepare_cached(
+            "UPDATE connections SET name = ?2, scope_name = ?3, owner_id = ?4, owner_name = ?5, owner_email = ?6,
+                 state = ?7, completed = max(completed, ?7 = 'active'), attention_code = ?8, attention_message = ?9,
+                 subscription_id = ?10, subscription_enabled = ?11, subscription_validated_at = ?12,
+                 subscription_events = ?13, updated_at = ?14
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            id.as_str(),
+            row.name,
+            row.scope_name,
+            row.owner.id,
+            row.owner.name,
+            row.owner.email,
+            rows::connection_state_name(row.state),
+            row.attention.as_ref().map(|attention| &attention.code),
+            row.attention.as_ref().map(|attention| &attention.message),
+            subscription.map(|subscription| &subscription.id),
+            subscription.map(|subscription| subscription.enabled),
+            subscription.and_then(|subscription| subscription.validated_at).map(Timestamp::as_millisecond),
+            subscription.map(|subscription| rows::to_json(&subscription.events)),
+            row.updated_at.as_millisecond(),
+        ])?;
+    existing_connection(database, id)
+}
+
+pub(super) fn remove(database: &Database, id: &ConnectionId) -> Result<()> {
+    let found: Option<(ConnectionState, bool)> = database
+        .prepare_cached("SELECT state, completed FROM connections WHERE id = ?1")?
+        .query_row(params![id.as_str()], |row| {
+            Ok((rows::connection_state(row, 0)?, row.get(1)?))
+        })
+        .optional()?;
+    match found {
+        None => Ok(()),
+        Some((ConnectionState::Active, _)) => Err(LedgerError::Conflict(format!(
+            "the connection {id} is complete: disconnect it"
+        ))),
+        // It was revived and keeps what it had before.
+        Some((_, true)) => {
+            database
+                .prepare_cached("UPDATE connections SET state = 'disconnected' WHERE id = ?1")?
+                .execute(params![id.as_str()])?;
+            Ok(())
+        }
+        Some((_, false)) => {
+            database
+                .prepare_cached("DELETE FROM connections WHERE id = ?1")?
+                .execute(params![id.as_str()])?;
+            Ok(())
+        }
+    }
+}
+
+fn existing_connection(database: &Database, id: &ConnectionId) -> Result<Connection> {
+    find(database, id)?.ok_or_else(|| LedgerError::NotFound(format!("there is no connection {id}")))
+}
+
+fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
+    let attention_code: Option<String> = row.get(10)?;
+    let attention = attention_code
+        .map(|code| {
+            Ok::<_, rusqlite::Error>(Attention {
+                code,
+                message: row.get(11)?,
+            })
+        })
+        .transpose()?;
+    let subscription_id: Option<String> = row.get(12)?;
+    let subscription = subscription_id
+        .map(|id| {
+            Ok::<_, rusqlite::Error>(Subscription {
+                id,
+                enabled: row.get(13)?,
+                validated_at: rows::optional_timestamp(row, 14)?,
+                events: rows::texts(row, 15)?,
+            })
+        })
+        .transpose()?;
+    Ok(Connection {
+        id: ConnectionId::new(row.get::<_, String>(0)?),
+        name: row.get(1)?,
+        integration: row.get(2)?,
+        scope_id: ScopeId::new(row.get::<_, String>(3)?),
+        scope_name: row.get(4)?,
+        owner: Account {
+            id: row.get(5)?,
+            name: row.get(6)?,
+            email: row.get(7)?,
+        },
+        hook: HookId::new(row.get::<_, String>(8)?),
+        state: rows::connection_state(row, 9)?,
+        attention,
+        subscription,
+        users_mapped: rows::unsigned(row, 16)?,
+        users_total: rows::unsigned(row, 17)?,
+        created_at: rows::timestamp(row, 18)?,
+        updated_at: rows::timestamp(row, 19)?,
+        last_delivery_at: rows::optional_timestamp(row, 20)?,
+    })
+}

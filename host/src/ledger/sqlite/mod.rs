@@ -1,0 +1,245 @@
+//! The ledger in the embedded database: the default.
+
+mod activities;
+mod connections;
+mod deliveries;
+mod listing;
+mod members;
+mod rows;
+mod subjects;
+mod titles;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection as Database, OptionalExtension as _, params};
+
+use super::{
+    ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRecord,
+    DeliveryStatus, Ledger, LedgerActivity, LedgerError, Member, NewConnection, Page,
+};
+use crate::contract::{Changes, TeamMember, User};
+use crate::database::{DatabaseError, SqliteDatabase};
+use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
+
+pub use self::deliveries::{MAX_DELIVERIES, MAX_REQUEST_BYTES, MAX_REQUESTS};
+
+type Result<T> = std::result::Result<T, LedgerError>;
+
+/// A ledger in an SQLite database.
+pub struct SqliteLedger {
+    database: SqliteDatabase,
+}
+
+impl SqliteLedger {
+    /// The ledger in this database.
+    pub fn new(database: SqliteDatabase) -> Self {
+        Self { database }
+    }
+}
+
+impl From<DatabaseError> for LedgerError {
+    fn from(error: DatabaseError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        DatabaseError::from(error).into()
+    }
+}
+
+/// The number by which the tables know a connection.
+fn connection_number(database: &Database, id: &ConnectionId) -> Result<i64> {
+    database
+        .prepare_cached("SELECT number FROM connections WHERE id = ?1")?
+        .query_row(params![id.as_str()], |row| row.get(0))
+        .optional()?
+        .ok_or_else(|| LedgerError::NotFound(format!("there is no connection {id}")))
+}
+
+/// The next place in the change feed.
+fn next_change(database: &Database) -> Result<i64> {
+    Ok(database
+        .prepare_cached("UPDATE ledger_changes SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))?)
+}
+
+/// Moves activities to the end of the change feed, in their order there. `which` selects their
+/// numbers, with `?1` and on for `parameters`.
+fn move_to_end(database: &Database, which: &str, parameters: impl rusqlite::Params) -> Result<()> {
+    let sql = format!(
+        "UPDATE activities SET change = (SELECT last FROM ledger_changes) + moved.place
+         FROM (
+             SELECT number, row_number() OVER (ORDER BY change) AS place
+             FROM activities WHERE number IN ({which})
+         ) AS moved
+         WHERE activities.number = moved.number"
+    );
+    let moved = database.prepare_cached(&sql)?.execute(parameters)?;
+    if moved > 0 {
+        database
+            .prepare_cached("UPDATE ledger_changes SET last = last + ?1")?
+            .execute(params![moved as i64])?;
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    async fn create_connection(&self, new: NewConnection) -> Result<Connection> {
+        self.database
+            .write(move |database| connections::create(database, &new))
+            .await
+    }
+
+    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>> {
+        let id = id.clone();
+        self.database
+            .read(move |database| connections::find(database, &id))
+            .await
+    }
+
+    async fn connection_by_hook(&self, hook: &HookId) -> Result<Option<Connection>> {
+        let hook = hook.clone();
+        self.database
+            .read(move |database| connections::find_by_hook(database, &hook))
+            .await
+    }
+
+    async fn connections(&self) -> Result<Vec<Connection>> {
+        self.database.read(connections::all).await
+    }
+
+    async fn update_connection(
+        &self,
+        id: &ConnectionId,
+        update: ConnectionUpdate,
+        now: Timestamp,
+    ) -> Result<Connection> {
+        let id = id.clone();
+        self.database
+            .write(move |database| connections::update(database, &id, &update, now))
+            .await
+    }
+
+    async fn remove_connection(&self, id: &ConnectionId) -> Result<()> {
+        let id = id.clone();
+        self.database
+            .write(move |database| connections::remove(database, &id))
+            .await
+    }
+
+    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<()> {
+        let (id, team) = (id.clone(), team.to_vec());
+        self.database
+            .write(move |database| members::import(database, &id, &team))
+            .await
+    }
+
+    async fn members(&self, id: &ConnectionId) -> Result<Vec<Member>> {
+        let id = id.clone();
+        self.database
+            .read(move |database| members::all(database, &id))
+            .await
+    }
+
+    async fn set_mapping(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        user: Option<&User>,
+    ) -> Result<Member> {
+        let (id, remote_user, user) = (id.clone(), remote_user.clone(), user.cloned());
+        self.database
+            .write(move |database| members::set_mapping(database, &id, &remote_user, user.as_ref()))
+            .await
+    }
+
+    async fn apply(
+        &self,
+        id: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Result<Applied> {
+        let (id, changes) = (id.clone(), changes.clone());
+        self.database
+            .write(move |database| {
+                let connection = connection_number(database, &id)?;
+                subjects::apply(database, connection, &changes.subjects)?;
+                let applied = activities::apply(database, connection, &changes.activities)?;
+                if let Some(delivery) = &delivery {
+                    deliveries::record(database, connection, delivery)?;
+                }
+                Ok(applied)
+            })
+            .await
+    }
+
+    async fn activities(
+        &self,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
+        self.database
+            .read(move |database| listing::page(database, &filter, cursor.as_deref(), limit))
+            .await
+    }
+
+    async fn activity_ids(
+        &self,
+        id: &ConnectionId,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let (id, after) = (id.clone(), after.map(str::to_owned));
+        self.database
+            .read(move |database| listing::ids(database, &id, from, to, after.as_deref(), limit))
+            .await
+    }
+
+    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<LedgerActivity>> {
+        self.database
+            .read(move |database| listing::changes(database, after, limit))
+            .await
+    }
+
+    async fn last_change(&self) -> Result<u64> {
+        self.database.read(listing::last_change).await
+    }
+
+    async fn deliveries(
+        &self,
+        connection: Option<&ConnectionId>,
+        status: Option<DeliveryStatus>,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Delivery>> {
+        let (connection, cursor) = (connection.cloned(), cursor.map(str::to_owned));
+        self.database
+            .read(move |database| {
+                deliveries::page(
+                    database,
+                    connection.as_ref(),
+                    status,
+                    cursor.as_deref(),
+                    limit,
+                )
+            })
+            .await
+    }
+
+    async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>> {
+        let id = id.clone();
+        self.database
+            .read(move |database| deliveries::find(database, &id))
+            .await
+    }
+}
+
+#[cfg(test)]
+mod tests;
