@@ -76,6 +76,7 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
         keys: Arc::new(SealingKeys::new(key)),
         clock,
         public_url,
+        deleted_entries: settings.deleted_entries,
     };
     Ok(Service::start(parts).await?)
 }

@@ -73,9 +73,9 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         admin_token,
         limits: settings.limits,
     };
-    server::serve(listener, service, options, shutdown)
-        .await
-        .map_err(|error| Failure::failed(format!("the server stopped: {error}")))
+    let served = server::serve(listener, service.clone(), options, shutdown).await;
+    service.stop().await;
+    served.map_err(|error| Failure::failed(format!("the server stopped: {error}")))
 }
 
 async fn listen(settings: &Settings) -> Result<TcpListener, Failure> {

@@ -14,12 +14,13 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use url::{Host, Url};
 
-pub use self::choice::{DeletedEntries, LogFormat};
+pub use self::choice::LogFormat;
 use self::file::SettingsFile;
 pub use self::overrides::Overrides;
 pub use self::storage::StorageChoice;
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
+pub use crate::service::DeletedEntries;
 
 /// Where a host keeps its data unless told otherwise.
 pub const DEFAULT_DATA: &str = "./integration-host-data";

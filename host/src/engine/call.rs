@@ -17,15 +17,14 @@ use crate::bindings::exports::worksights::integration::integration::{
 };
 use crate::capability::http::{CallHttp, HttpLender, SecretSource};
 use crate::capability::logging::LentLog;
-use crate::capability::storage::{Commit, KeyValueStore, MemoryStore, UnitOfWork};
+use crate::capability::storage::{
+    Commit, INTEGRATION_AREA, KeyValueStore, MemoryStore, UnitOfWork,
+};
 use crate::capability::user_directory::{EmptyDirectory, LentDirectory, UserDirectory};
 use crate::clock::{Clock, SystemClock};
 use crate::contract::{IntegrationError, Manifest};
 use crate::id::ConnectionId;
 use crate::secret::Secrets;
-
-/// The part of a connection's keys that belongs to the integration.
-const STORAGE_AREA: &str = "integration/";
 
 /// The largest amount of random bytes a call may ask for at once.
 const MAX_RANDOM_BYTES: u64 = 4096;
@@ -130,7 +129,7 @@ fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store
                 Arc::clone(&context.store),
                 Arc::clone(&context.clock),
                 context.connection.clone(),
-                STORAGE_AREA,
+                INTEGRATION_AREA,
             ),
             directory: LentDirectory(Arc::clone(&context.directory)),
             log: LentLog::new(context.connection.clone(), limits.log_lines_per_call),

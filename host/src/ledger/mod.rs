@@ -342,7 +342,7 @@ pub trait Ledger: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<LedgerActivity>, LedgerError>;
 
-    /// Ids of activities that were running at some time in a range and are not deleted, in order,
+    /// Ids of activities that ran at some time in a range, have stopped and are not deleted, in order,
     /// beginning after `after`.
     async fn activity_ids(
         &self,

@@ -13,6 +13,8 @@ mod users;
 
 use std::sync::Arc;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use url::Url;
 
@@ -35,6 +37,17 @@ use crate::ledger::{
 };
 use crate::seal::SealingKeys;
 
+/// How activities that were deleted at the remote service are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DeletedEntries {
+    /// Like any other, marked as deleted.
+    #[default]
+    Keep,
+    /// Only when asked for.
+    Hide,
+}
+
 /// What a [`Service`] is made of.
 pub struct Parts {
     /// The loaded integration.
@@ -53,6 +66,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Under which the remote service reaches this host.
     pub public_url: Url,
+    /// How deleted activities are listed.
+    pub deleted_entries: DeletedEntries,
 }
 
 /// The use cases. Cloning it gives another handle to the same service.
@@ -139,12 +154,10 @@ impl Service {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<LedgerActivity>, ServiceError> {
-        Ok(self
-            .inner
-            .parts
-            .ledger
-            .activities(filter, cursor, limit)
-            .await?)
+        let parts = &self.inner.parts;
+        let mut filter = filter.clone();
+        filter.include_deleted |= parts.deleted_entries == DeletedEntries::Keep;
+        Ok(parts.ledger.activities(&filter, cursor, limit).await?)
     }
 
     /// Activities that changed after a place in the change feed.
@@ -154,6 +167,11 @@ impl Service {
         limit: usize,
     ) -> Result<Vec<LedgerActivity>, ServiceError> {
         Ok(self.inner.parts.ledger.changes(after, limit).await?)
+    }
+
+    /// The last place in the change feed.
+    pub async fn last_change(&self) -> Result<u64, ServiceError> {
+        Ok(self.inner.parts.ledger.last_change().await?)
     }
 
     /// Tells whenever the change feed may have grown. The value counts such moments.

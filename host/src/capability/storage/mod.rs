@@ -21,7 +21,7 @@ pub use self::memory::MemoryStore;
 pub use self::sealed::SealedStore;
 pub use self::secrets::SecretStore;
 pub use self::sqlite::SqliteStore;
-pub use self::unit_of_work::UnitOfWork;
+pub use self::unit_of_work::{INTEGRATION_AREA, UnitOfWork};
 use crate::id::ConnectionId;
 
 /// The longest key an integration may use, in bytes. A provider must accept a little more, for the

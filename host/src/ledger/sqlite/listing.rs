@@ -201,7 +201,7 @@ pub(super) fn ids(
          SELECT entry_id FROM spans CROSS JOIN activities INDEXED BY activities_by_connection
          ON connection = ?1 AND visibility IN (0, 1) AND activities.span = spans.span
              AND place >= ?2 - width AND place <= ?3
-         WHERE (place >= ?2 OR stop IS NULL OR stop >= ?2) AND start IS NOT NULL AND (?4 IS NULL OR entry_id > ?4)
+         WHERE stop >= ?2 AND start IS NOT NULL AND (?4 IS NULL OR entry_id > ?4)
          ORDER BY entry_id LIMIT ?5",
     )?;
     let limit = limit.clamp(1, MAX_PAGE) as i64;

@@ -21,7 +21,6 @@ use crate::contract::{Changes, TeamMember, User};
 use crate::database::{DatabaseError, SqliteDatabase};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 
-pub use self::deliveries::{MAX_DELIVERIES, MAX_REQUEST_BYTES, MAX_REQUESTS};
 
 type Result<T> = std::result::Result<T, LedgerError>;
 

@@ -90,7 +90,11 @@ fn read_csv(text: &str) -> Result<Vec<(Place, User)>, Problem> {
     let mut users = Vec::new();
     for record in reader.records() {
         let record = record.map_err(csv_problem)?;
-        let place = Place::Line(record.position().map_or(0, csv::Position::line));
+        let place = Place::Line(
+            record
+                .position()
+                .map_or(0, |position| line_of(text, position)),
+        );
         let field = |column: usize| {
             record.get(column).ok_or_else(|| {
                 let (found, expected) = (record.len(), header.len());
@@ -103,6 +107,18 @@ fn read_csv(text: &str) -> Result<Vec<(Place, User)>, Problem> {
         ));
     }
     Ok(users)
+}
+
+/// The line a record is on. The reader tells where it began to look for it: before blank lines.
+fn line_of(text: &str, position: &csv::Position) -> u64 {
+    let rest = usize::try_from(position.byte())
+        .ok()
+        .and_then(|byte| text.get(byte..))
+        .unwrap_or_default();
+    let blank = rest
+        .chars()
+        .take_while(|character| matches!(character, '\n' | '\r'));
+    position.line() + blank.filter(|character| *character == '\n').count() as u64
 }
 
 fn csv_problem(error: csv::Error) -> Problem {
