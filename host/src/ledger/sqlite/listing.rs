@@ -144,6 +144,8 @@ impl Runs {
         };
         let mut statement = database.prepare_cached(self.sql)?;
         let mut places: Vec<Place> = Vec::new();
+        // A full page found so far spares the later runs what would be behind it.
+        let mut page_end = i64::MIN;
         for visibility in &self.visibilities {
             for (span, width) in SPANS.iter().enumerate() {
                 let after = match (from, width) {
@@ -154,7 +156,7 @@ impl Runs {
                     (":owner", &self.owner),
                     (":visibility", visibility),
                     (":span", &(span as i64)),
-                    (":after", &after),
+                    (":after", &after.max(page_end)),
                     (":place", &before.0),
                     (":number", &before.1),
                     (":from", &from),
@@ -165,10 +167,13 @@ impl Runs {
                 while let Some(row) = run.next()? {
                     places.push((row.get(0)?, row.get(1)?));
                 }
+                places.sort_unstable_by(|one, other| other.cmp(one));
+                places.truncate(limit);
+                if let Some((start, _)) = places.last().filter(|_| places.len() == limit) {
+                    page_end = start - 1;
+                }
             }
         }
-        places.sort_unstable_by(|one, other| other.cmp(one));
-        places.truncate(limit);
         Ok(places)
     }
 }

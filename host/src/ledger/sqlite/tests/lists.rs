@@ -235,3 +235,99 @@ async fn a_cursor_nobody_gave_out_is_refused() {
         );
     }
 }
+
+/// Not a test of anything but speed: `cargo test --release --lib page_latency -- --ignored --nocapture`.
+#[tokio::test]
+#[ignore = "prints figures"]
+async fn page_latency() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = SqliteDatabase::open(directory.path().join("host.db")).unwrap();
+    let ledger = SqliteLedger::new(database);
+    let mut connections = Vec::new();
+    for scope in 0..10 {
+        connections.push(connect(&ledger, &scope.to_string()).await);
+    }
+    let mut rows = 0_i64;
+    for target in [10_000, 100_000, 1_000_000] {
+        while rows < target {
+            let id = &connections[(rows / 1000) as usize % connections.len()];
+            let activities = (0..1000).map(|offset| {
+                let number = rows + offset;
+                let content = log(
+                    &format!("u{}", number % 20),
+                    Some("project/1"),
+                    number,
+                    Some(number + number % 90),
+                );
+                entry(&number.to_string(), "1", content)
+            });
+            apply(&ledger, id, activities.collect(), vec![]).await;
+            rows += 1000;
+        }
+        if target == 10_000 {
+            for id in &connections {
+                for remote in ["u0", "u1", "u2"] {
+                    ledger
+                        .set_mapping(id, &RemoteUserId::new(remote), Some(&user(remote)))
+                        .await
+                        .unwrap();
+                }
+            }
+        }
+        let connection = Some(connections[3].clone());
+        let middle = Some(time(rows / 2));
+        let filters = [
+            ("default", ActivityFilter::default()),
+            ("everything", everything()),
+            (
+                "connection",
+                ActivityFilter {
+                    connection: connection.clone(),
+                    ..Default::default()
+                },
+            ),
+            (
+                "user",
+                ActivityFilter {
+                    user: Some(UserId::new("u1")),
+                    ..Default::default()
+                },
+            ),
+            (
+                "from the middle",
+                ActivityFilter {
+                    from: middle,
+                    ..everything()
+                },
+            ),
+            (
+                "around the middle",
+                ActivityFilter {
+                    from: middle,
+                    to: middle,
+                    connection,
+                    ..everything()
+                },
+            ),
+        ];
+        for (name, filter) in filters {
+            let began = std::time::Instant::now();
+            for _ in 0..50 {
+                let page = ledger.activities(&filter, None, 100).await.unwrap();
+                assert!(name == "around the middle" || page.items.len() == 100);
+            }
+            println!(
+                "{rows} rows, {name}: {:.2?} a page of 100",
+                began.elapsed() / 50
+            );
+        }
+        let began = std::time::Instant::now();
+        for _ in 0..50 {
+            ledger.changes((rows / 2) as u64, 100).await.unwrap();
+        }
+        println!(
+            "{rows} rows, feed: {:.2?} a page of 100",
+            began.elapsed() / 50
+        );
+    }
+}
