@@ -1,3 +1,4 @@
+use crate::ledger::sqlite::deliveries::MAX_DELIVERIES;
 use super::*;
 
 pub(super) fn delivery(id: &str, status: DeliveryStatus) -> DeliveryRecord {
