@@ -21,7 +21,6 @@ use crate::contract::{Changes, TeamMember, User};
 use crate::database::{DatabaseError, SqliteDatabase};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 
-
 type Result<T> = std::result::Result<T, LedgerError>;
 
 /// A ledger in an SQLite database.

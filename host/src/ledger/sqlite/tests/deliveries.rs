@@ -1,5 +1,5 @@
-use crate::ledger::sqlite::deliveries::MAX_DELIVERIES;
 use super::*;
+use crate::ledger::sqlite::deliveries::{MAX_DELIVERIES, MAX_REQUESTS};
 
 pub(super) fn delivery(id: &str, status: DeliveryStatus) -> DeliveryRecord {
     DeliveryRecord {
