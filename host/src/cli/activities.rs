@@ -167,7 +167,7 @@ fn show_list(list: &ActivityList) -> String {
     text
 }
 
-fn show_one(activity: &ActivityView) -> String {
+pub(super) fn show_one(activity: &ActivityView) -> String {
     let mut parts = vec![
         activity.start.map_or("–".to_owned(), moment),
         duration(activity),

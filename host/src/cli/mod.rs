@@ -8,6 +8,7 @@ mod client;
 mod connect;
 mod connections;
 mod deliveries;
+mod demo;
 mod failure;
 mod follow;
 mod inspect;
@@ -88,7 +89,8 @@ struct Remote<A: Args> {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Sandbox Toggl, host and live deliveries, without an account
-    Demo,
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Arguments),
     /// Run a host
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Arguments>),
@@ -158,9 +160,7 @@ pub fn main() -> ExitCode {
 
 async fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Demo => Err(Failure::usage(
-            "the demo needs the sandbox Toggl, which is not part of this program; run `cargo xtask demo` in the project's directory",
-        )),
+        Command::Demo(arguments) => demo::run(arguments, output).await,
         Command::Serve(arguments) => serve::run(*arguments, output).await,
         Command::Inspect(arguments) => inspect::run(arguments, output).await,
         Command::Test(remote) => {

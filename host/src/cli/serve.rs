@@ -66,7 +66,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         .await
         .map_err(|error| Failure::failed(format!("{error:#}")))?;
     let summary = summarise(&settings, &service, &source).await?;
-    output.answer(&summary, |summary| {
+    output.item(&summary, |summary| {
         describe(summary, settings.is_loopback())
     })?;
     let options = ServerOptions {

