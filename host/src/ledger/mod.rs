@@ -301,8 +301,8 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Connection, LedgerError>;
 
-    /// Removes a connection that was never completed, with everything that belongs to it. One that is
-    /// absent is no error.
+    /// Removes a connection that was never completed, with everything that belongs to it; a revived
+    /// one becomes disconnected again. One that is absent is no error, an active one a `Conflict`.
     async fn remove_connection(&self, id: &ConnectionId) -> Result<(), LedgerError>;
 
     /// Takes over an imported team. Members that are missing stay if they are mapped or have
@@ -361,7 +361,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// The last place in the change feed.
     async fn last_change(&self) -> Result<u64, LedgerError>;
 
-    /// The delivery log, newest first. `cursor` is a page's `next`.
+    /// The delivery log, newest first, without the sealed requests. `cursor` is a page's `next`.
     async fn deliveries(
         &self,
         connection: Option<&ConnectionId>,
@@ -370,6 +370,6 @@ pub trait Ledger: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Page<Delivery>, LedgerError>;
 
-    /// One delivery.
+    /// One delivery, with its sealed request if it is still kept.
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, LedgerError>;
 }
