@@ -37,7 +37,7 @@ struct Summary {
     data: String,
     storage: String,
     directory: Option<String>,
-    users: usize,
+    users: u64,
     integration: Integration,
     hosts: Vec<String>,
     admin_token_file: Option<String>,
@@ -55,6 +55,12 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     let mut settings = Settings::resolve(arguments.overrides)?;
     settings.storage.ensure_available()?;
     log_to_standard_error(&settings)?;
+    assembly::create_data_directory(&settings.data).map_err(|error| {
+        Failure::usage(format!(
+            "cannot make the data directory {}: {error}; name one that can be written to with --data",
+            settings.data.display()
+        ))
+    })?;
     let environment = std::env::var(AdminToken::VARIABLE).ok();
     let (admin_token, source) = AdminToken::obtain(environment, &settings.data)
         .map_err(|error| Failure::usage(error.to_string()))?;
@@ -153,7 +159,7 @@ async fn summarise(
 ) -> Result<Summary, Failure> {
     let manifest = service.manifest();
     let users = service
-        .search_users("")
+        .count_users()
         .await
         .map_err(|error| Failure::failed(error.to_string()))?;
     let approved = |host: &&String| {
@@ -172,7 +178,7 @@ async fn summarise(
             .directory
             .as_ref()
             .map(|path| path.display().to_string()),
-        users: users.len(),
+        users,
         integration: Integration {
             id: manifest.id.clone(),
             name: manifest.name.clone(),
@@ -219,9 +225,6 @@ fn describe(summary: &Summary, is_loopback: bool) -> String {
             "Directory",
             match &summary.directory {
                 // A search stops at a page, so a full one may not be all.
-                Some(path) if summary.users >= 50 => {
-                    format!("{path} ({} users or more)", summary.users)
-                }
                 Some(path) => format!("{path} ({} users)", summary.users),
                 None => {
                     "none, so nobody is matched; name a file of users with --directory".to_owned()

@@ -372,4 +372,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// One delivery, with its sealed request if it is still kept.
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, LedgerError>;
+
+    /// Finishes what waits and lets go of the database. Nothing can be asked afterwards.
+    async fn close(&self);
 }

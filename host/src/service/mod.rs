@@ -113,9 +113,10 @@ impl Service {
         Ok(service)
     }
 
-    /// Ends background work, letting what runs finish.
+    /// Ends background work, letting what runs finish, and closes the ledger.
     pub async fn stop(&self) {
         self.inner.background.stop().await;
+        self.inner.parts.ledger.close().await;
     }
 
     /// What the integration is and needs.

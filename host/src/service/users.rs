@@ -53,6 +53,11 @@ impl Service {
         Ok(member)
     }
 
+    /// How many users the platform's directory has.
+    pub async fn count_users(&self) -> Result<u64, ServiceError> {
+        Ok(self.inner.parts.directory.count().await?)
+    }
+
     /// Users of the platform whose name, address or id contains the query.
     pub async fn search_users(&self, query: &str) -> Result<Vec<User>, ServiceError> {
         Ok(self

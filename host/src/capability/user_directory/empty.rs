@@ -23,4 +23,8 @@ impl UserDirectory for EmptyDirectory {
     async fn search(&self, _query: &str, _limit: usize) -> Result<Vec<User>, DirectoryError> {
         Ok(Vec::new())
     }
+
+    async fn count(&self) -> Result<u64, DirectoryError> {
+        Ok(0)
+    }
 }

@@ -247,6 +247,10 @@ impl UserDirectory for FileDirectory {
         let query = query.to_owned();
         self.look_up(move |users| users.search(&query, limit)).await
     }
+
+    async fn count(&self) -> Result<u64, DirectoryError> {
+        Ok(self.len() as u64)
+    }
 }
 
 #[cfg(test)]

@@ -30,4 +30,7 @@ pub trait UserDirectory: Send + Sync + 'static {
     /// Users whose name, e-mail address or id contains `query`, case-insensitively, ordered by name;
     /// an empty query finds all. At most `limit`.
     async fn search(&self, query: &str, limit: usize) -> Result<Vec<User>, DirectoryError>;
+
+    /// How many users there are.
+    async fn count(&self) -> Result<u64, DirectoryError>;
 }

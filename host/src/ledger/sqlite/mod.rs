@@ -237,6 +237,10 @@ impl Ledger for SqliteLedger {
             .read(move |database| deliveries::find(database, &id))
             .await
     }
+
+    async fn close(&self) {
+        self.database.close().await;
+    }
 }
 
 #[cfg(test)]
