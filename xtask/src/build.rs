@@ -17,19 +17,28 @@ pub enum Profile {
     Release,
 }
 
-/// Builds the component and returns its path.
+/// Builds the Toggl component and returns its path.
 pub fn component() -> Result<PathBuf> {
+    wasm("toggl-integration", "toggl.wasm")
+}
+
+/// Builds the component that tests how misbehaviour is contained, and returns its path.
+pub fn misbehaving_component() -> Result<PathBuf> {
+    wasm("misbehaving", "misbehaving.wasm")
+}
+
+/// Builds a package as a component and puts it into the `dist` folder under this name.
+fn wasm(package: &str, name: &str) -> Result<PathBuf> {
     ensure_wasm_target()?;
     run(cargo()
-        .args(["build", "--package", "toggl-integration", "--lib"])
+        .args(["build", "--lib", "--package", package])
         .args(["--target", WASM_TARGET, "--profile", "component"]))?;
-    let built = target_directory()
-        .join(WASM_TARGET)
-        .join("component/toggl_integration.wasm");
+    let file = format!("{}.wasm", package.replace('-', "_"));
+    let built = target_directory().join(WASM_TARGET).join("component").join(file);
     let distribution = target_directory().join("dist");
     fs::create_dir_all(&distribution)
         .with_context(|| format!("{} cannot be made", distribution.display()))?;
-    let component = distribution.join("toggl.wasm");
+    let component = distribution.join(name);
     fs::copy(&built, &component).with_context(|| format!("{} is missing", built.display()))?;
     Ok(component)
 }

@@ -11,8 +11,9 @@ use crate::command::{cargo, run};
 pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     step("formatting");
     run(cargo().args(["fmt", "--all", "--check"]))?;
-    step("the component");
+    step("the components");
     let component = build::component()?;
+    let misbehaving = build::misbehaving_component()?;
     step("lints");
     run(cargo().args([
         "clippy",
@@ -30,6 +31,7 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
         .args(["test", "--workspace"])
         .args(arguments)
         .env("TOGGL_COMPONENT", component)
+        .env("MISBEHAVING_COMPONENT", misbehaving)
         .env("INTEGRATION_HOST_PROGRAM", host)
         .env("TOGGL_SANDBOX_PROGRAM", sandbox))
 }

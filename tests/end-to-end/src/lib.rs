@@ -1,1 +1,10 @@
+//! What the end-to-end tests and benchmarks share: the sandbox Toggl, the real host program with the
+//! real component, and a client of its API.
 
+mod built;
+mod process;
+mod setup;
+
+pub use built::{component, load_component, misbehaving_component};
+pub use process::{HostOptions, HostProcess, run_cli};
+pub use setup::{NORTHWIND, Setup, delivery, write_directory};

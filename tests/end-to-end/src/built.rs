@@ -1,0 +1,50 @@
+//! What `cargo xtask test` has built.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use integration_host::engine::{Engine, Integration};
+use integration_host::limits::Limits;
+
+/// The Toggl component.
+pub fn component() -> Result<PathBuf> {
+    built("TOGGL_COMPONENT", "dist/toggl.wasm")
+}
+
+/// The component that misbehaves on purpose.
+pub fn misbehaving_component() -> Result<PathBuf> {
+    built("MISBEHAVING_COMPONENT", "dist/misbehaving.wasm")
+}
+
+/// The host program.
+pub(crate) fn host_program() -> Result<PathBuf> {
+    built("INTEGRATION_HOST_PROGRAM", "debug/integration-host")
+}
+
+/// Loads a component into an engine with these limits.
+pub async fn load_component(path: &Path, limits: Limits) -> Result<Integration> {
+    let bytes = std::fs::read(path)?;
+    let engine = Engine::new(limits, None)?;
+    Ok(Integration::load(&engine, &bytes).await?)
+}
+
+fn built(variable: &str, below_target: &str) -> Result<PathBuf> {
+    let path = match std::env::var_os(variable) {
+        Some(path) => PathBuf::from(path),
+        None => target_directory()?.join(below_target),
+    };
+    if !path.is_file() {
+        bail!("{} is missing; run the tests with `cargo xtask test`", path.display());
+    }
+    Ok(path)
+}
+
+/// The folder this program was built into.
+fn target_directory() -> Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    program
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file())
+        .map(Path::to_owned)
+        .context("the target folder cannot be found; run the tests with `cargo xtask test`")
+}

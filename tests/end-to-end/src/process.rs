@@ -1,0 +1,170 @@
+//! The host in a process of its own, and its command line.
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::built;
+
+/// How long a host may take to start or stop on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a host is started.
+#[derive(Clone, Debug)]
+pub struct HostOptions {
+    /// Its data directory.
+    pub data: PathBuf,
+    /// Its user directory.
+    pub directory: PathBuf,
+    /// The sandbox Toggl.
+    pub upstream: String,
+    /// Where it listens.
+    pub listen: String,
+    /// Further arguments.
+    pub arguments: Vec<String>,
+}
+
+/// A running host. Dropping it kills it.
+pub struct HostProcess {
+    child: Child,
+    /// Where it listens, such as `http://127.0.0.1:8080`.
+    pub url: String,
+    /// What it printed when it had started.
+    pub summary: Value,
+    token: String,
+    client: reqwest::Client,
+    log: PathBuf,
+}
+
+impl HostProcess {
+    /// Starts a host and waits until it listens.
+    pub async fn start(options: &HostOptions) -> Result<Self> {
+        let log = options.data.with_extension("log");
+        let log_file = std::fs::File::options().create(true).append(true).open(&log)?;
+        let mut child = Command::new(built::host_program()?)
+            .args(["serve", "--json", "--listen", &options.listen])
+            .arg("--component")
+            .arg(built::component()?)
+            .arg("--data")
+            .arg(&options.data)
+            .arg("--directory")
+            .arg(&options.directory)
+            .arg("--upstream")
+            .arg(format!("api.track.toggl.com={}", options.upstream))
+            .args(&options.arguments)
+            .env("INTEGRATION_HOST_LOG_LEVEL", "debug")
+            .stdout(Stdio::piped())
+            .stderr(log_file)
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = child.stdout.take().context("no standard output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let line = timeout(PATIENCE, lines.next_line()).await??;
+        let Some(line) = line else {
+            bail!("the host did not start: {}", std::fs::read_to_string(&log)?);
+        };
+        let summary: Value = serde_json::from_str(&line)?;
+        let url = summary["listening"].as_str().context("no address")?.to_owned();
+        let token = std::fs::read_to_string(options.data.join("admin-token"))?.trim().to_owned();
+        let client = reqwest::Client::builder().no_proxy().build()?;
+        Ok(Self { child, url, summary, token, client, log })
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> Result<String> {
+        Ok(std::fs::read_to_string(&self.log)?)
+    }
+
+    /// Kills it without warning.
+    pub async fn kill(&mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Asks it to stop and returns its exit code.
+    pub async fn terminate(&mut self) -> Result<Option<i32>> {
+        let id = self.child.id().context("it has ended already")?;
+        Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        Ok(timeout(PATIENCE, self.child.wait()).await??.code())
+    }
+
+    /// A request to the API with the admin token. `path` begins after `/api/v1`.
+    pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    /// Calls the API and returns status and JSON; `Value::Null` stands for no body.
+    pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<(StatusCode, Value)> {
+        let mut request = self.request(method, path);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let bytes = response.bytes().await?;
+        let json = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
+        Ok((status, json))
+    }
+
+    /// GETs something that must succeed.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let (status, json) = self.call(Method::GET, path, Value::Null).await?;
+        if !status.is_success() {
+            bail!("GET {path} answered {status}: {json}");
+        }
+        Ok(json)
+    }
+
+    /// Posts a delivery and returns the status.
+    pub async fn deliver(
+        &self,
+        callback: &str,
+        signature: Option<&str>,
+        body: impl Into<reqwest::Body>,
+    ) -> Result<StatusCode> {
+        let mut request = self
+            .client
+            .post(callback)
+            .header("content-type", "application/json")
+            .body(body.into());
+        if let Some(signature) = signature {
+            request = request.header("X-Webhook-Signature-256", signature);
+        }
+        Ok(request.send().await?.status())
+    }
+}
+
+/// Runs the host program to its end with some input.
+pub async fn run_cli(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    directory: &Path,
+) -> Result<Output> {
+    let mut child = Command::new(built::host_program()?)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+    let mut out = child.stdout.take().context("no standard output")?;
+    let mut err = child.stderr.take().context("no standard error")?;
+    let finished = async {
+        let (read_out, read_err) =
+            tokio::join!(out.read_to_end(&mut stdout), err.read_to_end(&mut stderr));
+        read_out?;
+        read_err?;
+        child.wait().await
+    };
+    let status = timeout(PATIENCE, finished).await??;
+    Ok(Output { status, stdout, stderr })
+}

@@ -1,0 +1,125 @@
+//! A sandbox Toggl and a host that belong together.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use toggl_sandbox::control::{Control, Flush};
+use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
+
+use crate::process::{HostOptions, HostProcess};
+
+/// The sandbox's workspace of twelve.
+pub const NORTHWIND: i64 = 7_400_001;
+
+/// A sandbox Toggl, a host that calls it, and the files of both.
+pub struct Setup {
+    /// The sandbox.
+    pub sandbox: RunningSandbox,
+    /// The host.
+    pub host: HostProcess,
+    /// How the host was started.
+    pub options: HostOptions,
+    /// The folder with everything the host was given and has made.
+    pub folder: TempDir,
+}
+
+impl Setup {
+    /// Starts both with the built-in scenario.
+    pub async fn start() -> Result<Self> {
+        Self::start_with(Scenario::default(), &[]).await
+    }
+
+    /// Starts both, the host with further arguments.
+    pub async fn start_with(scenario: Scenario, arguments: &[&str]) -> Result<Self> {
+        let sandbox = Sandbox::start(scenario).await?;
+        let folder = tempfile::tempdir()?;
+        let options = HostOptions {
+            data: folder.path().join("data"),
+            directory: write_directory(folder.path())?,
+            upstream: sandbox.base_url().to_owned(),
+            listen: "127.0.0.1:0".into(),
+            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+        };
+        let host = HostProcess::start(&options).await?;
+        Ok(Self { sandbox, host, options, folder })
+    }
+
+    /// Scripts the sandbox.
+    pub fn toggl(&self) -> &Control {
+        self.sandbox.control()
+    }
+
+    /// The owner's secrets as the API takes them.
+    pub fn secrets(&self) -> Value {
+        json!({ "api-token": self.sandbox.token() })
+    }
+
+    /// Connects a workspace that must be connectable, and returns the connection.
+    pub async fn connect(&self, workspace: i64) -> Result<Value> {
+        let body = json!({ "secrets": self.secrets(), "scope_id": workspace.to_string(), "name": null });
+        let (status, connection) = self.host.call(Method::POST, "/connections", body).await?;
+        if status != StatusCode::CREATED {
+            bail!("connecting answered {status}: {connection}");
+        }
+        Ok(connection)
+    }
+
+    /// Waits until the sandbox has delivered everything.
+    pub async fn settle(&self) -> Result<()> {
+        let flushed = self.toggl().flush(Flush::default()).await;
+        if !flushed.settled {
+            bail!("{} deliveries are still pending", flushed.pending);
+        }
+        Ok(())
+    }
+
+    /// The activity of an entry, whatever its state; `Null` if there is none.
+    pub async fn activity(&self, entry_id: i64) -> Result<Value> {
+        let list = self.host.get("/activities?include=unmapped,deleted&limit=1000").await?;
+        let activities = list["activities"].as_array().context("no list")?;
+        let wanted = entry_id.to_string();
+        let mut found = activities
+            .iter()
+            .filter(|activity| activity["source"]["entry_id"] == wanted.as_str());
+        let activity = found.next().cloned().unwrap_or_default();
+        if found.next().is_some() {
+            bail!("entry {entry_id} is there twice");
+        }
+        Ok(activity)
+    }
+
+    /// Starts the host again where it was.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.options.listen = self.host.url.trim_start_matches("http://").to_owned();
+        self.host = HostProcess::start(&self.options).await?;
+        Ok(())
+    }
+}
+
+/// Writes a directory of platform users; most of the sandbox's team is in it.
+pub fn write_directory(folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("users.csv");
+    std::fs::write(
+        &path,
+        "id,email,name\n\
+         u-mara,mara.lindqvist@example.com,Mara Lindqvist\n\
+         u-tomas,TOMAS.HERRERA@example.com,Tomás Herrera\n\
+         u-priya,priya.natarajan@example.com,Priya Natarajan\n\
+         u-aiko,aiko.tanaka@example.com,Aiko Tanaka\n\
+         u-elena,elena.rossi@example.com,Elena Rossi\n\
+         u-hugo,hugo.lefevre@example.com,Hugo Lefèvre\n\
+         u-sam,samuel.okafor@example.com,Samuel Okafor\n\
+         u-sam-2,Samuel.Okafor@example.com,Samuel Okafor (old)\n\
+         u-jonas,jonas@elsewhere.example,Jonas Weber\n",
+    )?;
+    Ok(path)
+}
+
+/// A signed delivery: the header's value and the raw body.
+pub fn delivery(secret: &str, body: &Value) -> (String, Vec<u8>) {
+    let body = body.to_string().into_bytes();
+    (toggl_sandbox::signature::sign(secret, &body), body)
+}
