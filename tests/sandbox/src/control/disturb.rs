@@ -1,0 +1,138 @@
+//! Making things go wrong, and changing the rules.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::{Control, ControlError};
+use crate::{
+    faults::CallFault,
+    scenario::{Behaviour, DeliverySettings, Limits},
+    webhooks::outbox::DeliveryFault,
+    world::model::Subscription,
+};
+
+/// A subscription to change behind the API's back: no ping, no answer to anybody.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SetSubscription {
+    /// Subscription id.
+    pub subscription_id: i64,
+    /// Enables or disables it.
+    pub enabled: Option<bool>,
+    /// Validates it or takes the validation away.
+    pub validated: Option<bool>,
+    /// Whether its events wait for one another.
+    pub in_order: Option<bool>,
+    /// Another callback, as if somebody had edited it.
+    pub url_callback: Option<String>,
+    /// Removes it.
+    pub deleted: bool,
+}
+
+/// Rules to replace; an absent group stays as it is.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SetSettings {
+    /// Quotas and rate limits; also forgets what was used up.
+    pub limits: Option<Limits>,
+    /// Deliveries.
+    pub delivery: Option<DeliverySettings>,
+    /// Behaviour the documentation leaves open.
+    pub behaviour: Option<Behaviour>,
+}
+
+/// How far to move the sandbox's clock.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AdvanceClock {
+    /// Seconds to move forward.
+    pub seconds: u32,
+}
+
+impl Control {
+    /// Makes the next matching calls fail; faults are used up in the order given.
+    pub fn fail_calls(&self, fault: CallFault) {
+        self.shared
+            .change(|world| world.call_faults.push_back(fault));
+    }
+
+    /// Disturbs the next deliveries; faults are used up in the order given.
+    pub fn fail_deliveries(&self, fault: DeliveryFault) {
+        self.shared
+            .change(|world| world.outbox.faults.push_back(fault));
+    }
+
+    /// Forgets all faults that are not used up, and sends what a reordering still holds.
+    pub fn clear_faults(&self) {
+        self.shared.change(|world| {
+            world.call_faults.clear();
+            world.outbox.faults.clear();
+            world.outbox.release_held();
+        });
+    }
+
+    /// Disables, enables, (un)validates, redirects or removes a subscription.
+    ///
+    /// # Errors
+    /// When it does not exist.
+    pub fn set_subscription(&self, change: SetSubscription) -> Result<Subscription, ControlError> {
+        self.shared.change(|world| {
+            let now = world.now();
+            let id = change.subscription_id;
+            let unknown = || ControlError::Refused(format!("no subscription {id}"));
+            let subscription = world.subscriptions.get_mut(&id).ok_or_else(unknown)?;
+            subscription.enabled = change.enabled.unwrap_or(subscription.enabled);
+            subscription.in_order = change.in_order.unwrap_or(subscription.in_order);
+            if let Some(validated) = change.validated {
+                subscription.validated_at = validated.then_some(now);
+            }
+            if let Some(url) = change.url_callback {
+                subscription.url_callback = url;
+            }
+            subscription.updated_at = now;
+            let subscription = subscription.clone();
+            if change.deleted {
+                world.subscriptions.remove(&id);
+            }
+            Ok(subscription)
+        })
+    }
+
+    /// Changes the rules while the sandbox runs.
+    ///
+    /// # Errors
+    /// When a rate or the concurrency is not positive.
+    pub fn set_settings(&self, change: SetSettings) -> Result<(), ControlError> {
+        if change.limits.as_ref().is_some_and(|limits| {
+            !limits.requests_per_second.is_finite() || limits.requests_per_second <= 0.0
+        }) {
+            return Err(ControlError::Refused(
+                "limits.requests_per_second must be greater than 0".to_owned(),
+            ));
+        }
+        if change
+            .delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.concurrency == 0)
+        {
+            return Err(ControlError::Refused(
+                "delivery.concurrency must be at least 1".to_owned(),
+            ));
+        }
+        self.shared.change(|world| {
+            if let Some(limits) = change.limits {
+                world.limits = limits;
+                world.reset_quota();
+            }
+            world.delivery = change.delivery.unwrap_or_else(|| world.delivery.clone());
+            world.behaviour = change.behaviour.unwrap_or_else(|| world.behaviour.clone());
+        });
+        Ok(())
+    }
+
+    /// Moves the sandbox's clock forward: quota windows end, nobody waits.
+    pub fn advance_clock(&self, by: AdvanceClock) {
+        self.shared
+            .change(|world| world.advance_clock(SignedDuration::from_secs(i64::from(by.seconds))));
+    }
+}
