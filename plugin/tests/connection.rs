@@ -191,12 +191,7 @@ fn members_are_matched_by_address_and_never_guessed() {
         {"id": 5, "email": null, "fullname": null},
         {"id": 6, "email": "nobody@example.com", "fullname": "Nobody", "inactive": false, "is_active": true},
     ]);
-    host.on(
-        Get,
-        "/workspaces/2230580/users?exclude_deleted=true",
-        200,
-        &members.to_string(),
-    );
+    host.on(Get, "/workspaces/2230580/users", 200, &members.to_string());
     let team = host.toggl().map_users().unwrap();
     assert!(matches!(&team[0].user_match, UserMatch::Matched(user) if user.id == "u1"));
     assert!(matches!(&team[1].user_match, UserMatch::Ambiguous(why) if why.contains("2 users")));
@@ -219,7 +214,7 @@ fn a_team_that_may_not_be_seen_is_an_error() {
     let host = FakeHost::connected();
     host.on(
         Get,
-        "/workspaces/2230580/users?exclude_deleted=true",
+        "/workspaces/2230580/users",
         403,
         "\"User does not have access to this resource.\"",
     );

@@ -34,7 +34,10 @@ fn wasm(package: &str, name: &str) -> Result<PathBuf> {
         .args(["build", "--lib", "--package", package])
         .args(["--target", WASM_TARGET, "--profile", "component"]))?;
     let file = format!("{}.wasm", package.replace('-', "_"));
-    let built = target_directory().join(WASM_TARGET).join("component").join(file);
+    let built = target_directory()
+        .join(WASM_TARGET)
+        .join("component")
+        .join(file);
     let distribution = target_directory().join("dist");
     fs::create_dir_all(&distribution)
         .with_context(|| format!("{} cannot be made", distribution.display()))?;

@@ -40,8 +40,6 @@ impl Client {
         let environment = std::env::var(AdminToken::VARIABLE).ok();
         let token = AdminToken::read(environment, data)
             .map_err(|error| Failure::usage(error.to_string()))?;
-        // Whoever installed a provider earlier chose the same.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .redirect(redirect::Policy::none());

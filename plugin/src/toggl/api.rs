@@ -97,11 +97,10 @@ impl<'a> Api<'a> {
         self.get_list(format!("{REST}/me/quota"))
     }
 
-    /// The workspace's members, deactivated and invited ones among them, removed ones not.
+    /// The workspace's members, deactivated and invited ones among them. `exclude_deleted` might leave
+    /// out deactivated ones, so it is not asked for.
     pub fn members(&self, workspace: u64) -> Result<Vec<Member>, Failure> {
-        self.get_list(format!(
-            "{REST}/workspaces/{workspace}/users?exclude_deleted=true"
-        ))
+        self.get_list(format!("{REST}/workspaces/{workspace}/users"))
     }
 
     pub fn clients(&self, workspace: u64) -> Result<Vec<Named>, Failure> {

@@ -34,7 +34,10 @@ fn built(variable: &str, below_target: &str) -> Result<PathBuf> {
         None => target_directory()?.join(below_target),
     };
     if !path.is_file() {
-        bail!("{} is missing; run the tests with `cargo xtask test`", path.display());
+        bail!(
+            "{} is missing; run the tests with `cargo xtask test`",
+            path.display()
+        );
     }
     Ok(path)
 }

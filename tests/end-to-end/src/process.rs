@@ -47,7 +47,10 @@ impl HostProcess {
     /// Starts a host and waits until it listens.
     pub async fn start(options: &HostOptions) -> Result<Self> {
         let log = options.data.with_extension("log");
-        let log_file = std::fs::File::options().create(true).append(true).open(&log)?;
+        let log_file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(&log)?;
         let mut child = Command::new(built::host_program()?)
             .args(["serve", "--json", "--listen", &options.listen])
             .arg("--component")
@@ -71,10 +74,22 @@ impl HostProcess {
             bail!("the host did not start: {}", std::fs::read_to_string(&log)?);
         };
         let summary: Value = serde_json::from_str(&line)?;
-        let url = summary["listening"].as_str().context("no address")?.to_owned();
-        let token = std::fs::read_to_string(options.data.join("admin-token"))?.trim().to_owned();
+        let url = summary["listening"]
+            .as_str()
+            .context("no address")?
+            .to_owned();
+        let token = std::fs::read_to_string(options.data.join("admin-token"))?
+            .trim()
+            .to_owned();
         let client = reqwest::Client::builder().no_proxy().build()?;
-        Ok(Self { child, url, summary, token, client, log })
+        Ok(Self {
+            child,
+            url,
+            summary,
+            token,
+            client,
+            log,
+        })
     }
 
     /// Everything it has logged.
@@ -90,17 +105,27 @@ impl HostProcess {
     /// Asks it to stop and returns its exit code.
     pub async fn terminate(&mut self) -> Result<Option<i32>> {
         let id = self.child.id().context("it has ended already")?;
-        Command::new("kill").args(["-TERM", &id.to_string()]).status().await?;
+        Command::new("kill")
+            .args(["-TERM", &id.to_string()])
+            .status()
+            .await?;
         Ok(timeout(PATIENCE, self.child.wait()).await??.code())
     }
 
     /// A request to the API with the admin token. `path` begins after `/api/v1`.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
-        self.client.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token)
+        self.client
+            .request(method, format!("{}/api/v1{path}", self.url))
+            .bearer_auth(&self.token)
     }
 
     /// Calls the API and returns status and JSON; `Value::Null` stands for no body.
-    pub async fn call(&self, method: Method, path: &str, body: Value) -> Result<(StatusCode, Value)> {
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Result<(StatusCode, Value)> {
         let mut request = self.request(method, path);
         if !body.is_null() {
             request = request.json(&body);
@@ -108,7 +133,11 @@ impl HostProcess {
         let response = request.send().await?;
         let status = response.status();
         let bytes = response.bytes().await?;
-        let json = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes)? };
+        let json = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes)?
+        };
         Ok((status, json))
     }
 
@@ -166,5 +195,9 @@ pub async fn run_cli(
         child.wait().await
     };
     let status = timeout(PATIENCE, finished).await??;
-    Ok(Output { status, stdout, stderr })
+    Ok(Output {
+        status,
+        stdout,
+        stderr,
+    })
 }

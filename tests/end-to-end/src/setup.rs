@@ -41,10 +41,18 @@ impl Setup {
             directory: write_directory(folder.path())?,
             upstream: sandbox.base_url().to_owned(),
             listen: "127.0.0.1:0".into(),
-            arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
+            arguments: arguments
+                .iter()
+                .map(|argument| (*argument).to_owned())
+                .collect(),
         };
         let host = HostProcess::start(&options).await?;
-        Ok(Self { sandbox, host, options, folder })
+        Ok(Self {
+            sandbox,
+            host,
+            options,
+            folder,
+        })
     }
 
     /// Scripts the sandbox.
@@ -59,7 +67,8 @@ impl Setup {
 
     /// Connects a workspace that must be connectable, and returns the connection.
     pub async fn connect(&self, workspace: i64) -> Result<Value> {
-        let body = json!({ "secrets": self.secrets(), "scope_id": workspace.to_string(), "name": null });
+        let body =
+            json!({ "secrets": self.secrets(), "scope_id": workspace.to_string(), "name": null });
         let (status, connection) = self.host.call(Method::POST, "/connections", body).await?;
         if status != StatusCode::CREATED {
             bail!("connecting answered {status}: {connection}");
@@ -78,7 +87,10 @@ impl Setup {
 
     /// The activity of an entry, whatever its state; `Null` if there is none.
     pub async fn activity(&self, entry_id: i64) -> Result<Value> {
-        let list = self.host.get("/activities?include=unmapped,deleted&limit=1000").await?;
+        let list = self
+            .host
+            .get("/activities?include=unmapped,deleted&limit=1000")
+            .await?;
         let activities = list["activities"].as_array().context("no list")?;
         let wanted = entry_id.to_string();
         let mut found = activities

@@ -9,7 +9,7 @@ use end_to_end::{load_component, misbehaving_component};
 use integration_host::capability::http::{
     AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, SecretSource,
 };
-use integration_host::capability::storage::{KeyValueStore, MemoryStore, Write};
+use integration_host::capability::storage::{MemoryStore, Write};
 use integration_host::capability::user_directory::EmptyDirectory;
 use integration_host::clock::SystemClock;
 use integration_host::engine::{CallContext, CallError, Integration};
@@ -28,17 +28,27 @@ struct Cage {
 
 impl Cage {
     async fn new() -> Self {
-        let limits = Limits { cpu_ms: 200, http_requests_per_call: 5, ..Limits::default() };
+        let limits = Limits {
+            cpu_ms: 200,
+            http_requests_per_call: 5,
+            ..Limits::default()
+        };
         let sandbox = Sandbox::start(Scenario::default()).await.unwrap();
-        let integration =
-            load_component(&misbehaving_component().unwrap(), limits.clone()).await.unwrap();
-        let upstream = format!("api.track.toggl.com={}", sandbox.base_url()).parse().unwrap();
+        let integration = load_component(&misbehaving_component().unwrap(), limits.clone())
+            .await
+            .unwrap();
+        let upstream = format!("api.track.toggl.com={}", sandbox.base_url())
+            .parse()
+            .unwrap();
         let allow_list = AllowList::new(&integration.manifest().hosts, None, &[upstream]).unwrap();
         let http = HttpLender::new(
             Arc::new(ReqwestClient::new(Duration::from_secs(5)).unwrap()),
             integration.manifest(),
             allow_list,
-            HttpLimits { max_requests: limits.http_requests_per_call, ..HttpLimits::default() },
+            HttpLimits {
+                max_requests: limits.http_requests_per_call,
+                ..HttpLimits::default()
+            },
             Arc::new(HttpMetrics::default()),
         );
         let context = CallContext {
@@ -52,11 +62,18 @@ impl Cage {
             http: Arc::new(http),
             clock: Arc::new(SystemClock),
         };
-        Self { integration, context, sandbox }
+        Self {
+            integration,
+            context,
+            sandbox,
+        }
     }
 
     async fn attempt(&self, name: &str) -> Result<String, CallError> {
-        let bound = self.integration.connect(&self.context, &ScopeId::new(name)).await?;
+        let bound = self
+            .integration
+            .connect(&self.context, &ScopeId::new(name))
+            .await?;
         Ok(bound.account.name)
     }
 }
@@ -64,14 +81,22 @@ impl Cage {
 #[tokio::test]
 async fn loops_recursion_memory_and_traps_end_the_call() {
     let cage = Cage::new().await;
-    for (attempt, cause) in
-        [("loop", "CPU"), ("recurse", "stack"), ("grow", "memory"), ("trap", "unreachable")]
-    {
+    for (attempt, cause) in [
+        ("loop", "CPU"),
+        ("recurse", "stack"),
+        ("grow", "memory"),
+        ("trap", "unreachable"),
+    ] {
         let started = Instant::now();
         let error = cage.attempt(attempt).await.unwrap_err();
-        let CallError::Trap { cause: told, .. } = &error else { panic!("{attempt}: {error}") };
+        let CallError::Trap { cause: told, .. } = &error else {
+            panic!("{attempt}: {error}")
+        };
         assert!(told.contains(cause), "{attempt}: the log says \"{told}\"");
-        assert!(started.elapsed() < Duration::from_secs(10), "{attempt} took too long");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "{attempt} took too long"
+        );
     }
     assert!(cage.attempt("read").await.is_ok(), "the next call works");
 }
@@ -79,9 +104,17 @@ async fn loops_recursion_memory_and_traps_end_the_call() {
 #[tokio::test]
 async fn requests_that_are_not_allowed_never_leave_the_host() {
     let cage = Cage::new().await;
-    for attempt in ["other-host", "plain-http", "undeclared-secret", "inject-header"] {
+    for attempt in [
+        "other-host",
+        "plain-http",
+        "undeclared-secret",
+        "inject-header",
+    ] {
         let outcome = cage.attempt(attempt).await.unwrap();
-        assert!(outcome.starts_with("Error::Refused"), "{attempt}: {outcome}");
+        assert!(
+            outcome.starts_with("Error::Refused"),
+            "{attempt}: {outcome}"
+        );
     }
     assert!(cage.sandbox.control().requests().is_empty());
 
@@ -94,8 +127,16 @@ async fn requests_that_are_not_allowed_never_leave_the_host() {
 #[tokio::test]
 async fn keys_of_the_host_are_out_of_reach() {
     let cage = Cage::new().await;
-    let secret = Write { key: "secret/api-token".into(), value: Some(vec![1]), expires_at: None };
-    cage.context.store.commit(&cage.context.connection, &[], &[secret]).await.unwrap();
+    let secret = Write {
+        key: "secret/api-token".into(),
+        value: Some(vec![1]),
+        expires_at: None,
+    };
+    cage.context
+        .store
+        .commit(&cage.context.connection, &[], &[secret])
+        .await
+        .unwrap();
     assert_eq!(cage.attempt("leave-scope").await.unwrap(), "[]");
 }
 
@@ -104,7 +145,12 @@ async fn a_call_that_fails_leaves_nothing_behind() {
     let cage = Cage::new().await;
     for attempt in ["write-and-fail", "write-and-trap"] {
         assert!(cage.attempt(attempt).await.is_err());
-        let all = cage.context.store.list(&cage.context.connection, "", None, 10).await.unwrap();
+        let all = cage
+            .context
+            .store
+            .list(&cage.context.connection, "", None, 10)
+            .await
+            .unwrap();
         assert!(all.is_empty(), "{attempt} left {all:?}");
     }
 }

@@ -21,7 +21,9 @@ const EXPORTS: [&str; 1] = ["worksights:integration/integration@0.1.0"];
 #[tokio::test]
 async fn the_component_reaches_what_is_documented_and_nothing_else() {
     let component = end_to_end::component().unwrap();
-    let integration = end_to_end::load_component(&component, Limits::default()).await.unwrap();
+    let integration = end_to_end::load_component(&component, Limits::default())
+        .await
+        .unwrap();
     let mut imports = integration.imports().to_vec();
     imports.sort();
     assert_eq!(

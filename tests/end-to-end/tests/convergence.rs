@@ -61,14 +61,21 @@ fn action() -> impl Strategy<Value = Action> {
 }
 
 fn history() -> impl Strategy<Value = History> {
-    let step = (0..3_usize, 1..1500_i64, action())
-        .prop_map(|(entry, later_ms, action)| Step { entry, later_ms, action });
+    let step = (0..3_usize, 1..1500_i64, action()).prop_map(|(entry, later_ms, action)| Step {
+        entry,
+        later_ms,
+        action,
+    });
     (
         prop::collection::vec(step, 1..14),
         prop::collection::vec(any::<prop::sample::Index>(), 0..8),
         prop::collection::vec(any::<u32>(), 24),
     )
-        .prop_map(|(steps, arrivals, order)| History { steps, arrivals, order })
+        .prop_map(|(steps, arrivals, order)| History {
+            steps,
+            arrivals,
+            order,
+        })
 }
 
 /// An entry as Toggl has it.
@@ -124,7 +131,12 @@ fn play(
                 "deleted"
             }
         };
-        let bare = matches!(step.action, Action::Delete { with_content: false });
+        let bare = matches!(
+            step.action,
+            Action::Delete {
+                with_content: false
+            }
+        );
         let payload = payload(&id, &truth[&id], at, bare);
         let mut event = envelope.clone();
         event["event_id"] = json!(9_000_000_000_000_000_u64 + number as u64);
@@ -138,7 +150,13 @@ fn play(
 }
 
 fn new_entry(start: Timestamp, stop: Option<Timestamp>) -> Truth {
-    Truth { start, stop, description: "new".into(), tags: Vec::new(), deleted: false }
+    Truth {
+        start,
+        stop,
+        description: "new".into(),
+        tags: Vec::new(),
+        deleted: false,
+    }
 }
 
 fn payload(id: &str, entry: &Truth, at: Timestamp, bare: bool) -> Value {
@@ -167,7 +185,10 @@ fn arrivals(history: &History, events: &[Value]) -> Vec<Value> {
     }
     let mut ordered: Vec<_> = all.into_iter().zip(history.order.iter().cycle()).collect();
     ordered.sort_by_key(|(_, order)| **order);
-    ordered.into_iter().map(|(event, _)| event.clone()).collect()
+    ordered
+        .into_iter()
+        .map(|(event, _)| event.clone())
+        .collect()
 }
 
 fn assert_same(activity: Option<&LedgerActivity>, truth: &Truth, id: &str) {
@@ -179,13 +200,20 @@ fn assert_same(activity: Option<&LedgerActivity>, truth: &Truth, id: &str) {
     assert_eq!(activity.start, Some(truth.start), "entry {id}");
     assert_eq!(activity.stop, truth.stop, "entry {id}");
     assert_eq!(activity.tags, truth.tags, "entry {id}");
-    let title: &[_] = if truth.description.is_empty() { &[] } else { &[truth.description.clone()] };
+    let title: &[_] = if truth.description.is_empty() {
+        &[]
+    } else {
+        &[truth.description.clone()]
+    };
     assert_eq!(activity.title, title, "entry {id}");
 }
 
 #[test]
 fn histories_converge_whatever_the_order_of_deliveries() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (connected, _folder) = runtime.block_on(Connected::new());
     let mut runner = TestRunner::new(ProptestConfig {
         cases: HISTORIES,
@@ -224,7 +252,8 @@ impl Connected {
         settings.listen = listener.local_addr().unwrap();
         let service = assembly::assemble(&settings).await.unwrap();
         let (token, _) =
-            integration_host::server::AdminToken::obtain(Some("test".into()), folder.path()).unwrap();
+            integration_host::server::AdminToken::obtain(Some("test".into()), folder.path())
+                .unwrap();
         let options = integration_host::server::ServerOptions {
             admin_token: token,
             limits: settings.limits.clone(),
@@ -264,8 +293,14 @@ impl Connected {
         let (events, truth) = play(history, first_id, &self.envelope);
         for event in arrivals(history, &events) {
             let (signature, body) = delivery(&self.secret, &event);
-            let header = Header { name: "x-webhook-signature-256".into(), value: signature };
-            let answer = self.service.handle_delivery(&self.hook, vec![header], body).await;
+            let header = Header {
+                name: "x-webhook-signature-256".into(),
+                value: signature,
+            };
+            let answer = self
+                .service
+                .handle_delivery(&self.hook, vec![header], body)
+                .await;
             assert_eq!(answer.response.status, 200, "{event}");
         }
         let changed = self.service.changes(before, 100).await.unwrap();

@@ -51,7 +51,11 @@ impl Hook {
 
     async fn send(&self, body: &Value) -> StatusCode {
         let (signature, body) = delivery(&self.secret, body);
-        self.setup.host.deliver(&self.callback, Some(&signature), body).await.unwrap()
+        self.setup
+            .host
+            .deliver(&self.callback, Some(&signature), body)
+            .await
+            .unwrap()
     }
 
     async fn deliveries(&self) -> usize {
@@ -88,21 +92,47 @@ async fn what_is_not_signed_by_toggl_is_refused_and_leaves_no_trace() {
         (Some("sha256=zz".into()), "no hexadecimal"),
         (Some(other_secret), "another secret"),
     ] {
-        let status =
-            hook.setup.host.deliver(&hook.callback, signature.as_deref(), body.clone()).await;
+        let status = hook
+            .setup
+            .host
+            .deliver(&hook.callback, signature.as_deref(), body.clone())
+            .await;
         assert_eq!(status.unwrap(), StatusCode::UNAUTHORIZED, "{why}");
     }
     let changed = body.replace("By hand", "By hook");
-    let status = hook.setup.host.deliver(&hook.callback, Some(&genuine), changed).await.unwrap();
+    let status = hook
+        .setup
+        .host
+        .deliver(&hook.callback, Some(&genuine), changed)
+        .await
+        .unwrap();
     assert_eq!(status, StatusCode::UNAUTHORIZED, "a changed body");
     let unknown = format!("{}/hooks/{}", hook.setup.host.url, "0".repeat(32));
-    let status = hook.setup.host.deliver(&unknown, Some(&genuine), body.clone()).await.unwrap();
-    assert_eq!(status, StatusCode::UNAUTHORIZED, "an unknown hook looks like a wrong signature");
+    let status = hook
+        .setup
+        .host
+        .deliver(&unknown, Some(&genuine), body.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        status,
+        StatusCode::UNAUTHORIZED,
+        "an unknown hook looks like a wrong signature"
+    );
 
     assert_eq!(hook.deliveries().await, before);
     assert!(hook.setup.activity(1).await.unwrap().is_null());
-    let status = hook.setup.host.deliver(&hook.callback, Some(&genuine), body).await.unwrap();
-    assert_eq!(status, StatusCode::OK, "the genuine one is accepted all the same");
+    let status = hook
+        .setup
+        .host
+        .deliver(&hook.callback, Some(&genuine), body)
+        .await
+        .unwrap();
+    assert_eq!(
+        status,
+        StatusCode::OK,
+        "the genuine one is accepted all the same"
+    );
 }
 
 #[tokio::test]
@@ -116,9 +146,11 @@ async fn what_is_signed_but_meant_for_another_connection_is_refused() {
     subscription["subscription_id"] = json!(1);
     let mut callback = hook.event(json!(7), entry(1));
     callback["url_callback"] = json!("https://example.com/hooks/1");
-    for (body, why) in
-        [(workspace, "workspace"), (subscription, "subscription"), (callback, "callback")]
-    {
+    for (body, why) in [
+        (workspace, "workspace"),
+        (subscription, "subscription"),
+        (callback, "callback"),
+    ] {
         let status = hook.send(&body).await;
         assert!(status.is_client_error(), "another {why}: {status}");
     }
@@ -131,26 +163,45 @@ async fn whatever_toggl_may_send_is_answered_and_understood() {
     let host = &hook.setup.host;
 
     // Ids beyond 2^53, as number and as text, stay exact.
-    assert_eq!(hook.send(&hook.event(json!(18_446_744_073_709_551_615_u64), entry(10))).await, 200);
+    assert_eq!(
+        hook.send(&hook.event(json!(18_446_744_073_709_551_615_u64), entry(10)))
+            .await,
+        200
+    );
     let activity = hook.setup.activity(10).await.unwrap();
     assert_eq!(activity["source"]["event_id"], "18446744073709551615");
     assert_eq!(activity["tags"], json!([]), "null tags are none");
     assert_eq!(activity["duration_seconds"], 3600);
-    assert_eq!(hook.send(&hook.event(json!("9007199254740993"), entry(11))).await, 200);
+    assert_eq!(
+        hook.send(&hook.event(json!("9007199254740993"), entry(11)))
+            .await,
+        200
+    );
     let activity = hook.setup.activity(11).await.unwrap();
     assert_eq!(activity["source"]["event_id"], "9007199254740993");
 
     // Running: a negative duration, or −1. A duration of 0 without stop is a finished entry.
-    for (id, duration, running) in [(20, -1_772_442_000_i64, true), (21, -1, true), (22, 0, false)] {
+    for (id, duration, running) in [
+        (20, -1_772_442_000_i64, true),
+        (21, -1, true),
+        (22, 0, false),
+    ] {
         let mut payload = entry(id);
         payload["duration"] = json!(duration);
         payload["stop"] = Value::Null;
         assert_eq!(hook.send(&hook.event(json!(20 + id), payload)).await, 200);
-        assert_eq!(hook.setup.activity(id.try_into().unwrap()).await.unwrap()["running"], running, "{duration}");
+        assert_eq!(
+            hook.setup.activity(id.try_into().unwrap()).await.unwrap()["running"],
+            running,
+            "{duration}"
+        );
     }
 
     // A deletion may come with nothing but the id, and before anything else.
-    let mut deletion = hook.event(json!(30), json!({ "id": 30, "wid": NORTHWIND, "uid": TOMAS }));
+    let mut deletion = hook.event(
+        json!(30),
+        json!({ "id": 30, "wid": NORTHWIND, "uid": TOMAS }),
+    );
     deletion["metadata"]["action"] = json!("deleted");
     assert_eq!(hook.send(&deletion).await, 200);
     assert_eq!(hook.setup.activity(30).await.unwrap()["deleted"], true);
@@ -159,10 +210,16 @@ async fn whatever_toggl_may_send_is_answered_and_understood() {
     earlier["payload"]["at"] = json!("2026-03-02T09:59:00Z");
     assert_eq!(hook.send(&earlier).await, 200);
     let activity = hook.setup.activity(30).await.unwrap();
-    assert_eq!((&activity["deleted"], &activity["title"]), (&json!(true), &json!(["By hand"])));
+    assert_eq!(
+        (&activity["deleted"], &activity["title"]),
+        (&json!(true), &json!(["By hand"]))
+    );
 
     // What is not known is acknowledged and ignored, or Toggl would send it again and again.
-    let before = host.get("/activities?include=unmapped,deleted").await.unwrap();
+    let before = host
+        .get("/activities?include=unmapped,deleted")
+        .await
+        .unwrap();
     let mut entity = hook.event(json!(40), json!({ "id": 1, "wid": NORTHWIND }));
     entity["metadata"]["model"] = json!("invoice");
     assert_eq!(hook.send(&entity).await, 200);
@@ -170,9 +227,17 @@ async fn whatever_toggl_may_send_is_answered_and_understood() {
         toggl_sandbox::signature::sign(&hook.secret, b"not json"),
         b"not json".to_vec(),
     );
-    let status = host.deliver(&hook.callback, Some(&signature), body).await.unwrap();
+    let status = host
+        .deliver(&hook.callback, Some(&signature), body)
+        .await
+        .unwrap();
     assert!(status.is_success(), "{status}");
-    assert_eq!(host.get("/activities?include=unmapped,deleted").await.unwrap(), before);
+    assert_eq!(
+        host.get("/activities?include=unmapped,deleted")
+            .await
+            .unwrap(),
+        before
+    );
 
     // Pings are answered every time, with the code when they carry one.
     for code in [json!("abc"), Value::Null, Value::Null] {
@@ -194,7 +259,12 @@ async fn a_body_over_a_mebibyte_is_too_large() {
     let hook = Hook::connected().await;
     let body = vec![b'a'; (1 << 20) + 1];
     let signature = toggl_sandbox::signature::sign(&hook.secret, &body);
-    let status = hook.setup.host.deliver(&hook.callback, Some(&signature), body).await.unwrap();
+    let status = hook
+        .setup
+        .host
+        .deliver(&hook.callback, Some(&signature), body)
+        .await
+        .unwrap();
     assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
@@ -203,14 +273,26 @@ async fn repeated_and_reordered_deliveries_are_recorded_once_in_their_last_state
     let hook = Hook::connected().await;
     let toggl = hook.setup.toggl();
     toggl.fail_deliveries(DeliveryFault::Reorder { count: 4 });
-    toggl.fail_deliveries(DeliveryFault::Duplicate { count: 2, copies: 3 });
-    let start = || StartTimer { workspace_id: NORTHWIND, user_id: TOMAS, ..StartTimer::default() };
+    toggl.fail_deliveries(DeliveryFault::Duplicate {
+        count: 2,
+        copies: 3,
+    });
+    let start = || StartTimer {
+        workspace_id: NORTHWIND,
+        user_id: TOMAS,
+        ..StartTimer::default()
+    };
     let mut entries = Vec::new();
     for _ in 0..3 {
         // Each start stops the timer before it.
         entries.push(toggl.start_timer(start()).unwrap().id);
     }
-    toggl.stop_timer(StopTimer { user_id: Some(TOMAS), ..StopTimer::default() }).unwrap();
+    toggl
+        .stop_timer(StopTimer {
+            user_id: Some(TOMAS),
+            ..StopTimer::default()
+        })
+        .unwrap();
     hook.setup.settle().await.unwrap();
     for id in entries {
         let activity = hook.setup.activity(id).await.unwrap();
@@ -241,17 +323,35 @@ async fn reconciling_brings_what_deliveries_did_not() {
     toggl.fail_deliveries(DeliveryFault::Drop { count: 2 });
     let lost = log(&format!("{day}T00:00:20Z"), &format!("{day}T00:00:30Z"));
     toggl
-        .delete_entry(toggl_sandbox::control::DeleteEntry { entry_id: kept.id, ..Default::default() })
+        .delete_entry(toggl_sandbox::control::DeleteEntry {
+            entry_id: kept.id,
+            ..Default::default()
+        })
         .unwrap();
     hook.setup.settle().await.unwrap();
     assert!(hook.setup.activity(lost.id).await.unwrap().is_null());
 
     let connection = hook.setup.host.get("/connections").await.unwrap();
-    let id = connection["connections"][0]["id"].as_str().unwrap().to_owned();
+    let id = connection["connections"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let path = format!("/connections/{id}/reconcile");
     let range = json!({ "from": format!("{day}T00:00:00Z"), "to": format!("{day}T23:59:59Z") });
-    let (status, result) = hook.setup.host.call(Method::POST, &path, range).await.unwrap();
+    let (status, result) = hook
+        .setup
+        .host
+        .call(Method::POST, &path, range)
+        .await
+        .unwrap();
     assert_eq!(status, StatusCode::OK, "{result}");
-    assert!(!hook.setup.activity(lost.id).await.unwrap().is_null(), "{result}");
-    assert_eq!(hook.setup.activity(kept.id).await.unwrap()["deleted"], true, "{result}");
+    assert!(
+        !hook.setup.activity(lost.id).await.unwrap().is_null(),
+        "{result}"
+    );
+    assert_eq!(
+        hook.setup.activity(kept.id).await.unwrap()["deleted"],
+        true,
+        "{result}"
+    );
 }

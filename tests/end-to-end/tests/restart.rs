@@ -41,9 +41,13 @@ async fn a_host_that_is_asked_to_stop_ends_well_and_goes_on_later() {
     };
     setup.toggl().activity(activity).await.unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
-    let left: Vec<_> = std::fs::read_dir(&setup.options.data).unwrap().flatten().collect();
+    let left: Vec<_> = std::fs::read_dir(&setup.options.data)
+        .unwrap()
+        .flatten()
+        .collect();
     assert!(
-        left.iter().all(|file| !file.file_name().to_string_lossy().ends_with("-wal")),
+        left.iter()
+            .all(|file| !file.file_name().to_string_lossy().ends_with("-wal")),
         "the database is closed"
     );
     setup.restart().await.unwrap();
@@ -54,7 +58,11 @@ async fn a_host_that_is_asked_to_stop_ends_well_and_goes_on_later() {
 /// Compares every delivered entry with Toggl's truth.
 async fn assert_everything_is_there(setup: &Setup) {
     let toggl = setup.toggl();
-    let list = setup.host.get("/activities?include=unmapped,deleted&limit=1000").await.unwrap();
+    let list = setup
+        .host
+        .get("/activities?include=unmapped,deleted&limit=1000")
+        .await
+        .unwrap();
     let activities = list["activities"].as_array().unwrap();
     let mut compared = 0;
     for delivery in toggl.deliveries() {
@@ -68,8 +76,16 @@ async fn assert_everything_is_there(setup: &Setup) {
             .filter(|activity| activity["source"]["entry_id"] == id.to_string())
             .collect();
         assert_eq!(found.len(), 1, "entry {id} is there {} times", found.len());
-        assert_eq!(found[0]["deleted"], truth.deleted_at.is_some(), "entry {id}");
-        assert_eq!(found[0]["stop"].as_str().is_some(), truth.stop.is_some(), "entry {id}");
+        assert_eq!(
+            found[0]["deleted"],
+            truth.deleted_at.is_some(),
+            "entry {id}"
+        );
+        assert_eq!(
+            found[0]["stop"].as_str().is_some(),
+            truth.stop.is_some(),
+            "entry {id}"
+        );
         compared += 1;
     }
     assert!(compared > 30, "only {compared} deliveries were compared");

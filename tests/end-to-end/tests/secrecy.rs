@@ -27,8 +27,14 @@ async fn a_component_that_looks_for_the_token_does_not_find_it() {
     let report = service.test(secrets).await.unwrap();
     // The component returns everything it got to see of Toggl's answer, which echoes the token.
     let seen = report.account.name;
-    assert!(seen.starts_with("200") && seen.contains("api_token"), "{seen}");
-    assert!(!seen.contains(sandbox.token()), "the component saw the token");
+    assert!(
+        seen.starts_with("200") && seen.contains("api_token"),
+        "{seen}"
+    );
+    assert!(
+        !seen.contains(sandbox.token()),
+        "the component saw the token"
+    );
 }
 
 #[tokio::test]
@@ -46,19 +52,31 @@ async fn the_token_is_in_no_log_no_error_and_no_file() {
     let mut answers = String::new();
     for path in ["check", "users/refresh"] {
         let path = format!("/connections/{id}/{path}");
-        let (_, answer) = setup.host.call(Method::POST, &path, json!(null)).await.unwrap();
+        let (_, answer) = setup
+            .host
+            .call(Method::POST, &path, json!(null))
+            .await
+            .unwrap();
         answers.push_str(&answer.to_string());
     }
     answers.push_str(&setup.host.get("/connections").await.unwrap().to_string());
-    assert!(!answers.contains(&token), "an answer of the API holds the token");
-    assert!(!setup.host.log().unwrap().contains(&token), "the log holds the token");
+    assert!(
+        !answers.contains(&token),
+        "an answer of the API holds the token"
+    );
+    assert!(
+        !setup.host.log().unwrap().contains(&token),
+        "the log holds the token"
+    );
 
     let secret = setup.toggl().subscriptions().remove(0).secret;
     setup.host.kill().await.unwrap();
     let mut searched = 0;
     for_each_file(&setup.options.data, &mut |path, bytes| {
         for (what, text) in [("token", &token), ("signing secret", &secret)] {
-            let found = bytes.windows(text.len()).any(|window| window == text.as_bytes());
+            let found = bytes
+                .windows(text.len())
+                .any(|window| window == text.as_bytes());
             assert!(!found, "{} holds the {what} in clear", path.display());
         }
         searched += bytes.len();
