@@ -81,13 +81,14 @@ fn run(task: Task) -> Result<()> {
         Task::Test { arguments } => test::everything(arguments),
         Task::Bench { arguments } => {
             let component = build::component()?;
-            build::program("integration-host", Profile::Release)?;
+            let host = build::program("integration-host", Profile::Release)?;
             command::run(
                 cargo()
                     .args(["run", "--release", "--quiet", "--package", "end-to-end"])
                     .args(["--bin", "bench", "--"])
                     .args(arguments)
-                    .env("TOGGL_COMPONENT", component),
+                    .env("TOGGL_COMPONENT", component)
+                    .env("INTEGRATION_HOST_PROGRAM", host),
             )
         }
     }

@@ -62,7 +62,6 @@ impl HostProcess {
             .arg("--upstream")
             .arg(format!("api.track.toggl.com={}", options.upstream))
             .args(&options.arguments)
-            .env("INTEGRATION_HOST_LOG_LEVEL", "debug")
             .stdout(Stdio::piped())
             .stderr(log_file)
             .kill_on_drop(true)
@@ -90,6 +89,11 @@ impl HostProcess {
             client,
             log,
         })
+    }
+
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.child.id()
     }
 
     /// Everything it has logged.

@@ -39,7 +39,9 @@ async fn a_component_that_looks_for_the_token_does_not_find_it() {
 
 #[tokio::test]
 async fn the_token_is_in_no_log_no_error_and_no_file() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::start_with(Scenario::default(), &["--log-level", "debug"])
+        .await
+        .unwrap();
     let token = setup.sandbox.token().to_owned();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap();
