@@ -21,6 +21,19 @@ pub(crate) fn host_program() -> Result<PathBuf> {
     built("INTEGRATION_HOST_PROGRAM", "debug/integration-host")
 }
 
+/// The sandbox Toggl as a program.
+pub fn sandbox_program() -> Result<PathBuf> {
+    built("TOGGL_SANDBOX_PROGRAM", "debug/toggl-sandbox")
+}
+
+/// The folder of the host program.
+pub fn program_folder() -> Result<PathBuf> {
+    host_program()?
+        .parent()
+        .map(Path::to_owned)
+        .context("the host program is in no folder")
+}
+
 /// Loads a component into an engine with these limits.
 pub async fn load_component(path: &Path, limits: Limits) -> Result<Integration> {
     let bytes = std::fs::read(path)?;

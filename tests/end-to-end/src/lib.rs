@@ -5,6 +5,8 @@ mod built;
 mod process;
 mod setup;
 
-pub use built::{component, load_component, misbehaving_component};
+pub use built::{
+    component, load_component, misbehaving_component, program_folder, sandbox_program,
+};
 pub use process::{HostOptions, HostProcess, run_cli};
 pub use setup::{NORTHWIND, Setup, delivery, write_directory};
