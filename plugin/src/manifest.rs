@@ -1,6 +1,6 @@
 //! What the integration is and needs.
 
-use crate::model::{Manifest, Pacing, SecretField, WebhookRequirements};
+use crate::model::{Manifest, MistakenSecret, Pacing, SecretField, WebhookRequirements};
 use crate::toggl::{API_HOST, TOKEN_SECRET};
 use crate::webhook::SIGNATURE_HEADER;
 
@@ -16,6 +16,13 @@ pub(crate) fn describe() -> Manifest {
             label: "API token".into(),
             help: "You find it at the bottom of your Toggl Track profile page; a workspace admin's token is needed.".into(),
             help_url: "https://track.toggl.com/profile".into(),
+            mistaken: vec![MistakenSecret {
+                prefix: "toggl_sk_".into(),
+                message: "This is a key of Toggl Focus (Toggl 2.0), which reports no time entries. \
+                          Copy the API token from the bottom of the Toggl Track profile page, \
+                          https://track.toggl.com/profile."
+                    .into(),
+            }],
         }],
         hosts: vec![API_HOST.into()],
         // Toggl documents a leaky bucket of about one request a second.

@@ -105,6 +105,17 @@ pub struct SecretField {
     pub help: String,
     /// The page where a person finds it.
     pub help_url: String,
+    /// Values that people take for it and that are something else.
+    pub mistaken: Vec<MistakenSecret>,
+}
+
+/// A value that is not the secret asked for, which the host recognises before it is sent anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MistakenSecret {
+    /// How such values begin.
+    pub prefix: String,
+    /// What it is, and what is needed instead.
+    pub message: String,
 }
 
 /// A bucket of `burst` requests that refills evenly.

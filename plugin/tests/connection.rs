@@ -85,7 +85,7 @@ fn a_rejected_token_is_explained() {
         let Err(Error::Unauthorized(message)) = host.toggl().test() else {
             panic!("{status}")
         };
-        assert!(message.contains("toggl_sk_"), "{message}");
+        assert!(message.contains("track.toggl.com/profile"), "{message}");
     }
 }
 

@@ -6,9 +6,9 @@ use super::exports::worksights::integration::integration as wit;
 use super::worksights::integration::{http as wit_http, user_directory as wit_directory};
 use crate::contract::{
     Account, Activity, BoundScope, Changes, DeliveryOutcome, DeliveryResult, ErrorCode, Header,
-    Health, IntegrationError, Manifest, MemberState, NameRefresh, Pacing, Problem, Quota,
-    Reconciliation, RemoteUser, Scope, SecretField, Selection, Subject, Subscription, TeamMember,
-    TestReport, TimeLog, User, UserMatch, WebhookRequest, WebhookResponse,
+    Health, IntegrationError, Manifest, MemberState, MistakenSecret, NameRefresh, Pacing, Problem,
+    Quota, Reconciliation, RemoteUser, Scope, SecretField, Selection, Subject, Subscription,
+    TeamMember, TestReport, TimeLog, User, UserMatch, WebhookRequest, WebhookResponse,
 };
 use crate::id::{RemoteUserId, ScopeId, UserId};
 
@@ -77,6 +77,16 @@ impl From<wit::SecretField> for SecretField {
             label: field.label,
             help: field.help,
             help_url: field.help_url,
+            mistaken: all(field.mistaken),
+        }
+    }
+}
+
+impl From<wit::MistakenSecret> for MistakenSecret {
+    fn from(mistaken: wit::MistakenSecret) -> Self {
+        Self {
+            prefix: mistaken.prefix,
+            message: mistaken.message,
         }
     }
 }

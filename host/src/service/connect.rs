@@ -228,6 +228,13 @@ impl Service {
                     field.label, field.help
                 )));
             }
+            let mistaken = field
+                .mistaken
+                .iter()
+                .find(|mistaken| value.trim().starts_with(&mistaken.prefix));
+            if let Some(mistaken) = mistaken {
+                return Err(ServiceError::invalid(&mistaken.message));
+            }
             if value.len() > MAX_SECRET_BYTES || value.chars().any(char::is_control) {
                 return Err(ServiceError::invalid(format!(
                     "this is not a valid {}: it is too long or contains line breaks. {}",

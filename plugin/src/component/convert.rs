@@ -202,6 +202,14 @@ impl From<model::SecretField> for contract::SecretField {
             label: field.label,
             help: field.help,
             help_url: field.help_url,
+            mistaken: field
+                .mistaken
+                .into_iter()
+                .map(|mistaken| contract::MistakenSecret {
+                    prefix: mistaken.prefix,
+                    message: mistaken.message,
+                })
+                .collect(),
         }
     }
 }

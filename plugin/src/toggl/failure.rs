@@ -121,8 +121,7 @@ impl Failure {
 
 fn token_rejected() -> String {
     "Toggl rejected the API token. Copy it again from the bottom of the profile page, \
-     https://track.toggl.com/profile. A key of Toggl Focus (2.0), which starts with toggl_sk_, is no \
-     Toggl Track API token."
+     https://track.toggl.com/profile."
         .into()
 }
 

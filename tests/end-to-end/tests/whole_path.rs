@@ -40,6 +40,18 @@ async fn the_token_is_tested_before_anything_is_connected() {
         "{problem}"
     );
 
+    let focus = json!({ "secrets": { "api-token": "toggl_sk_1234" } });
+    let (status, problem) = setup.host.call(Method::POST, "/test", focus).await.unwrap();
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (422, &json!("invalid-input")),
+        "{problem}"
+    );
+    assert!(
+        problem["detail"].as_str().unwrap().contains("Toggl Focus"),
+        "{problem}"
+    );
+
     assert_eq!(
         setup.host.get("/connections").await.unwrap()["connections"],
         json!([])

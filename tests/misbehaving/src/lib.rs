@@ -36,6 +36,7 @@ impl Guest for Misbehaving {
                 label: "API token".into(),
                 help: "Any text will do.".into(),
                 help_url: "https://example.com/".into(),
+                mistaken: Vec::new(),
             }],
             hosts: vec!["api.track.toggl.com".into()],
             pacing: Pacing {

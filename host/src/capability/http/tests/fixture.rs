@@ -17,6 +17,7 @@ pub fn manifest(pacing: Pacing) -> Manifest {
         label: String::new(),
         help: String::new(),
         help_url: String::new(),
+        mistaken: Vec::new(),
     };
     Manifest {
         id: "example".to_owned(),
