@@ -407,8 +407,7 @@ fn one_line(text: &str) -> String {
     let place = text.lines().next().unwrap_or_default();
     let reason = text
         .lines()
-        .filter(|line| !line.trim().is_empty())
-        .next_back()
+        .rfind(|line| !line.trim().is_empty())
         .unwrap_or_default();
     if place == reason {
         place.to_owned()
