@@ -72,15 +72,24 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         )
         .route(
             "/clock",
-            command(|control, body| done(control.advance_clock(body))),
+            command(|control, body| {
+                control.advance_clock(body);
+                Ok(())
+            }),
         )
         .route(
             "/faults/calls",
-            command(|control, body| done(control.fail_calls(body))),
+            command(|control, body| {
+                control.fail_calls(body);
+                Ok(())
+            }),
         )
         .route(
             "/faults/deliveries",
-            command(|control, body| done(control.fail_deliveries(body))),
+            command(|control, body| {
+                control.fail_deliveries(body);
+                Ok(())
+            }),
         )
         .route(
             "/faults/clear",
@@ -144,16 +153,6 @@ where
             Ok(Json(answer).into_response())
         },
     )
-}
-
-/// For methods that cannot be refused.
-#[allow(
-    clippy::unnecessary_wraps,
-    clippy::unit_arg,
-    reason = "gives them the form of the others"
-)]
-fn done((): ()) -> Result<(), ControlError> {
-    Ok(())
 }
 
 async fn flush(control: Control, body: Bytes) -> Result<Response, ControlError> {

@@ -136,12 +136,15 @@ async fn the_quota_can_be_switched_off() {
 #[tokio::test]
 async fn a_burst_overflows_the_bucket_and_time_empties_it() {
     for retry_after in [false, true] {
-        let mut scenario = Scenario::default();
-        scenario.limits = Limits {
+        let limits = Limits {
             burst: 3,
             requests_per_second: 0.001,
             retry_after,
             ..Limits::default()
+        };
+        let scenario = Scenario {
+            limits,
+            ..Scenario::default()
         };
         let toggl = Toggl::with(scenario).await;
         for _ in 0..3 {

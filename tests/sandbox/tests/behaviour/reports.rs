@@ -11,9 +11,11 @@ fn path(workspace: i64) -> String {
 }
 
 async fn toggl_without_history() -> Toggl {
-    let mut scenario = Scenario::default();
-    scenario.history_days = 0;
-    Toggl::with(scenario).await
+    Toggl::with(Scenario {
+        history_days: 0,
+        ..Scenario::default()
+    })
+    .await
 }
 
 fn log(toggl: &Toggl, day: u8, description: &str) -> i64 {
