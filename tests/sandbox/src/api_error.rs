@@ -1,14 +1,14 @@
 //! Refusals in Toggl's own form: plain text or a JSON string literal, never an object.
 
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 
 /// A refusal on its way to the caller.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiError {
     status: StatusCode,
     body: Body,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 #[derive(Debug, Clone)]
@@ -25,7 +25,7 @@ impl ApiError {
         Self {
             status,
             body: Body::Literal(message.to_owned()),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -34,7 +34,7 @@ impl ApiError {
         Self {
             status,
             body: Body::Text(message.into()),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -43,7 +43,7 @@ impl ApiError {
         Self {
             status,
             body: Body::Empty,
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -62,7 +62,7 @@ impl ApiError {
 
     /// Adds a header.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.push((name, value));
         self
     }
 

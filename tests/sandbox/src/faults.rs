@@ -6,6 +6,7 @@ use axum::{
     body::{Body, Bytes},
     response::Response,
 };
+use futures_util::{StreamExt, stream};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
@@ -121,9 +122,13 @@ pub(crate) async fn truncated(response: Response) -> Response {
         .headers
         .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let half = bytes.slice(..bytes.len() / 2);
-    let pieces: [Result<Bytes, std::io::Error>; 2] =
-        [Ok(half), Err(std::io::Error::other("cut off on request"))];
-    Response::from_parts(parts, Body::from_stream(futures_util::stream::iter(pieces)))
+    let first = stream::once(async move { Ok::<Bytes, std::io::Error>(half) });
+    let then = stream::once(async {
+        // A pause lets the first half leave before the connection breaks.
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("cut off on request"))
+    });
+    Response::from_parts(parts, Body::from_stream(first.chain(then)))
 }
 
 /// Whether a path matches a pattern in which `*` stands for any text.

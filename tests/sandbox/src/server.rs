@@ -1,6 +1,6 @@
 //! Starting and stopping a sandbox.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, middleware, routing::get};
 use http::StatusCode;
@@ -8,12 +8,16 @@ use tokio::{
     net::TcpListener,
     sync::oneshot,
     task::{AbortHandle, JoinHandle},
+    time::timeout,
 };
 
 use crate::{
     api_error::ApiError, api_v9, control, control::Control, gate::gate, reports,
     scenario::Scenario, shared::Shared, webhooks, world::World,
 };
+
+/// How long requests under way may take when the sandbox is stopped.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a sandbox did not start; the text is one sentence for a person.
 #[derive(Debug, thiserror::Error)]
@@ -123,11 +127,12 @@ impl RunningSandbox {
         &self.control
     }
 
-    /// Stops answering and waits for the requests under way.
+    /// Stops answering and waits a moment for the requests under way; what takes longer is cut off.
     pub async fn stop(mut self) {
         self.end();
-        // The server task neither panics nor is cancelled; there is nothing to learn from its result.
-        let _ = (&mut self.server).await;
+        if timeout(STOP_PATIENCE, &mut self.server).await.is_err() {
+            self.server.abort();
+        }
     }
 
     /// Runs until the server ends by itself.

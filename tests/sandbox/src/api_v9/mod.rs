@@ -4,7 +4,9 @@ mod entries;
 mod me;
 mod names;
 mod people;
+mod projects;
 mod query;
+mod tasks;
 
 use std::sync::Arc;
 
@@ -44,13 +46,13 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         )
         .route(
             "/workspaces/{workspace}/projects",
-            get(names::projects).post(names::create_project),
+            get(projects::projects).post(projects::create_project),
         )
         .route(
             "/workspaces/{workspace}/projects/{project}",
-            get(names::project)
-                .put(names::update_project)
-                .delete(names::delete_project),
+            get(projects::project)
+                .put(projects::update_project)
+                .delete(projects::delete_project),
         )
         .route(
             "/workspaces/{workspace}/clients",
@@ -62,16 +64,16 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
                 .put(names::update_client)
                 .delete(names::delete_client),
         )
-        .route("/workspaces/{workspace}/tasks", get(names::tasks))
+        .route("/workspaces/{workspace}/tasks", get(tasks::tasks))
         .route(
             "/workspaces/{workspace}/projects/{project}/tasks",
-            get(names::project_tasks).post(names::create_task),
+            get(tasks::project_tasks).post(tasks::create_task),
         )
         .route(
             "/workspaces/{workspace}/projects/{project}/tasks/{task}",
-            get(names::task)
-                .put(names::update_task)
-                .delete(names::delete_task),
+            get(tasks::task)
+                .put(tasks::update_task)
+                .delete(tasks::delete_task),
         )
         .route(
             "/workspaces/{workspace}/tags",

@@ -1,5 +1,7 @@
 //! Making things go wrong, and changing the rules.
 
+use std::collections::VecDeque;
+
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -10,6 +12,9 @@ use crate::{
     webhooks::outbox::DeliveryFault,
     world::model::Subscription,
 };
+
+/// How many faults of a kind may wait for a call or a delivery.
+const MAX_FAULTS: usize = 1_000;
 
 /// A subscription to change behind the API's back: no ping, no answer to anybody.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -53,13 +58,13 @@ impl Control {
     /// Makes the next matching calls fail; faults are used up in the order given.
     pub fn fail_calls(&self, fault: CallFault) {
         self.shared
-            .change(|world| world.call_faults.push_back(fault));
+            .change(|world| keep_newest(&mut world.call_faults, fault));
     }
 
     /// Disturbs the next deliveries; faults are used up in the order given.
     pub fn fail_deliveries(&self, fault: DeliveryFault) {
         self.shared
-            .change(|world| world.outbox.faults.push_back(fault));
+            .change(|world| keep_newest(&mut world.outbox.faults, fault));
     }
 
     /// Forgets all faults that are not used up, and sends what a reordering still holds.
@@ -135,4 +140,12 @@ impl Control {
         self.shared
             .change(|world| world.advance_clock(SignedDuration::from_secs(i64::from(by.seconds))));
     }
+}
+
+/// Adds a fault; what nobody ever uses up must not grow without end.
+fn keep_newest<T>(faults: &mut VecDeque<T>, fault: T) {
+    if faults.len() >= MAX_FAULTS {
+        faults.pop_front();
+    }
+    faults.push_back(fault);
 }

@@ -72,15 +72,24 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         )
         .route(
             "/clock",
-            command(|control, body| Ok(control.advance_clock(body))),
+            command(|control, body| {
+                control.advance_clock(body);
+                Ok(())
+            }),
         )
         .route(
             "/faults/calls",
-            command(|control, body| Ok(control.fail_calls(body))),
+            command(|control, body| {
+                control.fail_calls(body);
+                Ok(())
+            }),
         )
         .route(
             "/faults/deliveries",
-            command(|control, body| Ok(control.fail_deliveries(body))),
+            command(|control, body| {
+                control.fail_deliveries(body);
+                Ok(())
+            }),
         )
         .route(
             "/faults/clear",

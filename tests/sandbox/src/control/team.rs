@@ -191,15 +191,19 @@ impl Control {
     /// When it does not exist, or the name is empty or taken.
     pub fn rename(&self, change: Rename) -> Result<(), ControlError> {
         self.shared.change(|world| {
-            let Rename { kind, id, ref name } = change;
+            let Rename {
+                kind,
+                id,
+                name: new_name,
+            } = change;
             let (workspace_id, path) = place(world, kind, id)?;
             let origin = origin(
                 first_admin(world, workspace_id)?,
                 "PUT",
                 path,
-                &serde_json::json!({ "name": name }),
+                &serde_json::json!({ "name": new_name }),
             );
-            let name = Some(name.clone());
+            let name = Some(new_name.clone());
             match kind {
                 NameKind::Client => {
                     drop(world.save_client(&origin, workspace_id, Some(id), ClientEdit { name })?)
@@ -223,12 +227,9 @@ impl Control {
                         TaskEdit { name, active: None },
                     )?);
                 }
-                NameKind::Tag => drop(world.save_tag(
-                    &origin,
-                    workspace_id,
-                    Some(id),
-                    &name.unwrap_or_default(),
-                )?),
+                NameKind::Tag => {
+                    drop(world.save_tag(&origin, workspace_id, Some(id), &new_name)?)
+                }
             }
             Ok(())
         })

@@ -42,6 +42,7 @@ pub(crate) fn project(world: &World, project: &Project) -> Value {
         "fixed_fee": null,
         "actual_hours": tracked / 3_600,
         "actual_seconds": tracked,
+        "tasks_count": null,
         "can_track_time": true,
         "start_date": project.created_at.strftime("%Y-%m-%d").to_string(),
         "status": if project.active { "active" } else { "archived" },
