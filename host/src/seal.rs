@@ -65,6 +65,17 @@ impl SealingKeys {
         sealed.get(1..=KEY_ID_BYTES) != Some(self.current.id().as_slice())
     }
 
+    /// Whether a sealed value was sealed with a key that is at hand. What is no sealed value at all is
+    /// no matter of keys.
+    pub fn has_key_of(&self, sealed: &[u8]) -> bool {
+        let Some(id) = sealed.get(1..=KEY_ID_BYTES) else {
+            return true;
+        };
+        std::iter::once(&self.current)
+            .chain(&self.older)
+            .any(|key| key.id() == *id)
+    }
+
     /// Seals a value for one context: what it is for and where it belongs, outermost first.
     pub fn seal(&self, context: &[&str], plaintext: &[u8]) -> Vec<u8> {
         let nonce = random_bytes::<NONCE_BYTES>();
@@ -189,11 +200,15 @@ mod tests {
     fn an_older_key_still_opens_and_a_missing_one_is_named() {
         let (old, new) = (SealingKey::generate(), SealingKey::generate());
         let sealed = SealingKeys::new(old.clone()).seal(&CONTEXT, b"value");
-        let without = SealingKeys::new(new.clone());
-        assert_eq!(without.open(&CONTEXT, &sealed), Err(SealError::UnknownKey));
-        let with = without.with_older(old);
+        let without_old = SealingKeys::new(new.clone());
+        assert_eq!(
+            without_old.open(&CONTEXT, &sealed),
+            Err(SealError::UnknownKey)
+        );
+        let with = SealingKeys::new(new).with_older(old);
         assert_eq!(**with.open(&CONTEXT, &sealed).unwrap(), *b"value");
         assert!(with.is_outdated(&sealed));
+        assert!(with.has_key_of(&sealed) && !without_old.has_key_of(&sealed));
         assert!(!with.is_outdated(&with.seal(&CONTEXT, b"value")));
     }
 }

@@ -91,7 +91,8 @@ pub struct ReconcileRequest {
     /// The first moment: an RFC 3339 time, or a date for the beginning of that day in UTC.
     #[schema(example = "2026-03-01")]
     pub from: String,
-    /// The moment to end before: an RFC 3339 time, or a date for the end of that day in UTC.
+    /// The moment to end before, at most 366 days later: an RFC 3339 time, or a date for the end of that day
+    /// in UTC.
     #[schema(example = "2026-03-02T12:00:00Z")]
     pub to: String,
 }

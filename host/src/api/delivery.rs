@@ -86,7 +86,7 @@ impl From<Delivery> for DeliveryView {
             detail: delivery.record.detail,
             size_bytes: delivery.record.size_bytes,
             attempts: delivery.attempts,
-            replayable: delivery.record.sealed_request.is_some(),
+            replayable: delivery.replayable,
         }
     }
 }

@@ -34,7 +34,7 @@ impl<'de> Visitor<'de> for SecretsVisitor {
     type Value = SecretValues;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("an object of texts")
+        formatter.write_str("`secrets` to be an object of texts")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {

@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use super::output::printable;
 use crate::config::ConfigError;
 
 /// Why a command failed.
@@ -36,7 +37,7 @@ impl Failure {
             Self::OutputClosed => return ExitCode::SUCCESS,
         };
         // If standard error is closed, the exit code still tells.
-        let _ = writeln!(io::stderr().lock(), "error: {sentence}");
+        let _ = writeln!(io::stderr().lock(), "error: {}", printable(&sentence));
         code
     }
 }
@@ -54,5 +55,60 @@ impl From<io::Error> for Failure {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Usage(error.to_string())
+    }
+}
+
+/// Arguments that cannot be parsed. Clap's message stands in several paragraphs; errors here are a line.
+impl From<clap::Error> for Failure {
+    fn from(error: clap::Error) -> Self {
+        let text = error.to_string();
+        let paragraphs: Vec<_> = text
+            .trim_start_matches("error: ")
+            .trim_end()
+            .trim_end_matches('.')
+            .split("\n\n")
+            .map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect();
+        Self::Usage(
+            paragraphs
+                .join("; ")
+                .replace("; Usage: ", "; usage: ")
+                .replace("; For more", "; for more"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Arg, Command};
+
+    use super::*;
+
+    #[test]
+    fn wrong_arguments_are_told_in_one_line() {
+        let command = || {
+            Command::new("program").arg(
+                Arg::new("form")
+                    .long("form")
+                    .required(true)
+                    .value_parser(["text", "json"]),
+            )
+        };
+        for (arguments, expected) in [
+            (
+                vec!["program", "--form", "xml"],
+                "invalid value 'xml' for '--form <form>' [possible values: text, json]; for more information, try '--help'",
+            ),
+            (
+                vec!["program"],
+                "the following required arguments were not provided: --form <form>; usage: program --form <form>; for more information, try '--help'",
+            ),
+        ] {
+            let error = command().try_get_matches_from(arguments).unwrap_err();
+            match Failure::from(error) {
+                Failure::Usage(sentence) => assert_eq!(sentence, expected),
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

@@ -21,6 +21,7 @@ mod users;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use self::client::Client;
@@ -141,7 +142,12 @@ enum Command {
 
 /// Parses the arguments and does what they say.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are answers; clap prints those as they are.
+        Err(answer) if answer.exit_code() == 0 || is_help(&answer) => answer.exit(),
+        Err(error) => return Failure::from(error).report(),
+    };
     let output = Output::new(cli.global.json);
     // Fails only when a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -158,6 +164,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// Whether the arguments were so few that the help is the best answer.
+fn is_help(error: &clap::Error) -> bool {
+    error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
 }
 
 async fn run(command: Command, output: &Output) -> Result<(), Failure> {

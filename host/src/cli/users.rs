@@ -1,6 +1,6 @@
 //! Teams and mappings.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use reqwest::Method;
 
 use super::client::Client;
@@ -37,13 +37,13 @@ pub(super) struct RefreshArguments {
 }
 
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("whom").required(true).args(["user", "none"]))]
 pub(super) struct MapArguments {
     /// The connection's id or name
     connection: String,
     /// The team member's id at Toggl, from `users`
     remote_user: String,
     /// The user's id or e-mail address on the platform
-    #[arg(required_unless_present = "none", conflicts_with = "none")]
     user: Option<String>,
     /// Map to nobody, and let no import change that
     #[arg(long)]

@@ -105,15 +105,17 @@ impl Settings {
                 .unwrap_or_else(|| StorageChoice::Sqlite(data.join(DEFAULT_DATABASE))),
         };
         let mut hosts = file.hosts;
+        let flags = overrides
+            .upstream
+            .iter()
+            .map(|upstream| upstream.parse())
+            .collect::<Result<Vec<Upstream>, _>>()
+            .map_err(|error| ConfigError(error.to_string()))?;
         // Flags come last and win.
-        let overridden = |upstream: &Upstream| {
-            overrides
-                .upstream
-                .iter()
-                .any(|flag| flag.host() == upstream.host())
-        };
-        hosts.upstream.retain(|upstream| !overridden(upstream));
-        hosts.upstream.extend(overrides.upstream);
+        hosts
+            .upstream
+            .retain(|upstream| flags.iter().all(|flag| flag.host() != upstream.host()));
+        hosts.upstream.extend(flags);
         Ok(Self {
             component: find_component(overrides.component.or(file.component))?,
             data,

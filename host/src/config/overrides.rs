@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DeletedEntries, LogFormat};
-use crate::capability::http::Upstream;
 
 /// Settings from flags, or else from the environment. They win over `host.toml`.
 #[derive(Args, Clone, Debug, Default)]
@@ -36,6 +35,7 @@ pub struct Overrides {
     /// The platform's users: a CSV file with the header id,email,name, or JSON
     #[arg(long, value_name = "FILE", env = "INTEGRATION_HOST_DIRECTORY")]
     pub directory: Option<PathBuf>,
+    // Read as text: an error of clap's would repeat the whole value, and with it a password.
     /// Send the requests for a host somewhere else, such as to a sandbox; may be repeated
     #[arg(
         long,
@@ -43,7 +43,7 @@ pub struct Overrides {
         env = "INTEGRATION_HOST_UPSTREAM",
         value_delimiter = ','
     )]
-    pub upstream: Vec<Upstream>,
+    pub upstream: Vec<String>,
     /// Whether deleted activities are listed without being asked for [default: keep]
     #[arg(long, value_name = "HOW", env = "INTEGRATION_HOST_DELETED_ENTRIES")]
     pub deleted_entries: Option<DeletedEntries>,

@@ -60,7 +60,7 @@ fn the_file_is_read_and_flags_win_over_it() {
     let (directory, overrides) = directory(toml);
     let settings = Settings::resolve(Overrides {
         listen: Some("localhost:9002".into()),
-        upstream: vec!["reports.example.com=http://127.0.0.1:9003".parse().unwrap()],
+        upstream: vec!["reports.example.com=http://127.0.0.1:9003".into()],
         ..overrides
     })
     .unwrap();

@@ -103,10 +103,7 @@ impl Integration {
         };
         let result = timeout_at(deadline, attempts)
             .await
-            .unwrap_or(Err(CallError::TimedOut {
-                export: name,
-                seconds: time.as_secs(),
-            }));
+            .unwrap_or(Err(CallError::TimedOut { export: name, time }));
         if let Err(CallError::Trap { cause, .. }) = &result {
             warn!(connection = %context.connection, export = name, cause, "the integration failed");
         }
@@ -221,6 +218,6 @@ pub(super) async fn describe(
         .await
         .unwrap_or(Err(CallError::TimedOut {
             export: "describe",
-            seconds: time.as_secs(),
+            time,
         }))
 }

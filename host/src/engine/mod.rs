@@ -81,7 +81,7 @@ impl Integration {
     /// Compiles a component, or takes it from the cache, and asks for its manifest.
     pub async fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
         let component = Component::new(&engine.inner, bytes)
-            .map_err(|error| LoadError::NotAComponent(format!("{:#}", error)))?;
+            .map_err(|error| LoadError::uncompiled(bytes, &error))?;
         let component_type = component.component_type();
         let imports: Vec<_> = component_type
             .imports(&engine.inner)
@@ -100,7 +100,7 @@ impl Integration {
         let pre = linker
             .instantiate_pre(&component)
             .and_then(IntegrationComponentPre::new)
-            .map_err(|error| LoadError::WrongContract(format!("{error:#}")))?;
+            .map_err(|error| LoadError::wrong_contract(&error))?;
         let manifest = call::describe(engine, &pre).await?;
         Ok(Self {
             engine: engine.clone(),

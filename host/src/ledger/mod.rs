@@ -190,6 +190,8 @@ pub struct Delivery {
     pub record: DeliveryRecord,
     /// How often it was handled.
     pub attempts: u32,
+    /// Whether its request is still kept, so that it can be replayed.
+    pub replayable: bool,
 }
 
 /// How many activities a change touched.

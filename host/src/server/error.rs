@@ -11,6 +11,9 @@ use crate::api::Problem;
 use crate::contract::ErrorCode;
 use crate::service::ServiceError;
 
+/// The most characters of a detail.
+const MOST_DETAIL: usize = 500;
+
 /// What a request is answered with when it fails.
 #[derive(Debug)]
 pub(super) struct ApiError {
@@ -106,11 +109,21 @@ impl ApiError {
             kind: Cow::Borrowed("about:blank"),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
-            detail: self.detail.clone(),
+            detail: bounded(&self.detail),
             code: Cow::Borrowed(self.code.as_str()),
             retry_after_seconds: self.retry_after_seconds,
         }
     }
+}
+
+/// A detail repeats what was wrong, and that may be as long as a request.
+fn bounded(detail: &str) -> String {
+    let mut characters = detail.chars();
+    let mut text: String = characters.by_ref().take(MOST_DETAIL).collect();
+    if characters.next().is_some() {
+        text.push('…');
+    }
+    text
 }
 
 impl From<ServiceError> for ApiError {
@@ -190,6 +203,16 @@ mod tests {
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
         let remote = ApiError::from(ServiceError::new(ErrorCode::Unauthorized, "no"));
         assert_eq!(remote.into_response().status(), 422);
+    }
+
+    #[test]
+    fn a_detail_is_no_longer_than_somebody_reads() {
+        let detail = |length| {
+            let error = ServiceError::not_found("ü".repeat(length));
+            ApiError::from(error).problem().detail
+        };
+        assert_eq!(detail(500), "ü".repeat(500));
+        assert_eq!(detail(501), format!("{}…", "ü".repeat(500)));
     }
 
     #[test]

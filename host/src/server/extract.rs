@@ -1,11 +1,14 @@
 //! Extractors whose rejections are problems a person can act on.
 
+use std::fmt;
+
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use serde_path_to_error::Segment;
 
 use super::body::{self, RequestLimits};
 use super::error::ApiError;
@@ -33,13 +36,47 @@ where
         let bytes = body::read(&parts.headers, body, limits.api_bytes, limits.read_timeout).await?;
         // Derived readers also take an array of the fields' values, which nobody means to send.
         let is_object = bytes.trim_ascii_start().starts_with(b"{");
-        match serde_json::from_slice(&bytes) {
+        match parse(&bytes) {
             Ok(value) if is_object => Ok(Self(value)),
-            Err(error) if error.classify() != Category::Data => Err(ApiError::malformed(format!(
-                "the body is no valid JSON: {error}"
-            ))),
-            Err(error) if is_object => Err(unfit(format!("the body does not fit: {error}"))),
+            Err(Misfit { error, .. }) if error.classify() != Category::Data => Err(
+                ApiError::malformed(format!("the body is no valid JSON: {error}")),
+            ),
+            Err(misfit) if is_object => Err(unfit(misfit.to_string())),
             Ok(_) | Err(_) => Err(unfit("the body must be a JSON object")),
+        }
+    }
+}
+
+/// What is wrong with a body, and in which of its fields.
+struct Misfit {
+    field: Option<String>,
+    error: serde_json::Error,
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Misfit> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        // What is deeper may be a secret.
+        let field = match error.path().iter().next() {
+            Some(Segment::Map { key }) => Some(key.clone()),
+            _ => None,
+        };
+        let error = error.into_inner();
+        Misfit { field, error }
+    })?;
+    match deserializer.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err(Misfit { field: None, error }),
+    }
+}
+
+impl fmt::Display for Misfit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let error = self.error.to_string();
+        let unnamed = |field: &&String| !error.contains(&format!("`{field}`"));
+        match self.field.as_ref().filter(unnamed) {
+            Some(field) => write!(formatter, "the body does not fit: `{field}`: {error}"),
+            None => write!(formatter, "the body does not fit: {error}"),
         }
     }
 }

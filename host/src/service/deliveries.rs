@@ -197,10 +197,13 @@ impl Service {
         let no_delivery = || ServiceError::not_found(format!("there is no delivery {id}"));
         let delivery = ledger.delivery(id).await?.ok_or_else(no_delivery)?;
         let Some(sealed) = &delivery.record.sealed_request else {
-            return Err(ServiceError::new(
-                ErrorCode::Conflict,
-                "this delivery was handled; only failed ones are kept for replay",
-            ));
+            let why = match delivery.record.status {
+                DeliveryStatus::Failed => {
+                    "this delivery is no longer kept, because many failed after it; reconciling its connection brings what it was about"
+                }
+                _ => "this delivery was handled; only failed ones are kept for replay",
+            };
+            return Err(ServiceError::new(ErrorCode::Conflict, why));
         };
         let connection = self.connection(&delivery.connection_id).await?;
         let seal_context = [SEAL_PURPOSE, connection.id.as_str(), id.as_str()];

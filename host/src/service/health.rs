@@ -2,13 +2,17 @@
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tracing::{info, warn};
 
 use super::{Service, ServiceError};
 use crate::contract::{Changes, ErrorCode, Health, Selection};
 use crate::id::ConnectionId;
 use crate::ledger::{Applied, Attention, ConnectionUpdate};
+
+/// The longest range one request reconciles. Reading it is paced and uses up the remote service's quota,
+/// so that a slip of the pen must not begin with the year 1.
+const LONGEST_RANGE: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 /// The most ids one call of `reconcile` takes.
 const MAX_SELECTED: usize = 100;
@@ -78,6 +82,12 @@ impl Service {
             return Err(ServiceError::invalid(
                 "the range is empty: `from` must be before `to`",
             ));
+        }
+        if to.duration_since(from) > LONGEST_RANGE {
+            return Err(ServiceError::invalid(format!(
+                "the range is longer than {} days; reconcile one part after the other",
+                LONGEST_RANGE.as_hours() / 24
+            )));
         }
         self.connection(id).await?;
         let mut total = Applied::default();

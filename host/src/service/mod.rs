@@ -28,7 +28,7 @@ use crate::capability::http::{HttpLender, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
 use crate::clock::Clock;
-use crate::contract::{Changes, Manifest};
+use crate::contract::{Changes, ErrorCode, Manifest};
 use crate::engine::{CallContext, Integration};
 use crate::id::{ConnectionId, HookId};
 use crate::ledger::{
@@ -89,6 +89,9 @@ struct Inner {
 impl Service {
     /// Puts a service together and starts its background work, which ends when the last handle is
     /// dropped or [`Service::stop`] is called.
+    ///
+    /// # Errors
+    /// The ledger or the storage does not answer, or what it keeps was sealed with another key.
     pub async fn start(parts: Parts) -> Result<Self, ServiceError> {
         let existing = parts.ledger.connections().await?;
         let (background, due) = Background::new();
@@ -109,8 +112,29 @@ impl Service {
                 background,
             }),
         };
+        service.ensure_secrets_can_be_read(&existing).await?;
         background::start(&service, due, existing);
         Ok(service)
+    }
+
+    /// Without the key of its secrets a connection would fail at every delivery, and look as if it were
+    /// the remote service's fault.
+    async fn ensure_secrets_can_be_read(
+        &self,
+        existing: &[Connection],
+    ) -> Result<(), ServiceError> {
+        for connection in existing {
+            if !self.inner.secrets.has_keys_of(&connection.id).await? {
+                return Err(ServiceError::new(
+                    ErrorCode::Internal,
+                    format!(
+                        "the sealing key is not the one that the secrets of the connection {} were sealed with: put that key back, or use another data directory",
+                        connection.id
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Ends background work, letting what runs finish, and closes the ledger.

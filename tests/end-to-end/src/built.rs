@@ -17,7 +17,7 @@ pub fn misbehaving_component() -> Result<PathBuf> {
 }
 
 /// The host program.
-pub(crate) fn host_program() -> Result<PathBuf> {
+pub fn host_program() -> Result<PathBuf> {
     built("INTEGRATION_HOST_PROGRAM", "debug/integration-host")
 }
 

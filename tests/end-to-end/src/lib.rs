@@ -1,12 +1,16 @@
 //! What the end-to-end tests and benchmarks share: the sandbox Toggl, the real host program with the
 //! real component, and a client of its API.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "indexing JSON yields null and does not panic"
+)]
 
 mod built;
 mod process;
 mod setup;
 
 pub use built::{
-    component, load_component, misbehaving_component, program_folder, sandbox_program,
+    component, host_program, load_component, misbehaving_component, program_folder, sandbox_program,
 };
-pub use process::{HostOptions, HostProcess, run_cli};
+pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
 pub use setup::{NORTHWIND, Setup, delivery, write_directory};

@@ -52,9 +52,17 @@ impl FromStr for Upstream {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         parse(text).map_err(|reason| UpstreamError {
-            text: text.to_owned(),
+            text: without_credentials(text),
             reason,
         })
+    }
+}
+
+/// The text as far as it may be shown again.
+fn without_credentials(text: &str) -> String {
+    match text.split_once('=') {
+        Some((host, url)) if url.contains('@') => format!("{host}=…"),
+        _ => text.to_owned(),
     }
 }
 
@@ -123,6 +131,7 @@ mod tests {
             let error = text.parse::<Upstream>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
             assert!(error.contains("write HOST=URL"), "{text}: {error}");
+            assert!(!error.contains("pw"), "{text}: {error}");
         }
     }
 

@@ -19,14 +19,16 @@ pub struct SecretStore {
     /// As the provider keeps it: erasing must not fail on a value that does not open.
     raw: Arc<dyn KeyValueStore>,
     sealed: SealedStore,
+    keys: Arc<SealingKeys>,
 }
 
 impl SecretStore {
     /// Keeps secrets in `store`, sealed with `keys`.
     pub fn new(store: Arc<dyn KeyValueStore>, keys: Arc<SealingKeys>) -> Self {
         Self {
-            sealed: SealedStore::new(Arc::clone(&store), keys),
+            sealed: SealedStore::new(Arc::clone(&store), Arc::clone(&keys)),
             raw: store,
+            keys,
         }
     }
 
@@ -44,7 +46,7 @@ impl SecretStore {
                 expires_at: None,
             })
             .collect();
-        for key in self.keys(connection, SECRET_AREA).await? {
+        for key in self.names(connection, SECRET_AREA).await? {
             if !writes.iter().any(|write| write.key == key) {
                 writes.push(Write {
                     key,
@@ -63,7 +65,7 @@ impl SecretStore {
     /// The secrets of a connection; none if it has none.
     pub async fn get(&self, connection: &ConnectionId) -> Result<Secrets, StorageError> {
         let mut secrets = Secrets::new();
-        for key in self.keys(connection, SECRET_AREA).await? {
+        for key in self.names(connection, SECRET_AREA).await? {
             let Some(entry) = self.sealed.get(connection, &key).await? else {
                 continue;
             };
@@ -74,6 +76,18 @@ impl SecretStore {
             secrets.insert(name.to_owned(), Secret::new(value));
         }
         Ok(secrets)
+    }
+
+    /// Whether the keys that a connection's secrets were sealed with are at hand.
+    pub async fn has_keys_of(&self, connection: &ConnectionId) -> Result<bool, StorageError> {
+        for key in self.names(connection, SECRET_AREA).await? {
+            if let Some(entry) = self.raw.get(connection, &key).await?
+                && !self.keys.has_key_of(&entry.value)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Removes everything that storage holds of a connection: its secrets and what the integration kept.
@@ -95,7 +109,7 @@ impl SecretStore {
         }
     }
 
-    async fn keys(
+    async fn names(
         &self,
         connection: &ConnectionId,
         prefix: &str,

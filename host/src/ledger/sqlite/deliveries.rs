@@ -115,7 +115,8 @@ fn prune_log(database: &Database, connection: i64) -> Result<()> {
 }
 
 const SELECT: &str = "SELECT deliveries.number, connections.id, deliveries.id, received_at, event_id, status, detail,
-        size_bytes, attempts
+        size_bytes, attempts,
+        EXISTS (SELECT 1 FROM delivery_requests WHERE delivery = deliveries.number)
      FROM deliveries JOIN connections ON connections.number = deliveries.connection";
 
 pub(super) fn page(
@@ -194,5 +195,6 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
             sealed_request: None,
         },
         attempts: row.get(8)?,
+        replayable: row.get(9)?,
     })
 }

@@ -204,7 +204,11 @@ async fn requests_kept_for_replay_are_bounded_in_number_and_bytes() {
             .await
             .unwrap()
             .unwrap();
-        delivery.record.sealed_request.is_some()
+        assert_eq!(
+            delivery.replayable,
+            delivery.record.sealed_request.is_some()
+        );
+        delivery.replayable
     };
     for (number, kept) in [(0, false), (4, false), (5, true), (MAX_REQUESTS + 4, true)] {
         assert_eq!(
