@@ -209,10 +209,9 @@ async fn a_person_goes_from_a_token_to_a_timeline() {
     let text = terminal.text(&["map", "Studio", "9500004", "--none"]).await;
     assert!(text.contains("mapped to nobody"), "{text}");
     let refreshed = terminal.json(&["refresh-users", "Studio"]).await;
-    let jonas = refreshed["users"].as_array().unwrap().iter();
-    let jonas = jonas
-        .filter(|member| member["remote_user"]["id"] == "9500004")
-        .next_back()
+    let mut members = refreshed["users"].as_array().unwrap().iter();
+    let jonas = members
+        .find(|member| member["remote_user"]["id"] == "9500004")
         .unwrap();
     assert_eq!(
         (&jonas["user"], &jonas["matched_by"]),
