@@ -1,5 +1,5 @@
 //! A component that misbehaves is stopped within its limits and leaves nothing behind.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! A delivery that could not be handled is kept and can be handled again later.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
 
