@@ -10,13 +10,6 @@ use crate::command::{cargo, run, target_directory};
 
 const WASM_TARGET: &str = "wasm32-unknown-unknown";
 
-/// How a program is built.
-#[derive(Clone, Copy)]
-pub enum Profile {
-    Dev,
-    Release,
-}
-
 /// Builds the Toggl component and returns its path.
 pub fn component() -> Result<PathBuf> {
     wasm("toggl-integration", "toggl.wasm")
@@ -46,16 +39,28 @@ fn wasm(package: &str, name: &str) -> Result<PathBuf> {
     Ok(component)
 }
 
-/// Builds a program and returns its path.
-pub fn program(name: &str, profile: Profile) -> Result<PathBuf> {
-    let (flags, folder): (&[_], _) = match profile {
-        Profile::Dev => (&[], "debug"),
-        Profile::Release => (&["--release"], "release"),
-    };
-    run(cargo()
-        .args(["build", "--package", name, "--bin", name])
-        .args(flags))?;
-    Ok(target_directory().join(folder).join(name))
+/// The programs that the demo and the tests run.
+pub struct Programs {
+    pub host: PathBuf,
+    pub sandbox: PathBuf,
+}
+
+/// Builds all programs for development. The whole workspace at once, so that every dependency is built
+/// once, with the same features, for the demo and the tests.
+pub fn programs() -> Result<Programs> {
+    run(cargo().args(["build", "--workspace", "--bins"]))?;
+    let folder = target_directory().join("debug");
+    Ok(Programs {
+        host: folder.join("integration-host"),
+        sandbox: folder.join("toggl-sandbox"),
+    })
+}
+
+/// Builds the host for production and returns its path.
+pub fn release_host() -> Result<PathBuf> {
+    let name = "integration-host";
+    run(cargo().args(["build", "--release", "--package", name, "--bin", name]))?;
+    Ok(target_directory().join("release").join(name))
 }
 
 /// Adds the WebAssembly target where rustup did not do so by itself.

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::build::Profile;
 use crate::command::cargo;
 
 /// Builds, demonstrates, tests and measures the project.
@@ -60,28 +59,27 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Build => {
             let component = build::component()?;
-            let host = build::program("integration-host", Profile::Release)?;
+            let host = build::release_host()?;
             println!("{}\n{}", component.display(), host.display());
             Ok(())
         }
         Task::Demo { arguments } => {
             let component = build::component()?;
-            let sandbox = build::program("toggl-sandbox", Profile::Dev)?;
-            let host = build::program("integration-host", Profile::Dev)?;
+            let programs = build::programs()?;
             command::replace_self(
-                std::process::Command::new(host)
+                std::process::Command::new(programs.host)
                     .arg("demo")
                     .arg("--component")
                     .arg(component)
                     .arg("--sandbox")
-                    .arg(sandbox)
+                    .arg(programs.sandbox)
                     .args(arguments),
             )
         }
         Task::Test { arguments } => test::everything(arguments),
         Task::Bench { arguments } => {
             let component = build::component()?;
-            let host = build::program("integration-host", Profile::Release)?;
+            let host = build::release_host()?;
             command::run(
                 cargo()
                     .args(["run", "--release", "--quiet", "--package", "end-to-end"])

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use anyhow::Result;
 
-use crate::build::{self, Profile};
+use crate::build;
 use crate::command::{cargo, run};
 
 /// Formatting, lints, and every test.
@@ -24,16 +24,15 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
         "warnings",
     ]))?;
     step("the programs");
-    let host = build::program("integration-host", Profile::Dev)?;
-    let sandbox = build::program("toggl-sandbox", Profile::Dev)?;
+    let programs = build::programs()?;
     step("tests");
     run(cargo()
-        .args(["test", "--workspace"])
+        .args(["test", "--workspace", "--no-fail-fast"])
         .args(arguments)
         .env("TOGGL_COMPONENT", component)
         .env("MISBEHAVING_COMPONENT", misbehaving)
-        .env("INTEGRATION_HOST_PROGRAM", host)
-        .env("TOGGL_SANDBOX_PROGRAM", sandbox))
+        .env("INTEGRATION_HOST_PROGRAM", programs.host)
+        .env("TOGGL_SANDBOX_PROGRAM", programs.sandbox))
 }
 
 fn step(name: &str) {

@@ -57,7 +57,7 @@ async fn the_steps_work_as_they_are_written() {
                     "TOGGL_API_TOKEN=…",
                     &format!("TOGGL_API_TOKEN={}", sandbox.token()),
                 )
-                .replace("1234567", "7400001")
+                .replace("--workspace 1234567", "--workspace 7400001")
                 .replace("My workspace", "Northwind Studio")
                 .replace("9876543", "9500004")
                 .replace("anna@example.com", "jonas@elsewhere.example")
