@@ -111,7 +111,7 @@ fn a_wrong_value_is_named_with_the_remedy() {
         ("[hosts]\nallowed = []", "unknown field `allowed`"),
         (
             "[hosts.upstream]\n\"a.example.com\" = \"ftp://x\"",
-            "upstream of a.example.com",
+            "\"a.example.com=ftp://x\" is not an upstream override",
         ),
         ("listen = ", "line 1"),
     ] {

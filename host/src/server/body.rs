@@ -31,6 +31,10 @@ impl From<&Limits> for RequestLimits {
     }
 }
 
+/// How much of a body that is too large is read and thrown away. Answering in the middle of it would
+/// close the connection, and the sender would see that instead of the answer.
+const MOST_DISCARDED: usize = 4 << 20;
+
 /// Reads a whole body of at most `max_bytes`.
 pub(super) async fn read(
     headers: &HeaderMap,
@@ -42,18 +46,28 @@ pub(super) async fn read(
         .get(CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok())
         .and_then(|length| length.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > max_bytes as u64) {
+    let most_read = max_bytes.saturating_add(MOST_DISCARDED);
+    if announced.is_some_and(|length| length > most_read as u64) {
         return Err(too_large(max_bytes));
     }
     let collect = async {
         let mut stream = body.into_data_stream();
         let mut bytes = Vec::new();
+        let mut length = 0_usize;
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|_| ApiError::malformed("the request's body was cut off"))?;
-            if bytes.len() + chunk.len() > max_bytes {
-                return Err(too_large(max_bytes));
+            length = length.saturating_add(chunk.len());
+            if length > most_read {
+                break;
             }
-            bytes.extend_from_slice(&chunk);
+            if length <= max_bytes {
+                bytes.extend_from_slice(&chunk);
+            } else {
+                bytes = Vec::new();
+            }
+        }
+        if length > max_bytes {
+            return Err(too_large(max_bytes));
         }
         Ok(bytes)
     };

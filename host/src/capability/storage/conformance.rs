@@ -2,7 +2,7 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! # use integration_host::capability::storage::{conformance, memory::MemoryStore};
+//! # use integration_host::capability::storage::{MemoryStore, conformance};
 //! # use integration_host::clock::SystemClock;
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! conformance::run(async || MemoryStore::new(Arc::new(SystemClock))).await;
