@@ -15,7 +15,7 @@ fn commands() -> Vec<String> {
             .unwrap();
     let start = readme.find("## Connect a real Toggl account").unwrap();
     let section = &readme[start..];
-    let section = &section[..section.find("## Embed").unwrap()];
+    let section = &section[..section.find("## Develop").unwrap()];
     let mut commands = Vec::new();
     let mut inside = false;
     for line in section.lines().map(str::trim) {
