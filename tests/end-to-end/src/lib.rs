@@ -6,11 +6,13 @@
 )]
 
 mod built;
+mod embedded;
 mod process;
 mod setup;
 
 pub use built::{
     component, host_program, load_component, misbehaving_component, program_folder, sandbox_program,
 };
+pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
 pub use setup::{NORTHWIND, Setup, delivery, write_directory};

@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use end_to_end::{load_component, misbehaving_component};
-use integration_host::capability::http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, SecretSource,
-};
+use end_to_end::{lend_http, load_component, misbehaving_component};
+use integration_host::capability::http::{HttpLimits, SecretSource};
 use integration_host::capability::storage::{MemoryStore, Write};
 use integration_host::capability::user_directory::EmptyDirectory;
 use integration_host::clock::SystemClock;
@@ -37,20 +35,15 @@ impl Cage {
         let integration = load_component(&misbehaving_component().unwrap(), limits.clone())
             .await
             .unwrap();
-        let upstream = format!("api.track.toggl.com={}", sandbox.base_url())
-            .parse()
-            .unwrap();
-        let allow_list = AllowList::new(&integration.manifest().hosts, None, &[upstream]).unwrap();
-        let http = HttpLender::new(
-            Arc::new(ReqwestClient::new(Duration::from_secs(5)).unwrap()),
-            integration.manifest(),
-            allow_list,
+        let http = lend_http(
+            &integration,
+            &sandbox,
             HttpLimits {
                 max_requests: limits.http_requests_per_call,
                 ..HttpLimits::default()
             },
-            Arc::new(HttpMetrics::default()),
-        );
+        )
+        .unwrap();
         let context = CallContext {
             connection: ConnectionId::new("c"),
             store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),

@@ -5,20 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use end_to_end::{NORTHWIND, delivery};
-use integration_host::assembly;
+use end_to_end::{Embedded, NORTHWIND, delivery};
 use integration_host::contract::Header;
 use integration_host::id::HookId;
 use integration_host::ledger::LedgerActivity;
-use integration_host::secret::Secret;
-use integration_host::service::{ConnectRequest, Service};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use toggl_sandbox::{Sandbox, Scenario};
-
-mod common;
 
 const HISTORIES: u32 = 2_000;
 
@@ -214,7 +208,7 @@ fn histories_converge_whatever_the_order_of_deliveries() {
         .enable_all()
         .build()
         .unwrap();
-    let (connected, _folder) = runtime.block_on(Connected::new());
+    let connected = runtime.block_on(Connected::new());
     let mut runner = TestRunner::new(ProptestConfig {
         cases: HISTORIES,
         failure_persistence: None,
@@ -232,64 +226,33 @@ fn histories_converge_whatever_the_order_of_deliveries() {
 
 /// A connected host inside the test.
 struct Connected {
-    service: Service,
+    embedded: Embedded,
     hook: HookId,
     secret: String,
     envelope: Value,
-    _sandbox: toggl_sandbox::RunningSandbox,
 }
 
 impl Connected {
-    async fn new() -> (Self, tempfile::TempDir) {
-        let sandbox = Sandbox::start(Scenario::default()).await.unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let mut settings = common::settings(
-            folder.path(),
-            &end_to_end::component().unwrap(),
-            sandbox.base_url(),
-        );
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        settings.listen = listener.local_addr().unwrap();
-        let service = assembly::assemble(&settings).await.unwrap();
-        let (token, _) =
-            integration_host::server::AdminToken::obtain(Some("test".into()), folder.path())
-                .unwrap();
-        let options = integration_host::server::ServerOptions {
-            admin_token: token,
-            limits: settings.limits.clone(),
-        };
-        tokio::spawn(integration_host::server::serve(
-            listener,
-            service.clone(),
-            options,
-            std::future::pending(),
-        ));
-        let connection = service
-            .connect(ConnectRequest {
-                secrets: BTreeMap::from([("api-token".to_owned(), Secret::new(sandbox.token()))]),
-                scope_id: integration_host::id::ScopeId::new(NORTHWIND.to_string()),
-                name: None,
-            })
+    async fn new() -> Self {
+        let embedded = Embedded::start(&end_to_end::component().unwrap())
             .await
             .unwrap();
-        let subscription = sandbox.control().subscriptions().remove(0);
+        let (connection, subscription) = embedded.connect().await.unwrap();
         let envelope = json!({
             "creator_id": 9_500_002, "subscription_id": subscription.id,
             "timestamp": "2026-03-02T10:00:01Z", "url_callback": subscription.url_callback,
             "metadata": { "model": "time_entry", "workspace_id": NORTHWIND.to_string() },
         });
-        let connected = Self {
-            service,
+        Self {
+            embedded,
             hook: connection.hook,
             secret: subscription.secret,
             envelope,
-            _sandbox: sandbox,
-        };
-        (connected, folder)
+        }
     }
 
     async fn check(&self, history: &History, first_id: i64) {
-        let before = self.service.last_change().await.unwrap();
+        let before = self.embedded.service.last_change().await.unwrap();
         let (events, truth) = play(history, first_id, &self.envelope);
         for event in arrivals(history, &events) {
             let (signature, body) = delivery(&self.secret, &event);
@@ -298,12 +261,13 @@ impl Connected {
                 value: signature,
             };
             let answer = self
+                .embedded
                 .service
                 .handle_delivery(&self.hook, vec![header], body)
                 .await;
             assert_eq!(answer.response.status, 200, "{event}");
         }
-        let changed = self.service.changes(before, 100).await.unwrap();
+        let changed = self.embedded.service.changes(before, 100).await.unwrap();
         for (id, truth) in &truth {
             let activity = changed.iter().find(|activity| activity.entry_id == *id);
             assert_same(activity, truth, id);

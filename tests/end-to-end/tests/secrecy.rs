@@ -1,30 +1,18 @@
 //! The API token is in no place where it does not belong.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
-use end_to_end::{NORTHWIND, Setup};
-use integration_host::assembly;
-use integration_host::secret::Secret;
+use end_to_end::{Embedded, NORTHWIND, Setup};
 use reqwest::Method;
 use serde_json::json;
-use toggl_sandbox::{CallFault, Sandbox, Scenario};
-
-mod common;
+use toggl_sandbox::{CallFault, Scenario};
 
 #[tokio::test]
 async fn a_component_that_looks_for_the_token_does_not_find_it() {
-    let sandbox = Sandbox::start(Scenario::default()).await.unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let settings = common::settings(
-        folder.path(),
-        &end_to_end::misbehaving_component().unwrap(),
-        sandbox.base_url(),
-    );
-    let service = assembly::assemble(&settings).await.unwrap();
-    let secrets = BTreeMap::from([("api-token".to_owned(), Secret::new(sandbox.token()))]);
-    let report = service.test(secrets).await.unwrap();
+    let component = end_to_end::misbehaving_component().unwrap();
+    let embedded = Embedded::start(&component).await.unwrap();
+    let report = embedded.service.test(embedded.secrets()).await.unwrap();
     // The component returns everything it got to see of Toggl's answer, which echoes the token.
     let seen = report.account.name;
     assert!(
@@ -32,7 +20,7 @@ async fn a_component_that_looks_for_the_token_does_not_find_it() {
         "{seen}"
     );
     assert!(
-        !seen.contains(sandbox.token()),
+        !seen.contains(embedded.sandbox.token()),
         "the component saw the token"
     );
 }

@@ -4,29 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use end_to_end::{NORTHWIND, delivery, load_component};
-use integration_host::capability::http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, SecretSource,
-};
-use integration_host::capability::storage::{KeyValueStore, MemoryStore, SealedStore};
+use anyhow::{Result, ensure};
+use end_to_end::{Embedded, NORTHWIND, delivery, load_component};
+use integration_host::capability::http::SecretSource;
+use integration_host::capability::storage::SealedStore;
 use integration_host::capability::user_directory::EmptyDirectory;
 use integration_host::clock::SystemClock;
 use integration_host::contract::{DeliveryOutcome, Header, WebhookRequest};
-use integration_host::database::SqliteDatabase;
 use integration_host::engine::CallContext;
-use integration_host::id::{ConnectionId, ScopeId};
-use integration_host::ledger::SqliteLedger;
 use integration_host::limits::Limits;
-use integration_host::seal::{SealingKey, SealingKeys};
-use integration_host::secret::Secret;
-use integration_host::server::{AdminToken, ServerOptions, serve};
-use integration_host::service::{ConnectRequest, Parts, Service};
 use serde_json::json;
 use toggl_integration::Toggl;
 use toggl_integration::capability::Header as NativeHeader;
 use toggl_integration::model::{DeliveryOutcome as NativeOutcome, WebhookRequest as NativeRequest};
-use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
+use toggl_sandbox::model::Subscription;
 
 use super::{median, native::Native, print};
 
@@ -99,71 +90,28 @@ struct Connected {
     context: CallContext,
     request: WebhookRequest,
     native_request: NativeRequest,
-    _sandbox: RunningSandbox,
-    _service: Service,
+    _embedded: Embedded,
 }
 
 impl Connected {
     async fn new() -> Result<Self> {
-        let sandbox = Sandbox::start(Scenario::default()).await?;
-        let clock = Arc::new(SystemClock);
-        let store: Arc<dyn KeyValueStore> = Arc::new(MemoryStore::new(clock.clone()));
-        let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
-        let integration = load_component(&end_to_end::component()?, Limits::default()).await?;
-        let upstream = format!("api.track.toggl.com={}", sandbox.base_url()).parse()?;
-        let http = Arc::new(HttpLender::new(
-            Arc::new(ReqwestClient::new(Duration::from_secs(5))?),
-            integration.manifest(),
-            AllowList::new(&integration.manifest().hosts, None, &[upstream])?,
-            HttpLimits::default(),
-            Arc::new(HttpMetrics::default()),
-        ));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-        let service = Service::start(Parts {
-            integration,
-            http: Arc::clone(&http),
-            store: Arc::clone(&store),
-            ledger: Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?)),
-            directory: Arc::new(EmptyDirectory),
-            keys: Arc::clone(&keys),
-            clock: clock.clone(),
-            public_url: format!("http://{}", listener.local_addr()?).parse()?,
-            deleted_entries: Default::default(),
-        })
-        .await?;
-        let folder = tempfile::tempdir()?;
-        let (admin_token, _) = AdminToken::obtain(Some("bench".into()), folder.path())?;
-        let options = ServerOptions {
-            admin_token,
-            limits: Limits::default(),
-        };
-        tokio::spawn(serve(
-            listener,
-            service.clone(),
-            options,
-            std::future::pending(),
-        ));
-        let connection = service
-            .connect(ConnectRequest {
-                secrets: BTreeMap::from([("api-token".to_owned(), Secret::new(sandbox.token()))]),
-                scope_id: ScopeId::new(NORTHWIND.to_string()),
-                name: None,
-            })
-            .await?;
-        let (signature, body, callback_url) = event(&sandbox)?;
+        let embedded = Embedded::start(&end_to_end::component()?).await?;
+        let (connection, subscription) = embedded.connect().await?;
+        let (signature, body) = event(&subscription);
+        let store = Arc::clone(&embedded.store);
         let context = CallContext {
-            connection: ConnectionId::new(connection.id.as_str()),
-            store: Arc::new(SealedStore::new(store, keys)),
+            connection: connection.id,
+            store: Arc::new(SealedStore::new(store, Arc::clone(&embedded.keys))),
             secrets: SecretSource::Given(BTreeMap::new()),
             directory: Arc::new(EmptyDirectory),
-            http,
-            clock,
+            http: Arc::clone(&embedded.http),
+            clock: Arc::new(SystemClock),
         };
         let name = "x-webhook-signature-256";
         Ok(Self {
             context,
             request: WebhookRequest {
-                callback_url: callback_url.clone(),
+                callback_url: subscription.url_callback.clone(),
                 headers: vec![Header {
                     name: name.into(),
                     value: signature.clone(),
@@ -171,27 +119,20 @@ impl Connected {
                 body: body.clone(),
             },
             native_request: NativeRequest {
-                callback_url,
+                callback_url: subscription.url_callback,
                 headers: vec![NativeHeader {
                     name: name.into(),
                     value: signature,
                 }],
                 body,
             },
-            _sandbox: sandbox,
-            _service: service,
+            _embedded: embedded,
         })
     }
 }
 
 /// A delivery like the recorded one: a started timer.
-fn event(sandbox: &RunningSandbox) -> Result<(String, Vec<u8>, String)> {
-    let subscription = sandbox
-        .control()
-        .subscriptions()
-        .into_iter()
-        .next()
-        .context("nothing is subscribed")?;
+fn event(subscription: &Subscription) -> (String, Vec<u8>) {
     let event = json!({
         "event_id": 8_023_169_274_704_072_u64, "created_at": "2026-03-02T11:43:32.827Z",
         "creator_id": 9_500_002,
@@ -211,6 +152,5 @@ fn event(sandbox: &RunningSandbox) -> Result<(String, Vec<u8>, String)> {
         "subscription_id": subscription.id, "timestamp": "2026-03-02T11:43:33.170443406Z",
         "url_callback": subscription.url_callback
     });
-    let (signature, body) = delivery(&subscription.secret, &event);
-    Ok((signature, body, subscription.url_callback))
+    delivery(&subscription.secret, &event)
 }

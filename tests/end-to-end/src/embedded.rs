@@ -1,0 +1,127 @@
+//! A host inside this process, for what cannot be seen or measured from outside.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use integration_host::capability::http::{
+    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient,
+};
+use integration_host::capability::storage::{KeyValueStore, MemoryStore};
+use integration_host::capability::user_directory::EmptyDirectory;
+use integration_host::clock::SystemClock;
+use integration_host::database::SqliteDatabase;
+use integration_host::engine::Integration;
+use integration_host::id::ScopeId;
+use integration_host::ledger::{Connection, SqliteLedger};
+use integration_host::limits::Limits;
+use integration_host::seal::{SealingKey, SealingKeys};
+use integration_host::secret::{Secret, Secrets};
+use integration_host::server::{AdminToken, ServerOptions, serve};
+use integration_host::service::{ConnectRequest, Parts, Service};
+use toggl_sandbox::model::Subscription;
+use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
+use tokio::net::TcpListener;
+
+use crate::setup::NORTHWIND;
+
+/// A sandbox Toggl and a host that keeps everything in memory, in this process.
+pub struct Embedded {
+    /// The sandbox.
+    pub sandbox: RunningSandbox,
+    /// The host's use cases.
+    pub service: Service,
+    /// What the host lends as HTTP.
+    pub http: Arc<HttpLender>,
+    /// The host's storage, with sealed values.
+    pub store: Arc<dyn KeyValueStore>,
+    /// What they are sealed with.
+    pub keys: Arc<SealingKeys>,
+}
+
+impl Embedded {
+    /// Starts both, the host with this component.
+    pub async fn start(component: &Path) -> Result<Self> {
+        let sandbox = Sandbox::start(Scenario::default()).await?;
+        let limits = Limits::default();
+        let integration = crate::load_component(component, limits.clone()).await?;
+        let clock = Arc::new(SystemClock);
+        let store: Arc<dyn KeyValueStore> = Arc::new(MemoryStore::new(clock.clone()));
+        let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
+        let http = Arc::new(lend_http(&integration, &sandbox, HttpLimits::default())?);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let service = Service::start(Parts {
+            integration,
+            http: Arc::clone(&http),
+            store: Arc::clone(&store),
+            ledger: Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?)),
+            directory: Arc::new(EmptyDirectory),
+            keys: Arc::clone(&keys),
+            clock,
+            public_url: format!("http://{}", listener.local_addr()?).parse()?,
+            deleted_entries: Default::default(),
+        })
+        .await?;
+        let (admin_token, _) = AdminToken::obtain(Some("embedded".into()), Path::new("."))?;
+        let options = ServerOptions {
+            admin_token,
+            limits,
+        };
+        // Toggl pings the callback while the workspace is being connected.
+        tokio::spawn(serve(
+            listener,
+            service.clone(),
+            options,
+            std::future::pending(),
+        ));
+        Ok(Self {
+            sandbox,
+            service,
+            http,
+            store,
+            keys,
+        })
+    }
+
+    /// The account owner's secrets.
+    pub fn secrets(&self) -> Secrets {
+        BTreeMap::from([("api-token".to_owned(), Secret::new(self.sandbox.token()))])
+    }
+
+    /// Connects the workspace of twelve, and returns the connection and Toggl's side of it.
+    pub async fn connect(&self) -> Result<(Connection, Subscription)> {
+        let connection = self
+            .service
+            .connect(ConnectRequest {
+                secrets: self.secrets(),
+                scope_id: ScopeId::new(NORTHWIND.to_string()),
+                name: None,
+            })
+            .await?;
+        let subscriptions = self.sandbox.control().subscriptions();
+        let subscription = subscriptions
+            .into_iter()
+            .next()
+            .context("nothing is subscribed")?;
+        Ok((connection, subscription))
+    }
+}
+
+/// HTTP for an integration, with a sandbox in Toggl's place.
+pub fn lend_http(
+    integration: &Integration,
+    sandbox: &RunningSandbox,
+    limits: HttpLimits,
+) -> Result<HttpLender> {
+    let manifest = integration.manifest();
+    let upstream = format!("api.track.toggl.com={}", sandbox.base_url()).parse()?;
+    Ok(HttpLender::new(
+        Arc::new(ReqwestClient::new(Duration::from_secs(5))?),
+        manifest,
+        AllowList::new(&manifest.hosts, None, &[upstream])?,
+        limits,
+        Arc::new(HttpMetrics::default()),
+    ))
+}

@@ -1,0 +1,10 @@
+//! The HTTP API as its callers meet it: what it answers has the published form, and whatever it is sent,
+//! it says what is wrong and goes on.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod access;
+mod fields;
+mod refusals;
+mod robustness;
+mod stream;
+mod support;
