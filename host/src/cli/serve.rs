@@ -125,9 +125,9 @@ fn log_to_standard_error(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Completes when the host is asked to stop. Installed before anything is started, so that a signal
+/// Completes when the program is asked to stop. Installed before anything is started, so that a signal
 /// during the start is not lost.
-fn shutdown_requested() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+pub(super) fn shutdown_requested() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
     let cannot = |error| Failure::failed(format!("cannot watch for signals: {error}"));
     #[cfg(unix)]
     {

@@ -21,6 +21,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::follow::follow;
 use super::output::Output;
+use super::serve::shutdown_requested;
 use crate::api::{ConnectionView, MemberList, TestReportView};
 
 pub(super) const EXAMPLES: &str = "\
@@ -86,7 +87,10 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     let stopping = async {
         match arguments.exit_after {
             Some(wanted) => until_delivered(&sandbox, wanted).await,
-            None => interrupted().await,
+            None => {
+                shutdown_requested()?.await;
+                Ok(())
+            }
         }
     };
     tokio::select! {
@@ -164,12 +168,6 @@ async fn until_delivered(sandbox: &Sandbox, wanted: u64) -> Result<(), Failure> 
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     Ok(())
-}
-
-async fn interrupted() -> Result<(), Failure> {
-    tokio::signal::ctrl_c()
-        .await
-        .map_err(|error| Failure::failed(format!("cannot wait for Ctrl-C: {error}")))
 }
 
 /// Lets everything arrive, compares the host's activities with Toggl's entries, and says so.

@@ -136,6 +136,9 @@ pub(super) async fn first_line(
     mut command: Command,
     name: &str,
 ) -> Result<(Child, String), Failure> {
+    // Ctrl-C is for the demo, which ends its programs itself when it has compared what they have.
+    #[cfg(unix)]
+    command.process_group(0);
     let mut process = command
         .spawn()
         .map_err(|error| Failure::failed(format!("cannot start {name}: {error}")))?;
