@@ -180,7 +180,7 @@ impl Reader<'_> {
             .activities
             .extend(wanted.into_iter().map(|id| Activity {
                 id: id.to_string(),
-                revision: revision::read(now),
+                revision: revision::read(now, now),
                 event_id: None,
                 deleted: true,
                 content: None,
@@ -192,6 +192,7 @@ impl Reader<'_> {
     }
 
     fn take_in(&self, rows: &[ReportRow]) -> Result<Changes, Error> {
+        let now = self.capabilities.now();
         let mut cache = NameCache::new(self.capabilities);
         let mut activities = Vec::new();
         let mut subjects: Vec<Subject> = Vec::new();
@@ -210,7 +211,7 @@ impl Reader<'_> {
             activities.extend(
                 row.time_entries
                     .iter()
-                    .filter_map(|entry| to_activity(row, entry, reference)),
+                    .filter_map(|entry| to_activity(row, entry, reference, now)),
             );
         }
         cache.save()?;
@@ -226,10 +227,15 @@ impl Reader<'_> {
 }
 
 /// The activity a row tells of; `None` if it lacks what one needs.
-fn to_activity(row: &ReportRow, entry: &ReportEntry, reference: Reference<'_>) -> Option<Activity> {
+fn to_activity(
+    row: &ReportRow,
+    entry: &ReportEntry,
+    reference: Reference<'_>,
+    now: Timestamp,
+) -> Option<Activity> {
     Some(Activity {
         id: entry.id.to_string(),
-        revision: revision::read(entry.at?),
+        revision: revision::read(entry.at?, now),
         event_id: None,
         deleted: false,
         content: Some(TimeLog {

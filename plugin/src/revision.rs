@@ -19,9 +19,16 @@ pub(crate) fn told(at: Timestamp, created_at: Timestamp, event: u64) -> String {
     revision
 }
 
-/// The revision of a state that was read.
-pub(crate) fn read(at: Timestamp) -> String {
-    told(at, at, 0)
+/// The revision of a state that was read at the time `now`. An `at` without a fraction stands for the
+/// end of its second: once that has passed, what is read includes every change of the second.
+pub(crate) fn read(at: Timestamp, now: Timestamp) -> String {
+    let next_second = at.after(1);
+    let within = if at.is_whole_second() && next_second <= now {
+        Timestamp::from_nanoseconds(next_second.nanoseconds().saturating_sub(1))
+    } else {
+        at
+    };
+    told(at, within, 0)
 }
 
 #[cfg(test)]
@@ -48,6 +55,19 @@ mod tests {
         let read_at = Timestamp::parse("2024-12-13T00:18:26.835197Z").unwrap();
         let told_at = Timestamp::parse("2024-12-13T00:18:26+00:00").unwrap();
         let created = Timestamp::parse("2024-12-13T00:18:26.9Z").unwrap();
-        assert!(read(read_at) < told(told_at, created, 7));
+        assert!(read(read_at, read_at.after(60)) < told(told_at, created, 7));
+    }
+
+    #[test]
+    fn a_read_state_without_a_fraction_ranks_after_every_event_of_its_second() {
+        let at = Timestamp::parse("2024-12-13T00:18:26+00:00").unwrap();
+        let created = Timestamp::parse("2024-12-13T00:18:26.999Z").unwrap();
+        let next = told(at.after(1), at.after(1), 8);
+        let later = read(at, at.after(1));
+        assert!(told(at, created, 7) < later && later < next);
+        assert!(
+            read(at, at) < told(at, created, 7),
+            "more may happen in a second that has not passed"
+        );
     }
 }

@@ -85,6 +85,11 @@ impl Timestamp {
         Self::from_nanoseconds(self.nanoseconds.saturating_add(nanoseconds))
     }
 
+    /// Whether it lies on a whole second, as times written without a fraction do.
+    pub(crate) fn is_whole_second(self) -> bool {
+        self.nanoseconds.rem_euclid(NANOSECONDS_PER_SECOND) == 0
+    }
+
     /// The day in UTC, as its number since 1970-01-01.
     pub(crate) fn day(self) -> i64 {
         self.seconds().div_euclid(SECONDS_PER_DAY)

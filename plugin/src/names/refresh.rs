@@ -230,7 +230,7 @@ impl Refresh<'_> {
         let name = KnownName {
             name,
             parent,
-            revision: revision::read(row.at.unwrap_or(self.now)),
+            revision: revision::read(row.at.unwrap_or(self.now), self.now),
         };
         let subject = name.to_subject(kind, row.id);
         if self.cache.learn(kind, row.id, name)? {
