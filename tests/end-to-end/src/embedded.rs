@@ -12,6 +12,7 @@ use integration_host::capability::http::{
 use integration_host::capability::storage::{KeyValueStore, MemoryStore};
 use integration_host::capability::user_directory::EmptyDirectory;
 use integration_host::clock::SystemClock;
+use integration_host::contract::{Manifest, Pacing};
 use integration_host::database::SqliteDatabase;
 use integration_host::engine::Integration;
 use integration_host::id::ScopeId;
@@ -44,13 +45,32 @@ pub struct Embedded {
 impl Embedded {
     /// Starts both, the host with this component.
     pub async fn start(component: &Path) -> Result<Self> {
-        let sandbox = Sandbox::start(Scenario::default()).await?;
+        Self::start_with(component, Scenario::default(), None).await
+    }
+
+    /// Starts both, the host sending requests to Toggl as fast as it can.
+    pub async fn start_unpaced(component: &Path, scenario: Scenario) -> Result<Self> {
+        let unpaced = Pacing {
+            burst: 1_000,
+            requests_per_minute: 600_000,
+        };
+        Self::start_with(component, scenario, Some(unpaced)).await
+    }
+
+    async fn start_with(
+        component: &Path,
+        scenario: Scenario,
+        pacing: Option<Pacing>,
+    ) -> Result<Self> {
+        let sandbox = Sandbox::start(scenario).await?;
         let limits = Limits::default();
         let integration = crate::load_component(component, limits.clone()).await?;
+        let mut manifest = integration.manifest().clone();
+        manifest.pacing = pacing.unwrap_or(manifest.pacing);
         let clock = Arc::new(SystemClock);
         let store: Arc<dyn KeyValueStore> = Arc::new(MemoryStore::new(clock.clone()));
         let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
-        let http = Arc::new(lend_http(&integration, &sandbox, HttpLimits::default())?);
+        let http = Arc::new(lend(&manifest, &sandbox, HttpLimits::default())?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let service = Service::start(Parts {
             integration,
@@ -115,7 +135,10 @@ pub fn lend_http(
     sandbox: &RunningSandbox,
     limits: HttpLimits,
 ) -> Result<HttpLender> {
-    let manifest = integration.manifest();
+    lend(integration.manifest(), sandbox, limits)
+}
+
+fn lend(manifest: &Manifest, sandbox: &RunningSandbox, limits: HttpLimits) -> Result<HttpLender> {
     let upstream = format!("api.track.toggl.com={}", sandbox.base_url()).parse()?;
     Ok(HttpLender::new(
         Arc::new(ReqwestClient::new(Duration::from_secs(5))?),

@@ -295,7 +295,11 @@ fn row(world: &World, enriched: bool, number: usize, entries: &[&TimeEntry]) -> 
                 "seconds": entry.duration,
                 "start": seconds_with_offset(entry.start),
                 "stop": entry.effective_stop().map(seconds_with_offset),
-                "at": microseconds(entry.at),
+                "at": if world.behaviour.reports_at_whole_seconds {
+                    seconds_with_offset(entry.at)
+                } else {
+                    microseconds(entry.at)
+                },
                 "at_tz": seconds_with_offset(entry.at),
             })
         })

@@ -7,9 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::Control;
 use crate::{
     requests::RequestRecord,
-    webhooks::outbox::DeliveryRecord,
-    world::model::{
-        Client, Member, Organization, Project, Subscription, Tag, Task, TimeEntry, User, Workspace,
+    webhooks::{event, outbox::DeliveryRecord, signature::sign},
+    world::{
+        World,
+        model::{
+            Client, Member, Organization, Project, Subscription, Tag, Task, TimeEntry, User,
+            Workspace,
+        },
     },
 };
 
@@ -97,6 +101,30 @@ impl Control {
     pub fn deliveries(&self) -> Vec<DeliveryRecord> {
         self.shared
             .read(|world| world.outbox.records().cloned().collect())
+    }
+
+    /// Deliveries recorded after one, oldest first, as far as they are among the newest 10 000.
+    pub fn deliveries_after(&self, delivery_id: u64) -> Vec<DeliveryRecord> {
+        let after = |world: &World| world.outbox.records_after(delivery_id).cloned().collect();
+        self.shared.read(after)
+    }
+
+    /// The newest delivery's id; 0 if there was none.
+    pub fn newest_delivery(&self) -> u64 {
+        self.shared.read(|world| {
+            let newest = world.outbox.records().next_back();
+            newest.map_or(0, |record| record.delivery_id)
+        })
+    }
+
+    /// The signature and body of another attempt of a delivery, for somebody who sends it instead of
+    /// the sandbox; `None` if its subscription is gone.
+    pub fn render_delivery(&self, delivery: &DeliveryRecord) -> Option<(String, String)> {
+        self.shared.read(|world| {
+            let subscription = world.subscriptions.get(&delivery.subscription_id)?;
+            let body = event::body_of_record(delivery, subscription, world.now());
+            Some((sign(&subscription.secret, body.as_bytes()), body))
+        })
     }
 
     /// The newest 10 000 requests to the Toggl side, oldest first.

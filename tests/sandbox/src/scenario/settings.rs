@@ -75,6 +75,8 @@ pub struct Behaviour {
     pub non_admins_may_subscribe: bool,
     /// Report searches include running entries, with `stop` null.
     pub reports_include_running: bool,
+    /// Report searches show `at` without its fraction; the OpenAPI file calls it a text and no more.
+    pub reports_at_whole_seconds: bool,
     /// Subscription answers carry the signing secret; the documentation's examples disagree.
     pub return_secret: bool,
 }
@@ -87,6 +89,7 @@ impl Default for Behaviour {
             non_admins_list_users: true,
             non_admins_may_subscribe: true,
             reports_include_running: false,
+            reports_at_whole_seconds: false,
             return_secret: false,
         }
     }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use super::outbox::DeliveryRecord;
 use crate::{
     shapes::{milliseconds, nanoseconds},
     world::{Action, Entity, model::Subscription},
@@ -22,11 +23,11 @@ pub(crate) struct Event {
 }
 
 #[derive(Serialize)]
-struct Envelope<'a> {
+struct Envelope<'a, Metadata> {
     event_id: u64,
     created_at: String,
     creator_id: i64,
-    metadata: &'a Map<String, Value>,
+    metadata: &'a Metadata,
     payload: &'a Value,
     subscription_id: i64,
     timestamp: String,
@@ -45,6 +46,26 @@ pub(crate) fn body(event: &Event, subscription: &Subscription, sent_at: Timestam
         creator_id: event.creator_id,
         metadata: &event.metadata,
         payload: &event.payload,
+        subscription_id: subscription.id,
+        timestamp: nanoseconds(sent_at),
+        url_callback: &subscription.url_callback,
+        validation_code: None,
+        validation_code_url: None,
+    })
+}
+
+/// The body of an attempt that somebody else makes for a recorded delivery.
+pub(crate) fn body_of_record(
+    record: &DeliveryRecord,
+    subscription: &Subscription,
+    sent_at: Timestamp,
+) -> String {
+    text(&Envelope {
+        event_id: record.event_id,
+        created_at: milliseconds(record.created_at),
+        creator_id: record.creator_id,
+        metadata: &record.metadata,
+        payload: &record.payload,
         subscription_id: subscription.id,
         timestamp: nanoseconds(sent_at),
         url_callback: &subscription.url_callback,
@@ -81,7 +102,7 @@ pub(crate) fn ping_body(subscription: &Subscription, sent_at: Timestamp, base_ur
     })
 }
 
-fn text(envelope: &Envelope<'_>) -> String {
+fn text<Metadata: Serialize>(envelope: &Envelope<'_, Metadata>) -> String {
     // Only string keys and plain values: this cannot fail.
     serde_json::to_string(envelope).unwrap_or_default()
 }

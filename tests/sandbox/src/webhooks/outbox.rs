@@ -263,6 +263,12 @@ impl Outbox {
         self.records.values()
     }
 
+    /// The remembered deliveries that were recorded after one, oldest first.
+    pub fn records_after(&self, delivery_id: u64) -> impl Iterator<Item = &DeliveryRecord> {
+        let from = delivery_id.saturating_add(1);
+        self.records.range(from..).map(|(_, record)| record)
+    }
+
     fn next_fault(&mut self) -> Option<DeliveryFault> {
         let first = self.faults.front_mut()?;
         let fault = first.clone();
