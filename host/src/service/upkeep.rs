@@ -65,7 +65,8 @@ impl Service {
         };
         let comparison = rhythm.comparison(now, schedule);
         if let Comparison::NotBefore(due) = comparison {
-            return Ok(unsigned(due.duration_since(now)));
+            // The rhythm may be another by then.
+            return Ok(unsigned(due.duration_since(now)).min(schedule.silence()));
         }
         let health = self.compare(id).await?;
         if health.problem.is_some() || self.connection(id).await?.coverage.gap.is_some() {
