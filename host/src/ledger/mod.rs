@@ -205,6 +205,8 @@ pub struct Delivery {
 pub struct Applied {
     /// Activities that are new or newer than what the ledger had.
     pub applied: u64,
+    /// Those of them that are seen differently: a newer revision of the same content is none.
+    pub changed: u64,
     /// Activities the ledger already had in this or a newer state.
     pub unchanged: u64,
 }

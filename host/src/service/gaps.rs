@@ -41,7 +41,7 @@ impl Service {
         let Some(gap) = connection.coverage.gap.clone() else {
             return Ok(());
         };
-        let (until, applied) = match self.read_gap(&connection, &gap).await {
+        let (until, changed) = match self.read_gap(&connection, &gap).await {
             Ok(read) => read,
             Err(error) => return Err(self.obstruct(&connection, error).await?),
         };
@@ -60,7 +60,7 @@ impl Service {
             "From {} to {} was read: {}.",
             moment(gap.from),
             moment(until),
-            count(applied)
+            count(changed)
         );
         self.record(id, EventKind::GapReconciled, message).await;
         if coverage.gap.is_some() {
@@ -68,7 +68,7 @@ impl Service {
             self.inner.background.close_gap_now(id);
             return Ok(());
         }
-        info!(connection = %id, applied, "a gap in deliveries was closed");
+        info!(connection = %id, changed, "a gap in deliveries was closed");
         self.inner.metrics.gaps_closed.add(1);
         if gap.obstacle.is_some() {
             self.set_attention(&connection, None).await?;
@@ -83,14 +83,14 @@ impl Service {
         let Some(gap) = connection.coverage.gap.clone() else {
             return Ok(());
         };
-        let (until, applied) = self.read_gap(&connection, &gap).await?;
+        let (until, changed) = self.read_gap(&connection, &gap).await?;
         let read = CoverageChange::GapRead { until };
         self.inner.parts.ledger.change_coverage(id, read).await?;
-        if applied > 0 {
+        if changed > 0 {
             let message = format!(
                 "Deliveries still do not arrive, so everything up to {} was read: {}.",
                 moment(until),
-                count(applied)
+                count(changed)
             );
             self.record(id, EventKind::GapReconciled, message).await;
         }
@@ -98,7 +98,7 @@ impl Service {
     }
 
     /// Reads from the gap's beginning until now, with a margin on both sides, and what ran before it.
-    /// Returns up to when, and how many activities were applied.
+    /// Returns up to when, and how many activities changed.
     async fn read_gap(
         &self,
         connection: &Connection,
@@ -111,13 +111,13 @@ impl Service {
         let mut from = gap.from.max(oldest).min(until);
         let mut read_from = earlier(from, margin).max(connection.coverage.connected_at);
         let began = read_from;
-        let mut applied = 0;
+        let mut changed = 0;
         loop {
             let end = from.checked_add(PART).unwrap_or(until).min(until);
             let is_last = end == until;
             let read_to = if is_last { later(end, margin) } else { end };
             if read_from < read_to {
-                applied += self.read_range(id, read_from, read_to).await?.applied;
+                changed += self.read_range(id, read_from, read_to).await?.changed;
             }
             if is_last {
                 break;
@@ -126,8 +126,8 @@ impl Service {
             self.inner.parts.ledger.change_coverage(id, read).await?;
             (from, read_from) = (end, end);
         }
-        applied += self.read_running(id, began).await?.applied;
-        Ok((until, applied))
+        changed += self.read_running(id, began).await?.changed;
+        Ok((until, changed))
     }
 
     /// Makes the subscription anew although it looks right.

@@ -48,7 +48,7 @@ impl Service {
                 "From {} to {} was read on request: {}.",
                 moment(from),
                 moment(to),
-                count(applied.applied)
+                count(applied.changed)
             ),
         )
         .await;
@@ -128,6 +128,7 @@ impl Service {
             absent.filter(&mut page.changes);
             let applied = self.apply(id, &page.changes, None).await?;
             total.applied += applied.applied;
+            total.changed += applied.changed;
             total.unchanged += applied.unchanged;
             if let Some(seen) = seen.as_deref_mut() {
                 seen.extend(
@@ -168,11 +169,11 @@ impl Absent {
     }
 }
 
-/// How many activities a reading applied, in words.
-pub(super) fn count(applied: u64) -> String {
-    match applied {
+/// How many activities a reading changed, in words.
+pub(super) fn count(changed: u64) -> String {
+    match changed {
         0 => "no activity was missing".to_owned(),
-        1 => "one activity was new or newer".to_owned(),
-        more => format!("{more} activities were new or newer"),
+        1 => "one activity was new or different".to_owned(),
+        more => format!("{more} activities were new or different"),
     }
 }

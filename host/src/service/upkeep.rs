@@ -96,13 +96,13 @@ impl Service {
         };
         let from = from.max(connection.coverage.connected_at).min(now);
         let to = later(now, schedule.margin());
-        let applied = self.read_range(id, from, to).await?.applied;
+        let changed = self.read_range(id, from, to).await?.changed;
         let compared = CoverageChange::Compared { at: now };
         let ledger = &self.inner.parts.ledger;
         ledger.change_coverage(id, compared).await?;
         match comparison {
-            Comparison::Silence(since) if applied > 0 => {
-                warn!(connection = %id, applied, "deliveries have stopped although the subscription looks right");
+            Comparison::Silence(since) if changed > 0 => {
+                warn!(connection = %id, changed, "deliveries have stopped although the subscription looks right");
                 self.inner.metrics.silences_found.add(1);
                 let noticed = CoverageChange::GapNoticed {
                     from: Some(since),
@@ -119,17 +119,17 @@ impl Service {
                 let message = format!(
                     "Nothing had been delivered since {} although the webhook looked right ({}); it was renewed.",
                     moment(since),
-                    count(applied)
+                    count(changed)
                 );
                 self.record(id, EventKind::SilenceFound, message).await;
                 self.inner.background.close_gap_now(id);
             }
-            _ if applied > 0 => {
-                info!(connection = %id, applied, "a comparison found what was not delivered");
+            _ if changed > 0 => {
+                info!(connection = %id, changed, "a comparison found what was not delivered");
                 let message = format!(
                     "A comparison from {} on found what no delivery had reported: {}.",
                     moment(from),
-                    count(applied)
+                    count(changed)
                 );
                 self.record(id, EventKind::DifferenceFound, message).await;
             }

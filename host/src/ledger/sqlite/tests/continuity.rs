@@ -164,3 +164,21 @@ async fn only_accepted_deliveries_make_the_rhythm() {
     let times = ledger.delivery_times(&id, 10).await.unwrap();
     assert_eq!(times, [time(4), time(1)]);
 }
+
+#[tokio::test]
+async fn reading_again_what_was_delivered_changes_nothing_that_is_seen() {
+    let ledger = ledger();
+    let id = connect(&ledger, "43").await;
+    let told = entry("1", "1", log("7", None, 10, Some(20)));
+    assert_eq!(apply(&ledger, &id, vec![told], Vec::new()).await.changed, 1);
+    // The remote service's two interfaces tell of one state with different precision.
+    let mut read = entry("1", "2", log("7", None, 10, Some(20)));
+    read.event_id = None;
+    let again = apply(&ledger, &id, vec![read], Vec::new()).await;
+    assert_eq!((again.applied, again.changed), (1, 0));
+    let edited = entry("1", "3", log("7", None, 10, Some(30)));
+    let edited = apply(&ledger, &id, vec![edited], Vec::new()).await;
+    assert_eq!(edited.changed, 1, "an edit that was missed is a difference");
+    let gone = apply(&ledger, &id, vec![deletion("1", "4")], Vec::new()).await;
+    assert_eq!(gone.changed, 1, "so is a deletion");
+}
