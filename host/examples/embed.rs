@@ -20,6 +20,7 @@ use integration_host::database::SqliteDatabase;
 use integration_host::engine::{Engine, Integration};
 use integration_host::ledger::SqliteLedger;
 use integration_host::limits::Limits;
+use integration_host::schedule::Schedule;
 use integration_host::seal::{SealingKey, SealingKeys};
 use integration_host::secret::Secret;
 use integration_host::service::{DeletedEntries, Parts, Service};
@@ -51,6 +52,7 @@ async fn main() -> Result<()> {
         clock,
         public_url: "https://time.example.com".parse()?,
         deleted_entries: DeletedEntries::default(),
+        schedule: Schedule::default(),
         integration,
     })
     .await?;

@@ -77,6 +77,7 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
         clock,
         public_url,
         deleted_entries: settings.deleted_entries,
+        schedule: settings.schedule.clone(),
     };
     Ok(Service::start(parts).await?)
 }

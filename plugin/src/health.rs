@@ -77,28 +77,28 @@ fn subscription_problem(
 ) -> Option<Error> {
     let Some(row) = row else {
         return Some(Error::NotFound(
-            "The webhook no longer exists at Toggl, so nothing is reported. Subscribe again."
-                .into(),
+            "The webhook no longer exists at Toggl, so nothing is reported.".into(),
         ));
     };
     if !row.calls(callback_url) {
         return Some(Error::Conflict(
-            "The webhook at Toggl calls another URL than this host's. Subscribe again.".into(),
+            "The webhook at Toggl calls another URL than this host's, so nothing is reported here."
+                .into(),
         ));
     }
     if webhook.subscription_id != Some(row.subscription_id) {
         return Some(Error::Conflict(
-            "The webhook at Toggl is not the one this connection made. Subscribe again to take it over.".into(),
+            "The webhook at Toggl is not the one this connection made.".into(),
         ));
     }
     if !row.enabled {
         return Some(Error::Conflict(
-            "The webhook is disabled at Toggl, so nothing is reported. Subscribe again to enable it.".into(),
+            "The webhook is disabled at Toggl, so nothing is reported.".into(),
         ));
     }
     if row.validated_at.is_none() {
         return Some(Error::Conflict(
-            "Toggl has not validated the callback, so nothing is reported. Subscribe again.".into(),
+            "Toggl has not validated the callback, so nothing is reported.".into(),
         ));
     }
     None

@@ -109,16 +109,40 @@ fn unknown_limits_do_not_keep_from_subscribing() {
 }
 
 #[test]
-fn subscribing_again_changes_nothing() {
+fn subscribing_again_renews_what_looks_right_with_what_it_has() {
     let host = host(3);
     subscribed(&host);
     list(&host, &[row(json!({}))]);
+    host.on(Put, ONE, 200, &row(json!({})).to_string());
     host.toggl().subscribe(CALLBACK).unwrap();
-    assert!(
-        host.calls().iter().all(|call| call.starts_with("Get")),
-        "{:?}",
-        host.calls()
+    let changes: Vec<_> = host
+        .calls()
+        .into_iter()
+        .filter(|call| !call.starts_with("Get"))
+        .collect();
+    assert_eq!(
+        changes.len(),
+        1,
+        "a subscription that silently reports nothing stays silent: {changes:?}"
     );
+    let body = host.last_body(Put);
+    assert_eq!(body["url_callback"], CALLBACK);
+    assert_eq!(body["event_filters"], filters(3));
+    assert_eq!(
+        (&body["enabled"], &body["secret"]),
+        (&json!(true), &json!(host.secret()))
+    );
+}
+
+#[test]
+fn a_renewal_that_cannot_reach_the_callback_says_what_to_check() {
+    let host = host(3);
+    subscribed(&host);
+    list(&host, &[row(json!({}))]);
+    let refusal = "URL endpoint https://host.example/hooks/1 request failed with error: timeout";
+    host.on(Put, ONE, 400, &Value::from(refusal).to_string());
+    let error = host.toggl().subscribe(CALLBACK).unwrap_err();
+    assert!(matches!(error, Error::InvalidInput(_)), "{error:?}");
 }
 
 #[test]

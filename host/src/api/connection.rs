@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{AccountView, SecretValues};
 use crate::contract::Subscription;
-use crate::ledger::{Attention, Connection};
+use crate::ledger::{Attention, Connection, ConnectionEvent, Gap, Page};
 
 /// What a person gives to connect a scope.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -80,6 +80,46 @@ pub struct ConnectionView {
     /// When the last genuine delivery arrived.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_delivery_at: Option<Timestamp>,
+    /// Until then everything logged is known to be in the ledger. It moves on with every check.
+    #[schema(value_type = String, format = DateTime)]
+    pub covered_until: Timestamp,
+    /// What may be missing and is being read; null: nothing.
+    pub gap: Option<GapView>,
+    /// When the ledger was last compared with the remote service without anybody asking.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_reconciled_at: Option<Timestamp>,
+}
+
+/// A time in which deliveries may have been lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GapView {
+    /// When it began.
+    #[schema(value_type = String, format = DateTime)]
+    pub from: Timestamp,
+    /// Why deliveries may be missing.
+    pub reason: String,
+}
+
+/// One page of a connection's log, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectionLog {
+    /// What happened.
+    pub events: Vec<ConnectionEventView>,
+    /// The `cursor` of the next page; null: this is the last.
+    pub next: Option<String>,
+}
+
+/// Something that happened to a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ConnectionEventView {
+    /// When.
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// What kind of thing.
+    #[schema(example = "gap-reconciled")]
+    pub kind: String,
+    /// What, in a sentence.
+    pub message: String,
 }
 
 /// A scope by id and name.
@@ -161,6 +201,32 @@ impl ConnectionView {
             created_at: connection.created_at,
             updated_at: connection.updated_at,
             last_delivery_at: connection.last_delivery_at,
+            covered_until: connection.coverage.covered_until,
+            gap: connection.coverage.gap.map(GapView::from),
+            last_reconciled_at: connection.coverage.reconciled_at,
+        }
+    }
+}
+
+impl From<Gap> for GapView {
+    fn from(gap: Gap) -> Self {
+        Self {
+            from: gap.from,
+            reason: gap.reason,
+        }
+    }
+}
+
+impl From<Page<ConnectionEvent>> for ConnectionLog {
+    fn from(page: Page<ConnectionEvent>) -> Self {
+        let view = |event: ConnectionEvent| ConnectionEventView {
+            at: event.at,
+            kind: event.kind.as_str().to_owned(),
+            message: event.message,
+        };
+        Self {
+            events: page.items.into_iter().map(view).collect(),
+            next: page.next,
         }
     }
 }
@@ -192,7 +258,7 @@ mod tests {
     use super::*;
     use crate::contract::Account;
     use crate::id::{ConnectionId, HookId, ScopeId};
-    use crate::ledger::ConnectionState;
+    use crate::ledger::{ConnectionState, Coverage};
 
     fn connection() -> Connection {
         Connection {
@@ -220,6 +286,18 @@ mod tests {
             created_at: "2026-03-01T07:00:00Z".parse().unwrap(),
             updated_at: "2026-03-01T07:30:00Z".parse().unwrap(),
             last_delivery_at: None,
+            coverage: Coverage {
+                connected_at: "2026-03-01T07:00:00Z".parse().unwrap(),
+                covered_until: "2026-03-01T08:00:00Z".parse().unwrap(),
+                gap: Some(Gap {
+                    from: "2026-03-01T08:00:00Z".parse().unwrap(),
+                    reason: "The webhook was disabled.".into(),
+                    opened_at: "2026-03-01T09:00:00Z".parse().unwrap(),
+                    noticed_at: "2026-03-01T09:00:00Z".parse().unwrap(),
+                    obstacle: None,
+                }),
+                reconciled_at: None,
+            },
         }
     }
 
@@ -240,7 +318,10 @@ mod tests {
                 "users": {"mapped": 58, "total": 119},
                 "callback_url": "https://example.com/hooks/h",
                 "created_at": "2026-03-01T07:00:00Z", "updated_at": "2026-03-01T07:30:00Z",
-                "last_delivery_at": null
+                "last_delivery_at": null,
+                "covered_until": "2026-03-01T08:00:00Z",
+                "gap": {"from": "2026-03-01T08:00:00Z", "reason": "The webhook was disabled."},
+                "last_reconciled_at": null
             })
         );
     }

@@ -22,8 +22,9 @@ pub use self::activity::{
     SourceView,
 };
 pub use self::connection::{
-    AttentionView, ConnectRequestBody, ConnectionList, ConnectionStatus, ConnectionView,
-    MappedUsers, RenameRequest, ReplaceSecretsRequest, ScopeReference, SubscriptionView,
+    AttentionView, ConnectRequestBody, ConnectionEventView, ConnectionList, ConnectionLog,
+    ConnectionStatus, ConnectionView, GapView, MappedUsers, RenameRequest, ReplaceSecretsRequest,
+    ScopeReference, SubscriptionView,
 };
 pub use self::delivery::{DeliveryList, DeliveryStatusView, DeliveryView};
 pub use self::health::{HealthProblem, HealthView, QuotaView};

@@ -3,6 +3,7 @@
 use clap::Args;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
+use serde::Serialize;
 use serde_json::json;
 
 use super::client::Client;
@@ -11,8 +12,8 @@ use super::output::{Output, printable};
 use super::table::{Table, facts};
 use crate::api::time::{parse_from, parse_to};
 use crate::api::{
-    ConnectionList, ConnectionStatus, ConnectionView, HealthView, ReconcileRequest,
-    ReconcileResult, RenameRequest,
+    ConnectionEventView, ConnectionList, ConnectionLog, ConnectionStatus, ConnectionView,
+    HealthView, ReconcileRequest, ReconcileResult, RenameRequest,
 };
 
 pub(super) const SHOW_EXAMPLES: &str = "\
@@ -28,6 +29,9 @@ Examples:
 pub(super) const RENAME_EXAMPLES: &str = "\
 Example:
   integration-host rename Studio \"Studio Berlin\"";
+
+/// How many lines of a connection's log are shown.
+const LOG_LINES: &str = "10";
 
 #[derive(Args, Debug)]
 pub(super) struct ListArguments {}
@@ -117,7 +121,35 @@ pub(super) async fn show(
     output: &Output,
 ) -> Result<(), Failure> {
     let connection = client.connection(&arguments.connection).await?;
-    output.answer(&connection, describe)
+    let log: ConnectionLog = client
+        .get(
+            &["connections", &connection.id, "log"],
+            &[("limit", LOG_LINES)],
+        )
+        .await?;
+    let shown = Shown {
+        connection,
+        log: log.events,
+    };
+    output.answer(&shown, |shown| {
+        let mut text = describe(&shown.connection);
+        if !shown.log.is_empty() {
+            text.push_str("\nWhat happened, newest first:\n");
+        }
+        for event in &shown.log {
+            let line = format!("{}  {}\n", moment(event.at), printable(&event.message));
+            text.push_str(&line);
+        }
+        text
+    })
+}
+
+/// A connection with the end of its log.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    connection: ConnectionView,
+    log: Vec<ConnectionEventView>,
 }
 
 /// `check`
@@ -282,7 +314,12 @@ pub(super) fn describe(connection: &ConnectionView) -> String {
                 .last_delivery_at
                 .map_or("none yet".to_owned(), moment),
         ),
+        ("Complete until", moment(connection.covered_until)),
     ]);
+    if let Some(gap) = &connection.gap {
+        let gap = format!("since {}: {}", moment(gap.from), gap.reason);
+        lines.push(("Gap", gap));
+    }
     facts(&lines)
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{ConfigError, DeletedEntries, Hosts, LogFormat, StorageChoice};
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
+use crate::schedule::Schedule;
 
 /// What the file says, its paths read relative to the file's directory.
 #[derive(Debug, Default)]
@@ -23,6 +24,7 @@ pub(super) struct SettingsFile {
     pub log_level: Option<String>,
     pub hosts: Hosts,
     pub limits: Limits,
+    pub schedule: Schedule,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +43,8 @@ struct Document {
     hosts: HostsSection,
     #[serde(default)]
     limits: Limits,
+    #[serde(default)]
+    background: Schedule,
 }
 
 #[derive(Default, Deserialize)]
@@ -78,7 +82,8 @@ impl SettingsFile {
             let message = error.message().replace('\n', " ");
             ConfigError(format!(", line {line}: {message}"))
         })?;
-        check_limits(&document.limits)?;
+        check_numbers("limits", &document.limits)?;
+        check_numbers("background", &document.background)?;
         let in_section = |ConfigError(what)| ConfigError(format!(": {what}"));
         let storage = document
             .storage
@@ -112,12 +117,13 @@ impl SettingsFile {
                     .map_err(|error| in_section(ConfigError(error.to_string())))?,
             },
             limits: document.limits,
+            schedule: document.background,
         })
     }
 }
 
-fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
-    let Ok(serde_json::Value::Object(values)) = serde_json::to_value(limits) else {
+fn check_numbers(section: &str, numbers: &impl Serialize) -> Result<(), ConfigError> {
+    let Ok(serde_json::Value::Object(values)) = serde_json::to_value(numbers) else {
         return Ok(());
     };
     match values
@@ -125,7 +131,7 @@ fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
         .find(|(key, value)| value.as_u64() == Some(0) && !MAY_BE_ZERO.contains(&key.as_str()))
     {
         Some((key, _)) => Err(ConfigError(format!(
-            ": `{key}` in [limits] is 0, so nothing would work; give a larger number or leave it out"
+            ": `{key}` in [{section}] is 0, so nothing would work; give a larger number or leave it out"
         ))),
         None => Ok(()),
     }

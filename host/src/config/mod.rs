@@ -20,6 +20,7 @@ pub use self::overrides::Overrides;
 pub use self::storage::StorageChoice;
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
+use crate::schedule::Schedule;
 pub use crate::service::DeletedEntries;
 
 /// Where a host keeps its data unless told otherwise.
@@ -61,6 +62,8 @@ pub struct Settings {
     pub log_level: String,
     /// Time-outs and limits.
     pub limits: Limits,
+    /// When background work is done.
+    pub schedule: Schedule,
 }
 
 /// Which hosts the integration may call, and where their requests go.
@@ -134,6 +137,7 @@ impl Settings {
                 .or(file.log_level)
                 .unwrap_or_else(|| "info".to_owned()),
             limits: file.limits,
+            schedule: file.schedule,
         })
     }
 

@@ -16,6 +16,7 @@ const APPLICATION_ID: i32 = 0x5753_4948;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001-storage.sql"),
     include_str!("schema/0002-ledger.sql"),
+    include_str!("schema/0003-continuity.sql"),
 ];
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -3,12 +3,16 @@
 //! [`Ledger`] is what a provider implements. Everything that is shown to people or handed to the
 //! platform comes from here; what an integration keeps for itself is in [storage](crate::capability::storage).
 
+mod continuity;
 mod sqlite;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use self::continuity::{
+    ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, MAX_EVENTS,
+};
 pub use self::sqlite::SqliteLedger;
 use crate::contract::{Account, Changes, RemoteUser, Subscription, TeamMember, User};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
@@ -49,6 +53,8 @@ pub struct Connection {
     pub updated_at: Timestamp,
     /// When the last genuine delivery arrived.
     pub last_delivery_at: Option<Timestamp>,
+    /// Up to when the ledger has everything.
+    pub coverage: Coverage,
 }
 
 /// Where a connection stands.
@@ -199,6 +205,8 @@ pub struct Delivery {
 pub struct Applied {
     /// Activities that are new or newer than what the ledger had.
     pub applied: u64,
+    /// Those of them that are seen differently: a newer revision of the same content is none.
+    pub changed: u64,
     /// Activities the ledger already had in this or a newer state.
     pub unchanged: u64,
 }
@@ -280,7 +288,7 @@ pub enum LedgerError {
 
 /// A ledger provider. A change is durable when its method returns `Ok`.
 #[async_trait]
-pub trait Ledger: Send + Sync + 'static {
+pub trait Ledger: Continuity {
     /// Records a connection in the state `Connecting`. A disconnected one of the same scope is revived: it
     /// keeps its id, name, mappings and activities and gets the new hook.
     /// `Conflict` if the scope is connected or being connected.

@@ -38,6 +38,7 @@ pub(super) enum Problems {
         connections::connect,
         connections::list,
         connections::show,
+        connections::log,
         connections::rename,
         connections::replace_secrets,
         connections::disconnect,

@@ -44,6 +44,7 @@ fn admin_routes() -> Router<AppState> {
             "/api/v1/connections/{id}/secrets",
             put(connections::replace_secrets),
         )
+        .route("/api/v1/connections/{id}/log", get(connections::log))
         .route("/api/v1/connections/{id}/users", get(users::list))
         .route(
             "/api/v1/connections/{id}/users/refresh",

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use tracing::{info, warn};
 
+use super::background::decide::needs_a_person;
 use super::{Service, ServiceError};
 use crate::capability::http::SecretSource;
 use crate::capability::storage::MemoryStore;
 use crate::contract::TestReport;
 use crate::engine::CallContext;
 use crate::id::{ConnectionId, HookId, ScopeId};
-use crate::ledger::{Attention, Connection, ConnectionState, ConnectionUpdate, NewConnection};
+use crate::ledger::{
+    Attention, Connection, ConnectionState, ConnectionUpdate, EventKind, NewConnection,
+};
 use crate::secret::Secrets;
 
 /// The longest name of a connection, in characters.
@@ -64,7 +67,13 @@ impl Service {
         match self.establish(&connection, request.secrets).await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
-                self.inner.background.refresh_names_now(&connection.id);
+                let message = format!("“{}” was connected.", connection.scope_name);
+                self.record(&connection.id, EventKind::Connected, message)
+                    .await;
+                let schedule = self.schedule();
+                self.inner
+                    .background
+                    .begin(&connection.id, schedule.upkeep(), schedule.silence());
                 Ok(connection)
             }
             Err(error) => {
@@ -90,11 +99,18 @@ impl Service {
         // The hook answers from here on: the remote service calls it before `subscribe` returns.
         let callback_url = self.callback_url(&connection.hook);
         let subscription = parts.integration.subscribe(&context, &callback_url).await?;
-        // Without the team the connection works; the people are told what is missing.
-        let attention = self.import_team(id).await.err().map(|error| Attention {
-            code: error.code.as_str().to_owned(),
-            message: error.message,
-        });
+        // Without the team the connection works; people are told if only they can help.
+        let team = self.import_team(id).await.err();
+        if let Some(error) = &team {
+            let message = format!("The team could not be imported: {error}");
+            self.record(id, EventKind::TeamFailed, message).await;
+        }
+        let attention = team
+            .filter(|error| needs_a_person(error.code))
+            .map(|error| Attention {
+                code: error.code.as_str().to_owned(),
+                message: error.message,
+            });
         let update = ConnectionUpdate {
             name: connection.name.is_empty().then(|| bound.scope.name.clone()),
             scope_name: Some(bound.scope.name),
@@ -159,14 +175,19 @@ impl Service {
         let update = ConnectionUpdate {
             scope_name: Some(bound.scope.name),
             owner: Some(bound.account),
-            attention: Some(None),
             subscription: Some(Some(subscription)),
             ..ConnectionUpdate::default()
         };
-        Ok(parts
+        parts
             .ledger
             .update_connection(id, update, parts.clock.now())
-            .await?)
+            .await?;
+        let message = "The secrets were replaced.".to_owned();
+        self.record(id, EventKind::SecretsReplaced, message).await;
+        self.set_attention(&connection, None).await?;
+        // What was not confirmed while the old ones failed is read now.
+        self.inner.background.look_after_now(id);
+        self.connection(id).await
     }
 
     /// Removes the webhook at the remote service and erases secrets and stored state. Activities and
@@ -177,6 +198,8 @@ impl Service {
         self.remove_traces(id).await?;
         self.mark_disconnected(id).await?;
         info!(connection = %id, "disconnected");
+        let message = "It was disconnected.".to_owned();
+        self.record(id, EventKind::Disconnected, message).await;
         Ok(())
     }
 

@@ -1,41 +1,65 @@
-//! Keeping a connection right: checking, repairing, reconciling, and completing names.
+//! Keeping a connection right: checking, repairing, and completing names.
 
-use std::collections::HashSet;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tracing::{info, warn};
 
+use super::background::decide::{later, needs_attention};
+use super::gaps::sentence;
 use super::{Service, ServiceError};
-use crate::contract::{Changes, ErrorCode, Health, Selection};
+use crate::contract::{Changes, Health, IntegrationError, Problem};
 use crate::id::ConnectionId;
-use crate::ledger::{Applied, Attention, ConnectionUpdate};
+use crate::ledger::{Attention, Connection, ConnectionUpdate, CoverageChange, EventKind};
 
-/// The longest range one request reconciles. Reading it is paced and uses up the remote service's quota,
-/// so that a slip of the pen must not begin with the year 1.
-const LONGEST_RANGE: SignedDuration = SignedDuration::from_hours(366 * 24);
-
-/// The most ids one call of `reconcile` takes.
-const MAX_SELECTED: usize = 100;
-
-/// The most pages one reconciliation reads: a bound on what a defective integration can cost.
-const MAX_PAGES: usize = 10_000;
+/// When a connection could not be checked for so many times the usual interval, what lies between is
+/// read again.
+const UNCHECKED_INTERVALS: u32 = 3;
 
 impl Service {
     /// Compares a connection with the remote service, repairs what can be repaired and updates what
-    /// needs a person's attention.
+    /// needs a person's attention. A gap that this finds is closed in the background.
     pub async fn check(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
+        let health = self.compare(id).await?;
+        let gap = self.connection(id).await?.coverage.gap;
+        if health.problem.is_none() && gap.is_some() {
+            self.inner.background.close_gap_now(id);
+        }
+        Ok(health)
+    }
+
+    /// [`Service::check`], except that it leaves a gap to the caller.
+    pub(super) async fn compare(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
         let connection = self.connection(id).await?;
         let _lease = self.inner.leases.hold(id).await;
-        let parts = &self.inner.parts;
+        let since = self.now();
+        match self.check_and_repair(&connection).await {
+            Ok((health, trouble)) => {
+                self.take_note(&connection, since, &health, trouble).await?;
+                Ok(health)
+            }
+            Err(error) => {
+                self.note_failure(&connection, &error).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the health after the repair, and what was wrong before it.
+    async fn check_and_repair(
+        &self,
+        connection: &Connection,
+    ) -> Result<(Health, Option<IntegrationError>), ServiceError> {
+        let id = &connection.id;
+        let integration = &self.inner.parts.integration;
         let context = self.context(id);
         let callback_url = self.callback_url(&connection.hook);
-        let mut health = parts.integration.check(&context, &callback_url).await?;
+        let mut health = integration.check(&context, &callback_url).await?;
+        let trouble = health.problem.as_ref().map(|problem| problem.error.clone());
         if health
             .problem
             .as_ref()
             .is_some_and(|problem| problem.repairable)
         {
-            match parts.integration.subscribe(&context, &callback_url).await {
+            match integration.subscribe(&context, &callback_url).await {
                 Ok(subscription) => {
                     info!(connection = %id, "the webhook subscription was repaired");
                     health.subscription = Some(subscription);
@@ -52,108 +76,138 @@ impl Service {
                 }
             }
         }
-        let attention = health.problem.as_ref().map(|problem| Attention {
-            code: problem.error.code.as_str().to_owned(),
-            message: problem.error.message.clone(),
-        });
+        Ok((health, trouble))
+    }
+
+    /// Records what a check found.
+    async fn take_note(
+        &self,
+        connection: &Connection,
+        since: Timestamp,
+        health: &Health,
+        trouble: Option<IntegrationError>,
+    ) -> Result<(), ServiceError> {
+        let id = &connection.id;
+        let parts = &self.inner.parts;
         let update = ConnectionUpdate {
             scope_name: health.scope.as_ref().map(|scope| scope.name.clone()),
             owner: health.account.clone(),
-            attention: Some(attention),
             subscription: health.subscription.clone().map(Some),
             ..ConnectionUpdate::default()
         };
-        parts
-            .ledger
-            .update_connection(id, update, parts.clock.now())
-            .await?;
-        Ok(health)
-    }
-
-    /// Reads a range of activities from the remote service, so that the ledger has what deliveries
-    /// failed to tell, deletions included.
-    pub async fn reconcile(
-        &self,
-        id: &ConnectionId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Applied, ServiceError> {
-        if from >= to {
-            return Err(ServiceError::invalid(
-                "the range is empty: `from` must be before `to`",
-            ));
-        }
-        if to.duration_since(from) > LONGEST_RANGE {
-            return Err(ServiceError::invalid(format!(
-                "the range is longer than {} days; reconcile one part after the other",
-                LONGEST_RANGE.as_hours() / 24
-            )));
-        }
-        self.connection(id).await?;
-        let mut total = Applied::default();
-        let mut seen = HashSet::new();
-        let range = Selection::Range(from, to);
-        self.reconcile_selection(id, &range, &mut total, Some(&mut seen))
-            .await?;
-
-        let mut after: Option<String> = None;
-        loop {
-            let ids = self
-                .inner
-                .parts
-                .ledger
-                .activity_ids(id, from, to, after.as_deref(), MAX_SELECTED)
-                .await?;
-            let Some(last) = ids.last().cloned() else {
-                break;
-            };
-            let missing: Vec<_> = ids.into_iter().filter(|id| !seen.contains(id)).collect();
-            if !missing.is_empty() {
-                let selection = Selection::Activities(missing);
-                self.reconcile_selection(id, &selection, &mut total, None)
-                    .await?;
+        parts.ledger.update_connection(id, update, since).await?;
+        let unchecked = self.schedule().upkeep() * UNCHECKED_INTERVALS;
+        let covered_until = connection.coverage.covered_until;
+        let reason = match &trouble {
+            Some(trouble) => Some(trouble.message.clone()),
+            None if later(covered_until, unchecked) < since => {
+                Some("it could not be checked for long".to_owned())
             }
-            after = Some(last);
+            None => None,
+        };
+        match reason {
+            Some(reason) => {
+                let noticed = CoverageChange::GapNoticed {
+                    from: None,
+                    reason,
+                    at: self.now(),
+                };
+                self.notice_gap(id, noticed).await?;
+            }
+            None => {
+                let confirmed = CoverageChange::Confirmed { until: since };
+                parts.ledger.change_coverage(id, confirmed).await?;
+            }
         }
-        Ok(total)
+        match &health.problem {
+            None => {
+                if let Some(trouble) = trouble {
+                    self.inner.metrics.subscriptions_repaired.add(1);
+                    let message = format!(
+                        "The webhook was repaired. It had been wrong: {}",
+                        sentence(&trouble.message)
+                    );
+                    self.record(id, EventKind::SubscriptionRepaired, message)
+                        .await;
+                }
+                // Deliveries arrive; what keeps a gap from being closed stays.
+                let gap = &connection.coverage.gap;
+                let obstacle = gap.as_ref().and_then(|gap| gap.obstacle.clone());
+                self.set_attention(connection, obstacle).await
+            }
+            Some(problem) => self.note_problem(connection, problem).await,
+        }
     }
 
-    async fn reconcile_selection(
+    /// Tells a person of a problem that is theirs, or that lasts.
+    async fn note_problem(
         &self,
-        id: &ConnectionId,
-        selection: &Selection,
-        total: &mut Applied,
-        mut seen: Option<&mut HashSet<String>>,
+        connection: &Connection,
+        problem: &Problem,
     ) -> Result<(), ServiceError> {
-        let context = self.context(id);
-        let mut cursor = None;
-        for _ in 0..MAX_PAGES {
-            let page = self
-                .inner
-                .parts
-                .integration
-                .reconcile(&context, selection, cursor.as_deref())
-                .await?;
-            let applied = self.apply(id, &page.changes, None).await?;
-            total.applied += applied.applied;
-            total.unchanged += applied.unchanged;
-            if let Some(seen) = seen.as_deref_mut() {
-                seen.extend(
-                    page.changes
-                        .activities
-                        .into_iter()
-                        .map(|activity| activity.id),
-                );
-            }
-            match page.next {
-                Some(next) => cursor = Some(next),
-                None => return Ok(()),
-            }
+        if !needs_attention(
+            problem.error.code,
+            wrong_since(connection),
+            self.now(),
+            self.schedule(),
+        ) {
+            return Ok(());
         }
-        Err(ServiceError::new(
-            ErrorCode::Internal,
-            format!("the integration did not finish reconciling within {MAX_PAGES} pages"),
-        ))
+        let attention = Attention {
+            code: problem.error.code.as_str().to_owned(),
+            message: problem.error.message.clone(),
+        };
+        self.set_attention(connection, Some(attention)).await
+    }
+
+    /// A check that failed tells nothing about the connection, unless it fails for long.
+    async fn note_failure(
+        &self,
+        connection: &Connection,
+        error: &ServiceError,
+    ) -> Result<(), ServiceError> {
+        warn!(connection = %connection.id, %error, "a connection could not be checked");
+        let since = wrong_since(connection);
+        if !needs_attention(error.code, since, self.now(), self.schedule()) {
+            return Ok(());
+        }
+        let attention = Attention {
+            code: error.code.as_str().to_owned(),
+            message: format!(
+                "The connection could not be checked since {}: {}",
+                super::moment(since),
+                sentence(&error.message)
+            ),
+        };
+        self.set_attention(connection, Some(attention)).await
+    }
+
+    /// Sets what a person must do, and says so when it changes.
+    pub(super) async fn set_attention(
+        &self,
+        connection: &Connection,
+        attention: Option<Attention>,
+    ) -> Result<(), ServiceError> {
+        let id = &connection.id;
+        let update = ConnectionUpdate {
+            attention: Some(attention.clone()),
+            ..ConnectionUpdate::default()
+        };
+        let ledger = &self.inner.parts.ledger;
+        ledger.update_connection(id, update, self.now()).await?;
+        match (&connection.attention, attention) {
+            (Some(before), Some(now)) if before.code == now.code => {}
+            (_, Some(attention)) => {
+                self.record(id, EventKind::AttentionRaised, attention.message)
+                    .await;
+            }
+            (Some(_), None) => {
+                let message = "Nothing needs attention any more.".to_owned();
+                self.record(id, EventKind::AttentionCleared, message).await;
+            }
+            (None, None) => {}
+        }
+        Ok(())
     }
 
     /// Completes names. Returns after how many seconds more would be found; `None`: nothing is missing.
@@ -176,4 +230,13 @@ impl Service {
         }
         Ok(refresh.again_in_seconds)
     }
+}
+
+/// Since when a connection is not known to be right.
+fn wrong_since(connection: &Connection) -> Timestamp {
+    let coverage = &connection.coverage;
+    coverage
+        .gap
+        .as_ref()
+        .map_or(coverage.covered_until, |gap| gap.opened_at)
 }

@@ -17,6 +17,10 @@ pub(super) struct Metrics {
     pub(super) activities_applied: Counter,
     pub(super) activities_unchanged: Counter,
     pub(super) delivery_micros: Counter,
+    pub(super) gaps_noticed: Counter,
+    pub(super) gaps_closed: Counter,
+    pub(super) silences_found: Counter,
+    pub(super) subscriptions_repaired: Counter,
 }
 
 /// A number that only grows.
@@ -70,6 +74,23 @@ impl Metrics {
              integration_activities_total{{effect=\"unchanged\"}} {}\n",
             self.activities_applied.value(),
             self.activities_unchanged.value(),
+        );
+        let _ = write!(
+            text,
+            "# HELP integration_gaps_total Gaps in deliveries, by what was done.\n\
+             # TYPE integration_gaps_total counter\n\
+             integration_gaps_total{{event=\"noticed\"}} {}\n\
+             integration_gaps_total{{event=\"closed\"}} {}\n\
+             # HELP integration_silences_found_total Times deliveries had stopped although nothing looked wrong.\n\
+             # TYPE integration_silences_found_total counter\n\
+             integration_silences_found_total {}\n\
+             # HELP integration_subscriptions_repaired_total Subscriptions that did not work and were repaired.\n\
+             # TYPE integration_subscriptions_repaired_total counter\n\
+             integration_subscriptions_repaired_total {}\n",
+            self.gaps_noticed.value(),
+            self.gaps_closed.value(),
+            self.silences_found.value(),
+            self.subscriptions_repaired.value(),
         );
         let paced_seconds = Duration::from_millis(http.paced_ms).as_secs_f64();
         let _ = write!(

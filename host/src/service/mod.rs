@@ -6,16 +6,21 @@ mod background;
 mod connect;
 mod deliveries;
 mod error;
+mod gaps;
 mod health;
 mod lease;
 mod metrics;
+mod reconcile;
+mod upkeep;
 mod users;
 
 use std::sync::Arc;
 
 use clap::ValueEnum;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use tracing::warn;
 use url::Url;
 
 use self::background::Background;
@@ -32,9 +37,10 @@ use crate::contract::{Changes, ErrorCode, Manifest};
 use crate::engine::{CallContext, Integration};
 use crate::id::{ConnectionId, HookId};
 use crate::ledger::{
-    ActivityFilter, Applied, Connection, ConnectionState, Delivery, DeliveryRecord, DeliveryStatus,
-    Ledger, LedgerActivity, Page,
+    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionState, Delivery,
+    DeliveryRecord, DeliveryStatus, EventKind, Ledger, LedgerActivity, Page,
 };
+use crate::schedule::Schedule;
 use crate::seal::SealingKeys;
 
 /// How activities that were deleted at the remote service are listed.
@@ -68,6 +74,8 @@ pub struct Parts {
     pub public_url: Url,
     /// How deleted activities are listed.
     pub deleted_entries: DeletedEntries,
+    /// When background work is done.
+    pub schedule: Schedule,
 }
 
 /// The use cases. Cloning it gives another handle to the same service.
@@ -140,6 +148,7 @@ impl Service {
     /// Ends background work, letting what runs finish, and closes the ledger.
     pub async fn stop(&self) {
         self.inner.background.stop().await;
+        self.last_beat().await;
         self.inner.parts.ledger.close().await;
     }
 
@@ -220,6 +229,17 @@ impl Service {
             .await?)
     }
 
+    /// What happened to a connection, newest first.
+    pub async fn events(
+        &self,
+        id: &ConnectionId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ConnectionEvent>, ServiceError> {
+        self.connection(id).await?;
+        Ok(self.inner.parts.ledger.events(id, cursor, limit).await?)
+    }
+
     /// Whether the providers answer.
     pub async fn ready(&self) -> Result<(), ServiceError> {
         self.inner.parts.ledger.last_change().await?;
@@ -229,6 +249,26 @@ impl Service {
     /// Counters in the Prometheus text format.
     pub fn metrics(&self) -> String {
         self.inner.metrics.render(&self.inner.parts.http.counts())
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.inner.parts.schedule
+    }
+
+    fn now(&self) -> Timestamp {
+        self.inner.parts.clock.now()
+    }
+
+    /// Adds to the log of a connection. That it cannot be added must not keep anything from being done.
+    async fn record(&self, id: &ConnectionId, kind: EventKind, message: String) {
+        let event = ConnectionEvent {
+            at: self.now(),
+            kind,
+            message,
+        };
+        if let Err(error) = self.inner.parts.ledger.record_event(id, event).await {
+            warn!(connection = %id, %error, "the log of a connection could not be written");
+        }
     }
 
     /// A call for a connection, with its stored secrets.
@@ -280,4 +320,9 @@ impl Service {
             .changed
             .send_modify(|moments| *moments = moments.wrapping_add(1));
     }
+}
+
+/// A time in a sentence.
+fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }

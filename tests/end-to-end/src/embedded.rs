@@ -82,6 +82,7 @@ impl Embedded {
             clock,
             public_url: format!("http://{}", listener.local_addr()?).parse()?,
             deleted_entries: Default::default(),
+            schedule: Default::default(),
         })
         .await?;
         let (admin_token, _) = AdminToken::obtain(Some("embedded".into()), Path::new("."))?;

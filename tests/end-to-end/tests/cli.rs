@@ -155,6 +155,12 @@ async fn a_person_goes_from_a_token_to_a_timeline() {
         text.contains("7400001") && text.contains("enabled"),
         "{text}"
     );
+    assert!(
+        text.contains("Complete until") && text.contains("was connected."),
+        "{text}"
+    );
+    assert_eq!(shown["gap"], Value::Null);
+    assert_eq!(shown["log"][0]["kind"], "connected", "{shown}");
 
     let renamed = terminal.json(&["rename", "Studio", "Atelier"]).await;
     assert_eq!(renamed["name"], "Atelier");

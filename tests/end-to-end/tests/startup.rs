@@ -204,6 +204,8 @@ async fn a_wrong_configuration_file_is_named_with_the_place() {
         (b"\n[limits]\ncpu = 1", &["line 3", "cpu", "cpu_ms"]),
         (b"[limit]\ncpu_ms = 1", &["line 1", "limit"]),
         (b"[limits]\ncpu_ms = 0", &["cpu_ms", "larger"]),
+        (b"[background]\nupkeep_ms = 0", &["upkeep_ms", "larger"]),
+        (b"[background]\nupkeep = 1", &["upkeep", "upkeep_ms"]),
         (b"[limits]\ncpu_ms = -1", &["line 2"]),
         (b"[limits]\ncpu_ms = \"fast\"", &["line 2", "fast"]),
         (b"listen = ", &["line 1"]),

@@ -72,6 +72,19 @@ impl Known {
             .filter(|deletion| Some(&deletion.revision) >= content)
     }
 
+    /// Whether both differ in nothing but where they come from.
+    fn looks_like(&self, other: &Self) -> bool {
+        let look = |known: &Self| {
+            let content = known.content.clone().map(|content| Content {
+                revision: String::new(),
+                event: None,
+                ..content
+            });
+            (content, known.effective_deletion().is_some())
+        };
+        look(self) == look(other)
+    }
+
     fn is_nothing(&self) -> bool {
         self.content.is_none() && self.deletion.is_none()
     }
@@ -84,35 +97,48 @@ pub(super) fn apply(
 ) -> Result<Applied> {
     let mut applied = Applied::default();
     for activity in activities {
-        if apply_one(database, connection, activity)? {
-            applied.applied += 1;
-        } else {
-            applied.unchanged += 1;
-        }
+        let effect = apply_one(database, connection, activity)?;
+        applied.applied += u64::from(effect != Effect::None);
+        applied.changed += u64::from(effect == Effect::Changed);
+        applied.unchanged += u64::from(effect == Effect::None);
     }
     Ok(applied)
 }
 
-/// Whether the activity is seen differently afterwards.
-fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Result<bool> {
+/// What applying an activity did to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Nothing that shows.
+    None,
+    /// It is newer.
+    Newer,
+    /// It is new, or newer and different.
+    Changed,
+}
+
+fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Result<Effect> {
     let found = find(database, connection, &activity.id)?;
     let arrived = Known::of(activity);
     let Some((number, before)) = found else {
         // Neither content nor a deletion: there is nothing to record.
         if arrived.is_nothing() {
-            return Ok(false);
+            return Ok(Effect::None);
         }
         insert(database, connection, &activity.id, &arrived)?;
-        return Ok(true);
+        return Ok(Effect::Changed);
     };
     let after = before.clone().merge(arrived);
     if after == before {
-        return Ok(false);
+        return Ok(Effect::None);
     }
     let is_seen = after.content != before.content
         || after.effective_deletion() != before.effective_deletion();
     update(database, connection, number, &after, is_seen)?;
-    Ok(is_seen)
+    Ok(match is_seen {
+        false => Effect::None,
+        true if after.looks_like(&before) => Effect::Newer,
+        true => Effect::Changed,
+    })
 }
 
 fn find(database: &Database, connection: i64, entry_id: &str) -> Result<Option<(i64, Known)>> {

@@ -3,17 +3,18 @@
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 
+use super::continuity::{self, COLUMNS};
 use super::{Result, rows};
 use crate::contract::{Account, Subscription};
 use crate::id::{ConnectionId, HookId, ScopeId};
 use crate::ledger::{
-    Attention, Connection, ConnectionState, ConnectionUpdate, LedgerError, NewConnection,
+    Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, LedgerError,
+    NewConnection,
 };
 
 const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
         attention_code, attention_message, subscription_id, subscription_enabled, subscription_validated_at,
-        subscription_events, users_mapped, users_total, created_at, updated_at, last_delivery_at
-     FROM connections";
+        subscription_events, users_mapped, users_total, created_at, updated_at, last_delivery_at";
 
 pub(super) fn create(database: &Database, new: &NewConnection) -> Result<Connection> {
     let existing: Option<(String, ConnectionState)> = database
@@ -71,7 +72,9 @@ pub(super) fn create(database: &Database, new: &NewConnection) -> Result<Connect
 
 pub(super) fn find(database: &Database, id: &ConnectionId) -> Result<Option<Connection>> {
     Ok(database
-        .prepare_cached(&format!("{SELECT} WHERE id = ?1"))?
+        .prepare_cached(&format!(
+            "{SELECT}, {COLUMNS} FROM connections WHERE id = ?1"
+        ))?
         .query_row(params![id.as_str()], connection)
         .optional()?)
 }
@@ -79,15 +82,16 @@ pub(super) fn find(database: &Database, id: &ConnectionId) -> Result<Option<Conn
 pub(super) fn find_by_hook(database: &Database, hook: &HookId) -> Result<Option<Connection>> {
     Ok(database
         .prepare_cached(&format!(
-            "{SELECT} WHERE hook = ?1 AND state <> 'disconnected'"
+            "{SELECT}, {COLUMNS} FROM connections WHERE hook = ?1 AND state <> 'disconnected'"
         ))?
         .query_row(params![hook.as_str()], connection)
         .optional()?)
 }
 
 pub(super) fn all(database: &Database) -> Result<Vec<Connection>> {
-    let mut statement =
-        database.prepare_cached(&format!("{SELECT} ORDER BY created_at, number"))?;
+    let mut statement = database.prepare_cached(&format!(
+        "{SELECT}, {COLUMNS} FROM connections ORDER BY created_at, number"
+    ))?;
     let connections = statement
         .query_map([], connection)?
         .collect::<rusqlite::Result<_>>()?;
@@ -101,6 +105,8 @@ pub(super) fn update(
     now: Timestamp,
 ) -> Result<Connection> {
     let mut row = existing_connection(database, id)?;
+    let begins =
+        update.state == Some(ConnectionState::Active) && row.state != ConnectionState::Active;
     let ConnectionUpdate {
         name,
         scope_name,
@@ -157,6 +163,9 @@ pub(super) fn update(
             subscription.map(|subscription| rows::to_json(&subscription.events)),
             row.updated_at.as_millisecond(),
         ])?;
+    if begins {
+        continuity::change(database, id, CoverageChange::Connected { at: now })?;
+    }
     existing_connection(database, id)
 }
 
@@ -233,5 +242,6 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
         created_at: rows::timestamp(row, 18)?,
         updated_at: rows::timestamp(row, 19)?,
         last_delivery_at: rows::optional_timestamp(row, 20)?,
+        coverage: continuity::coverage(row, 21)?,
     })
 }

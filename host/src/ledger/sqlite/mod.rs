@@ -2,6 +2,7 @@
 
 mod activities;
 mod connections;
+mod continuity;
 mod deliveries;
 mod listing;
 mod members;

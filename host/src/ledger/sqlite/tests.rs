@@ -1,3 +1,4 @@
+mod continuity;
 mod convergence;
 mod deliveries;
 mod feed;

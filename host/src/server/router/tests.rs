@@ -266,6 +266,7 @@ const PUBLISHED: [(Method, &str); 23] = [
     (Method::POST, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections/{id}"),
+    (Method::GET, "/api/v1/connections/{id}/log"),
     (Method::PATCH, "/api/v1/connections/{id}"),
     (Method::PUT, "/api/v1/connections/{id}/secrets"),
     (Method::DELETE, "/api/v1/connections/{id}"),

@@ -5,16 +5,20 @@ use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
+use super::{given, parse_limit};
 use crate::api::time::{parse_from, parse_to};
 use crate::api::{
-    ConnectRequestBody, ConnectionList, ConnectionView, HealthView, ReconcileRequest,
-    ReconcileResult, RenameRequest, ReplaceSecretsRequest, TestReportView, TestRequest,
+    ConnectRequestBody, ConnectionList, ConnectionLog, ConnectionView, HealthView,
+    ReconcileRequest, ReconcileResult, RenameRequest, ReplaceSecretsRequest, TestReportView,
+    TestRequest,
 };
 use crate::id::{ConnectionId, ScopeId};
 use crate::ledger::Connection;
 use crate::server::error::ApiError;
-use crate::server::extract::{ApiJson, ApiPath};
+use crate::server::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::server::openapi::Problems;
 use crate::server::state::AppState;
 use crate::service::{ConnectRequest, ServiceError};
@@ -79,6 +83,34 @@ pub(in crate::server) async fn show(
 ) -> Result<Json<ConnectionView>, ApiError> {
     let connection = state.service.connection(&ConnectionId::new(id)).await?;
     Ok(view(&state, connection))
+}
+
+/// Which page of a log to read.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::server) struct LogQuery {
+    /// At most so many, 100 unless given.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// What happened to a connection, newest first: gaps, repairs, what a person had to do.
+#[utoipa::path(get, path = "/api/v1/connections/{id}/log", operation_id = "read_connection_log", tag = "connections",
+    params(("id" = String, Path, description = "The connection's id"), LogQuery),
+    responses((status = 200, body = ConnectionLog), Problems))]
+pub(in crate::server) async fn log(
+    State(state): State<AppState>,
+    ApiPath(id): ApiPath<String>,
+    ApiQuery(query): ApiQuery<LogQuery>,
+) -> Result<Json<ConnectionLog>, ApiError> {
+    let limit = parse_limit(query.limit.as_deref())?;
+    let cursor = given(query.cursor.as_deref());
+    let id = ConnectionId::new(id);
+    let page = state.service.events(&id, cursor, limit).await?;
+    Ok(Json(page.into()))
 }
 
 /// Renames a connection.

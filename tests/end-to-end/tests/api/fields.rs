@@ -67,8 +67,18 @@ async fn answers_have_the_published_fields() {
             "created_at",
             "updated_at",
             "last_delivery_at",
+            "covered_until",
+            "gap",
+            "last_reconciled_at",
         ],
     );
+    assert!(connection["covered_until"].is_string(), "{connection}");
+    assert_eq!(connection["gap"], Value::Null);
+    let log = get("/connections/{id}/log?limit=1").await;
+    assert_fields(&log, &["events", "next"]);
+    assert_fields(&log["events"][0], &["at", "kind", "message"]);
+    assert_eq!(log["events"][0]["kind"], "connected");
+    assert_eq!(log["next"], Value::Null);
     assert_fields(&connection["scope"], &["id", "name"]);
     assert_fields(&connection["owner"], &["id", "name", "email"]);
     assert_fields(

@@ -392,6 +392,9 @@ async fn addresses_methods_and_queries_that_make_no_sense_are_refused() {
         ("/deliveries?status=lost", "status"),
         ("/deliveries?limit=0", "limit"),
         ("/deliveries?cursor=nonsense", "cursor"),
+        ("/connections/{id}/log?limit=0", "limit"),
+        ("/connections/{id}/log?cursor=nonsense", "cursor"),
+        ("/connections/{id}/log?kind=all", "kind"),
         ("/users?name=a", "name"),
     ] {
         let answer = send(api.request("GET", path)).await;

@@ -224,6 +224,7 @@ async fn an_update_after_a_deletion_does_not_bring_an_entry_back() {
         late,
         Applied {
             applied: 1,
+            changed: 1,
             unchanged: 0
         },
         "late content is seen: it says whose time it was"
@@ -247,6 +248,7 @@ async fn an_update_after_a_deletion_does_not_bring_an_entry_back() {
         again,
         Applied {
             applied: 0,
+            changed: 0,
             unchanged: 2
         }
     );
@@ -260,6 +262,7 @@ async fn an_update_after_a_deletion_does_not_bring_an_entry_back() {
         stale,
         Applied {
             applied: 0,
+            changed: 0,
             unchanged: 1
         }
     );

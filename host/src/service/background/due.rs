@@ -1,0 +1,136 @@
+//! What is to be done when.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::id::ConnectionId;
+
+/// The kinds of background work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::service) enum Work {
+    /// Read what deliveries failed to tell.
+    Gap,
+    /// Fetch missing names.
+    Names,
+    /// Check, repair, close gaps, import the team.
+    Upkeep,
+    /// See whether deliveries have stopped.
+    Watch,
+}
+
+/// Work that is due at some time. One entry per connection and kind, so it cannot grow without bound.
+#[derive(Default)]
+pub(in crate::service) struct Due {
+    planned: Mutex<BTreeMap<(ConnectionId, Work), Planned>>,
+    pub(super) changed: Notify,
+}
+
+#[derive(Clone, Copy)]
+struct Planned {
+    /// `None`: it is being done, or was done last time.
+    at: Option<Instant>,
+    /// How often it has failed in a row.
+    failures: u32,
+}
+
+impl Due {
+    /// Plans work. What is planned earlier already stays.
+    pub(super) fn plan(&self, connection: &ConnectionId, work: Work, at: Instant) {
+        self.planned()
+            .entry((connection.clone(), work))
+            .and_modify(|planned| {
+                planned.at = Some(planned.at.map_or(at, |before| before.min(at)));
+            })
+            .or_insert(Planned {
+                at: Some(at),
+                failures: 0,
+            });
+        self.changed.notify_one();
+    }
+
+    /// The next work of a connection that nothing is being done for, and when it is due.
+    pub(super) fn next(
+        &self,
+        busy: &BTreeSet<ConnectionId>,
+    ) -> Option<(Instant, ConnectionId, Work)> {
+        self.planned()
+            .iter()
+            .filter(|((connection, _), _)| !busy.contains(connection))
+            .filter_map(|((connection, work), planned)| Some((planned.at?, connection, *work)))
+            .min()
+            .map(|(at, connection, work)| (at, connection.clone(), work))
+    }
+
+    /// Begins work: it is not planned any more.
+    pub(super) fn take(&self, connection: &ConnectionId, work: Work) {
+        if let Some(planned) = self.planned().get_mut(&(connection.clone(), work)) {
+            planned.at = None;
+        }
+    }
+
+    /// Notes whether work succeeded, and returns how often it has failed in a row.
+    pub(super) fn note(&self, connection: &ConnectionId, work: Work, failed: bool) -> u32 {
+        match self.planned().get_mut(&(connection.clone(), work)) {
+            Some(planned) if failed => {
+                planned.failures = planned.failures.saturating_add(1);
+                planned.failures
+            }
+            Some(planned) => {
+                planned.failures = 0;
+                0
+            }
+            None => u32::from(failed),
+        }
+    }
+
+    /// Forgets all work of a connection.
+    pub(super) fn forget(&self, connection: &ConnectionId) {
+        self.planned().retain(|(other, _), _| other != connection);
+    }
+
+    fn planned(&self) -> MutexGuard<'_, BTreeMap<(ConnectionId, Work), Planned>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_earliest_plan_counts_and_nothing_is_done_twice_at_a_time() {
+        let due = Due::default();
+        let (one, other) = (ConnectionId::new("a"), ConnectionId::new("b"));
+        let now = Instant::now();
+        let minute = Duration::from_secs(60);
+        due.plan(&one, Work::Upkeep, now + minute);
+        due.plan(&one, Work::Upkeep, now + 2 * minute);
+        due.plan(&one, Work::Gap, now + 3 * minute);
+        due.plan(&other, Work::Upkeep, now + 2 * minute);
+        let next = |busy: &[&ConnectionId]| {
+            let busy = busy.iter().map(|id| (*id).clone()).collect();
+            due.next(&busy)
+                .map(|(at, connection, work)| (at - now, connection, work))
+        };
+        assert_eq!(next(&[]), Some((minute, one.clone(), Work::Upkeep)));
+        due.take(&one, Work::Upkeep);
+        assert_eq!(
+            next(&[&one]),
+            Some((2 * minute, other.clone(), Work::Upkeep))
+        );
+        assert_eq!(next(&[&one, &other]), None);
+        assert_eq!(due.note(&one, Work::Upkeep, true), 1);
+        due.plan(&one, Work::Upkeep, now);
+        assert_eq!(due.note(&one, Work::Upkeep, true), 2);
+        assert_eq!(due.note(&one, Work::Upkeep, false), 0);
+        due.forget(&one);
+        due.forget(&other);
+        assert_eq!(next(&[]), None);
+    }
+}

@@ -1,0 +1,276 @@
+//! Background work: completing names soon after a delivery missed one, looking after every
+//! connection about once an hour, noticing when deliveries have stopped, and closing gaps.
+
+pub(super) mod decide;
+mod due;
+mod heartbeat;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use self::decide::wait_after;
+use self::due::{Due, Work};
+use super::{Inner, Service, ServiceError};
+use crate::contract::ErrorCode;
+use crate::id::{ConnectionId, random_bytes};
+use crate::ledger::{Connection, ConnectionState};
+
+/// How long to wait for further missing names, so that a burst of deliveries leads to one refresh.
+const NAMES_DELAY: Duration = Duration::from_millis(500);
+
+/// How long to wait after a refresh failed.
+const NAMES_RETRY: Duration = Duration::from_secs(60);
+
+/// The handle to background work.
+pub(super) struct Background {
+    due: Arc<Due>,
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Background {
+    pub(super) fn new() -> (Self, Arc<Due>) {
+        let due = Arc::<Due>::default();
+        let background = Self {
+            due: Arc::clone(&due),
+            stop: watch::Sender::new(false),
+            tasks: Mutex::default(),
+        };
+        (background, due)
+    }
+
+    /// Fetches missing names of a connection soon.
+    pub(super) fn refresh_names_now(&self, connection: &ConnectionId) {
+        self.due
+            .plan(connection, Work::Names, Instant::now() + NAMES_DELAY);
+    }
+
+    /// Begins to look after a connection that was just made.
+    pub(super) fn begin(&self, connection: &ConnectionId, upkeep: Duration, watch: Duration) {
+        let now = Instant::now();
+        self.refresh_names_now(connection);
+        self.due
+            .plan(connection, Work::Upkeep, now + jittered(upkeep));
+        self.due.plan(connection, Work::Watch, now + watch);
+    }
+
+    /// Looks after a connection at once.
+    pub(super) fn look_after_now(&self, connection: &ConnectionId) {
+        self.due.plan(connection, Work::Upkeep, Instant::now());
+    }
+
+    /// Closes the gap of a connection at once.
+    pub(super) fn close_gap_now(&self, connection: &ConnectionId) {
+        self.due.plan(connection, Work::Gap, Instant::now());
+    }
+
+    /// Lets running work finish and starts no more.
+    pub(super) async fn stop(&self) {
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks());
+        for task in tasks {
+            if let Err(error) = task.await {
+                warn!(%error, "background work ended early");
+            }
+        }
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts background work for the connections there are. It holds no handle to the service while it
+/// waits, so it does not keep it alive.
+pub(super) fn start(service: &Service, due: Arc<Due>, existing: Vec<Connection>) {
+    let inner = Arc::downgrade(&service.inner);
+    let background = &service.inner.background;
+    let work = tokio::spawn(run(
+        inner.clone(),
+        Arc::clone(&due),
+        existing,
+        background.stop.subscribe(),
+    ));
+    let heartbeat = tokio::spawn(heartbeat::run(inner, due, background.stop.subscribe()));
+    background.tasks().extend([work, heartbeat]);
+}
+
+async fn run(
+    inner: Weak<Inner>,
+    due: Arc<Due>,
+    existing: Vec<Connection>,
+    mut stop: watch::Receiver<bool>,
+) {
+    if let Some(service) = service(&inner) {
+        service.take_up(&due, existing).await;
+    }
+    let mut running = Running::default();
+    loop {
+        let next = match service(&inner) {
+            Some(service) => running.next(&due, service.schedule().connections_at_once),
+            None => return,
+        };
+        let wait = async {
+            match &next {
+                Some((at, ..)) => sleep_until(*at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(ended) = running.tasks.join_next_with_id(), if !running.tasks.is_empty() => {
+                running.release(ended);
+            }
+            () = due.changed.notified() => {}
+            () = wait => {
+                if let (Some((_, connection, work)), Some(service)) = (next, service(&inner)) {
+                    due.take(&connection, work);
+                    running.start(service, Arc::clone(&due), connection, work);
+                }
+            }
+        }
+    }
+    while running.tasks.join_next().await.is_some() {}
+}
+
+/// The work that is being done, at most one for a connection.
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<()>,
+    connections: HashMap<Id, ConnectionId>,
+}
+
+impl Running {
+    fn next(&self, due: &Due, at_once: usize) -> Option<(Instant, ConnectionId, Work)> {
+        if self.tasks.len() >= at_once {
+            return None;
+        }
+        let busy: BTreeSet<_> = self.connections.values().cloned().collect();
+        due.next(&busy)
+    }
+
+    fn start(&mut self, service: Service, due: Arc<Due>, connection: ConnectionId, work: Work) {
+        let of = connection.clone();
+        let task = self
+            .tasks
+            .spawn(async move { service.work(&due, &connection, work).await });
+        self.connections.insert(task.id(), of);
+    }
+
+    fn release(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => id,
+            Err(error) => {
+                warn!(%error, "background work ended early");
+                error.id()
+            }
+        };
+        self.connections.remove(&id);
+    }
+}
+
+fn service(inner: &Weak<Inner>) -> Option<Service> {
+    inner.upgrade().map(|inner| Service { inner })
+}
+
+impl Service {
+    /// Plans the work of the connections found at start and undoes attempts to connect that a stop
+    /// interrupted. Their scopes stay taken until that is done.
+    async fn take_up(&self, due: &Due, existing: Vec<Connection>) {
+        let schedule = self.schedule();
+        for connection in existing {
+            let id = &connection.id;
+            match connection.state {
+                ConnectionState::Connecting => {
+                    info!(connection = %id, "undoing an interrupted attempt to connect");
+                    let _lease = self.inner.leases.hold(id).await;
+                    self.abandon(&connection).await;
+                }
+                ConnectionState::Active => {
+                    let now = Instant::now();
+                    due.plan(id, Work::Names, now + NAMES_DELAY);
+                    due.plan(id, Work::Upkeep, now + jittered(schedule.upkeep() / 2));
+                    due.plan(id, Work::Watch, now + jittered(schedule.silence()));
+                    if connection.coverage.gap.is_some() {
+                        self.look_after_soon(due, id);
+                    }
+                }
+                ConnectionState::Disconnected => {}
+            }
+        }
+    }
+
+    fn look_after_soon(&self, due: &Due, id: &ConnectionId) {
+        let delay = self.schedule().start_delay().mul_f64(random_fraction());
+        due.plan(id, Work::Upkeep, Instant::now() + delay);
+    }
+
+    /// Does work and plans when to do it again.
+    async fn work(&self, due: &Due, id: &ConnectionId, work: Work) {
+        let done = match self.connection(id).await {
+            Ok(connection) => self.do_work(connection, work).await,
+            Err(error) if error.code == ErrorCode::NotFound => return due.forget(id),
+            Err(error) => Err(error),
+        };
+        let failures = due.note(id, work, done.is_err());
+        let delay = match done {
+            Ok(delay) => delay,
+            Err(error) => {
+                debug!(connection = %id, ?work, %error, failures, "background work failed");
+                let wait = wait_after(failures, error.retry_after_seconds, self.schedule());
+                let wait = if work == Work::Names {
+                    wait.max(NAMES_RETRY)
+                } else {
+                    wait
+                };
+                Some(not_before(wait))
+            }
+        };
+        if let Some(delay) = delay {
+            due.plan(id, work, Instant::now() + delay);
+        }
+    }
+
+    /// Does work, and returns after which time to do it again.
+    async fn do_work(
+        &self,
+        connection: Connection,
+        work: Work,
+    ) -> Result<Option<Duration>, ServiceError> {
+        let id = &connection.id;
+        match work {
+            Work::Gap => self.close_gap(id).await.map(|_| None),
+            Work::Names => {
+                let again = self.refresh_names(id).await?;
+                Ok(again.map(|seconds| Duration::from_secs(seconds.into())))
+            }
+            Work::Upkeep => {
+                let again = self.look_after(id).await?;
+                Ok(Some(again.unwrap_or(jittered(self.schedule().upkeep()))))
+            }
+            Work::Watch => self.watch(connection).await.map(Some),
+        }
+    }
+}
+
+/// The duration give or take a quarter, so that connections do not all act at once.
+fn jittered(duration: Duration) -> Duration {
+    duration.mul_f64(0.75 + random_fraction() / 2.0)
+}
+
+/// The duration or up to a quarter more: the remote service has asked for this time.
+pub(super) fn not_before(duration: Duration) -> Duration {
+    duration.mul_f64(1.0 + random_fraction() / 4.0)
+}
+
+/// From 0 to 1.
+fn random_fraction() -> f64 {
+    let [random] = random_bytes::<1>();
+    f64::from(random) / 255.0
+}

@@ -1,0 +1,142 @@
+//! A connected host whose background work is quick.
+
+use std::time::{Duration, Instant};
+
+use end_to_end::{NORTHWIND, Setup};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tempfile::TempDir;
+use toggl_sandbox::control::StartTimer;
+use toggl_sandbox::scenario::Limits;
+use toggl_sandbox::{NewEntry, Scenario};
+
+pub const MARA: i64 = 9_500_001;
+pub const TOMAS: i64 = 9_500_002;
+pub const JONAS: i64 = 9_500_004;
+
+/// How long a machine that is busy with other tests may take.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+pub struct Connected {
+    pub setup: Setup,
+    pub id: String,
+    _configuration: TempDir,
+}
+
+/// A sandbox without quota, which gives up a delivery at its first failure.
+pub fn forgetful() -> Scenario {
+    let mut scenario = Scenario {
+        limits: Limits {
+            hourly_quota: false,
+            ..Limits::default()
+        },
+        ..Scenario::default()
+    };
+    scenario.delivery.retry_delays_ms = Vec::new();
+    scenario
+}
+
+impl Connected {
+    /// Connects with these lines in the `[background]` section.
+    pub async fn start(scenario: Scenario, background: &str) -> Self {
+        let configuration = tempfile::tempdir().unwrap();
+        let path = configuration.path().join("host.toml");
+        std::fs::write(&path, format!("[background]\n{background}\n")).unwrap();
+        let setup = Setup::start_with(scenario, &["--config", path.to_str().unwrap()])
+            .await
+            .unwrap();
+        let connection = setup.connect(NORTHWIND).await.unwrap();
+        Self {
+            id: connection["id"].as_str().unwrap().to_owned(),
+            setup,
+            _configuration: configuration,
+        }
+    }
+
+    pub async fn connection(&self) -> Value {
+        let path = format!("/connections/{}", self.id);
+        self.setup.host.get(&path).await.unwrap()
+    }
+
+    /// The kinds of events in the log, oldest first.
+    pub async fn kinds(&self) -> Vec<String> {
+        let mut kinds: Vec<_> = self
+            .log()
+            .await
+            .iter()
+            .map(|event| event["kind"].as_str().unwrap().to_owned())
+            .collect();
+        kinds.reverse();
+        kinds
+    }
+
+    /// The log, newest first.
+    pub async fn log(&self) -> Vec<Value> {
+        let path = format!("/connections/{}/log?limit=1000", self.id);
+        let log = self.setup.host.get(&path).await.unwrap();
+        log["events"].as_array().unwrap().clone()
+    }
+
+    /// Waits until the log has so many events of a kind.
+    pub async fn until_logged(&self, kind: &str, times: usize) {
+        let what = format!("{kind} is not in the log {times} times");
+        self.until(&what, async || {
+            let kinds = self.kinds().await;
+            kinds.iter().filter(|one| *one == kind).count() >= times
+        })
+        .await;
+    }
+
+    /// Waits until something is so. Nothing depends on how long it takes.
+    pub async fn until(&self, failure: &str, is_so: impl AsyncFn() -> bool) {
+        let begin = Instant::now();
+        while !is_so().await {
+            if begin.elapsed() > PATIENCE {
+                panic!(
+                    "{failure}\n{:#}\n{:#?}\n{}",
+                    self.connection().await,
+                    self.log().await,
+                    self.setup.host.log().unwrap()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Logs a minute of finished work.
+    pub fn log_time(&self, user_id: i64) -> i64 {
+        let start = Timestamp::now();
+        let entry = NewEntry {
+            workspace_id: NORTHWIND,
+            user_id,
+            start: Some(start),
+            stop: Some(start + SignedDuration::from_mins(1)),
+            ..NewEntry::default()
+        };
+        self.setup.toggl().log_time(entry).unwrap().id
+    }
+
+    /// Starts a timer. While it runs, only a delivery can tell of it.
+    pub fn start_timer(&self, user_id: i64) -> i64 {
+        let timer = StartTimer {
+            workspace_id: NORTHWIND,
+            user_id,
+            ..StartTimer::default()
+        };
+        self.setup.toggl().start_timer(timer).unwrap().id
+    }
+
+    pub async fn has(&self, entry: i64) -> bool {
+        !self.setup.activity(entry).await.unwrap().is_null()
+    }
+
+    /// Deliveries arrive: what only they can tell is there.
+    pub async fn assert_live(&self, after: &str) {
+        let running = self.start_timer(TOMAS);
+        self.setup.settle().await.unwrap();
+        assert!(
+            self.has(running).await,
+            "{after}: deliveries do not arrive any more"
+        );
+    }
+}
