@@ -7,6 +7,7 @@
 
 mod built;
 mod embedded;
+pub mod fault_matrix;
 mod process;
 mod setup;
 
