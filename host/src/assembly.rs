@@ -136,7 +136,11 @@ fn lend_http(settings: &Settings, manifest: &Manifest) -> Result<HttpLender> {
         exchange_timeout: limits.http_timeout(),
         max_requests: limits.http_requests_per_call,
         max_response_bytes: limits.http_response_bytes,
-        retry: RetryPolicy::default(),
+        retry: RetryPolicy {
+            max_attempts: limits.http_attempts,
+            base: limits.http_retry_delay(),
+            ..RetryPolicy::default()
+        },
         ..HttpLimits::default()
     };
     let client = Arc::new(ReqwestClient::new(CONNECT_TIMEOUT)?);

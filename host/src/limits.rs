@@ -22,6 +22,10 @@ pub struct Limits {
     pub http_requests_per_call: u32,
     /// One HTTP exchange.
     pub http_timeout_ms: u64,
+    /// How often an HTTP request is sent at most if it fails in passing and may be repeated.
+    pub http_attempts: u32,
+    /// Delay before its first repetition; it doubles from one to the next.
+    pub http_retry_delay_ms: u64,
     /// Body of one HTTP response.
     pub http_response_bytes: usize,
     /// Lines one call may log.
@@ -48,6 +52,8 @@ impl Default for Limits {
             call_timeout_ms: 60_000,
             http_requests_per_call: 50,
             http_timeout_ms: 20_000,
+            http_attempts: 4,
+            http_retry_delay_ms: 250,
             http_response_bytes: 8 << 20,
             log_lines_per_call: 100,
             delivery_bytes: 1 << 20,
@@ -73,6 +79,11 @@ impl Limits {
     /// [`Self::http_timeout_ms`].
     pub fn http_timeout(&self) -> Duration {
         Duration::from_millis(self.http_timeout_ms)
+    }
+
+    /// [`Self::http_retry_delay_ms`].
+    pub fn http_retry_delay(&self) -> Duration {
+        Duration::from_millis(self.http_retry_delay_ms)
     }
 
     /// [`Self::request_read_timeout_ms`].

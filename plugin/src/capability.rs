@@ -19,6 +19,13 @@ pub trait Http {
     /// # Errors
     /// When there is no response; see [`HttpError`].
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, HttpError>;
+
+    /// Remembers that a quota is used up, for all connections with the same secrets and even if this
+    /// call fails.
+    fn quota_used_up(&self, quota: &str, resets_in_seconds: u32);
+
+    /// Seconds until a quota resets that is known to be used up.
+    fn quota_resets_in(&self, quota: &str) -> Option<u32>;
 }
 
 /// An HTTP method.

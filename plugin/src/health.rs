@@ -59,13 +59,15 @@ pub(crate) fn check(capabilities: &dyn Capabilities, callback_url: &str) -> Resu
 /// What a person must solve is a problem; what kept from finding out is an error.
 fn hopeless(health: Health, error: Error) -> Result<Health, Error> {
     match error {
-        Error::Unauthorized(_) | Error::Forbidden(_) | Error::NotFound(_) => Ok(Health {
-            problem: Some(Problem {
-                error,
-                repairable: false,
-            }),
-            ..health
-        }),
+        Error::Unauthorized(_) | Error::Forbidden(_) | Error::NotFound(_) | Error::PlanLimit(_) => {
+            Ok(Health {
+                problem: Some(Problem {
+                    error,
+                    repairable: false,
+                }),
+                ..health
+            })
+        }
         error => Err(error),
     }
 }

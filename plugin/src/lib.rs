@@ -11,6 +11,8 @@
 //! # struct NoHost;
 //! # impl Http for NoHost {
 //! #     fn send(&self, _: &HttpRequest) -> Result<HttpResponse, HttpError> { Err(HttpError::Unavailable(String::new())) }
+//! #     fn quota_used_up(&self, _: &str, _: u32) {}
+//! #     fn quota_resets_in(&self, _: &str) -> Option<u32> { None }
 //! # }
 //! # impl Storage for NoHost {
 //! #     fn get(&self, _: &str) -> Result<Option<Vec<u8>>, StorageError> { Ok(None) }

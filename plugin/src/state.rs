@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `connection` | [`Connection`] |
 //! | `webhook` | [`Webhook`] |
+//! | `announced` | [`Announced`] |
 //! | `client/5`, `project/42`, `task/9` | a known name, see `names` |
 //! | `missing/project/42` | a name to look for, see `names` |
 //! | `names/progress` | how far the bulk refresh is |
@@ -18,6 +19,7 @@ use crate::model::Error;
 
 pub(crate) const CONNECTION: &str = "connection";
 pub(crate) const WEBHOOK: &str = "webhook";
+pub(crate) const ANNOUNCED: &str = "announced";
 pub(crate) const NAMES_PROGRESS: &str = "names/progress";
 pub(crate) const QUOTA: &str = "quota/organization";
 
@@ -42,6 +44,21 @@ pub(crate) struct Webhook {
     pub subscription_id: Option<u64>,
     /// The callback the subscription was last given.
     pub callback_url: Option<String>,
+}
+
+/// A subscription that has pinged the callback and is not stored yet. Toggl pings before it answers
+/// the request that creates a subscription, so this is known even if that answer is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Announced {
+    pub subscription_id: u64,
+}
+
+impl Read for Announced {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            subscription_id: json.get("subscription_id").id()?,
+        })
+    }
 }
 
 impl Read for Connection {

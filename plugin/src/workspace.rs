@@ -64,14 +64,7 @@ pub(crate) fn connect(
         account_id: me.id,
     };
     let mut writes = vec![state::put(state::CONNECTION, &connection)?];
-    if state::read::<Webhook>(capabilities, state::WEBHOOK)?.is_none() {
-        let webhook = Webhook {
-            workspace_id: workspace.id,
-            secret: new_secret(capabilities)?,
-            previous_secret: None,
-            subscription_id: None,
-            callback_url: None,
-        };
+    if let Some(webhook) = renewed_webhook(capabilities, workspace.id)? {
         writes.push(state::put(state::WEBHOOK, &webhook)?);
     }
     capabilities.write(writes)?;
@@ -79,6 +72,34 @@ pub(crate) fn connect(
         account: account(&me),
         scope,
     })
+}
+
+/// The webhook with a new signing secret; `None`: the one there is stays.
+///
+/// Connecting again with a subscription comes of a replaced API token. Whoever had the old one may
+/// have read the signing secret at Toggl, so it is replaced too: `subscribe` gives it to Toggl, and
+/// the previous one is accepted until then. One that waits for that already is not replaced again.
+fn renewed_webhook(
+    capabilities: &dyn Capabilities,
+    workspace_id: u64,
+) -> Result<Option<Webhook>, Error> {
+    let Some(webhook) = state::read::<Webhook>(capabilities, state::WEBHOOK)? else {
+        return Ok(Some(Webhook {
+            workspace_id,
+            secret: new_secret(capabilities)?,
+            previous_secret: None,
+            subscription_id: None,
+            callback_url: None,
+        }));
+    };
+    if webhook.subscription_id.is_none() || webhook.previous_secret.is_some() {
+        return Ok(None);
+    }
+    Ok(Some(Webhook {
+        secret: new_secret(capabilities)?,
+        previous_secret: Some(webhook.secret),
+        ..webhook
+    }))
 }
 
 fn new_secret(capabilities: &dyn Capabilities) -> Result<String, Error> {

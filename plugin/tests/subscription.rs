@@ -345,6 +345,127 @@ fn a_lost_answer_is_found_again_by_the_callback() {
 }
 
 #[test]
+fn a_lost_answer_does_not_double_the_subscription() {
+    for (status, body) in [(500, "oops"), (200, "<html>"), (200, "{}"), (302, "")] {
+        let host = host(3);
+        list(&host, &[]);
+        list(&host, &[row(json!({}))]);
+        host.on(Post, LIST, status, body);
+        let subscription = host.toggl().subscribe(CALLBACK).unwrap();
+        assert_eq!(subscription.id, "7", "after {status} {body}");
+        let created = host
+            .calls()
+            .into_iter()
+            .filter(|call| call.starts_with("Post"));
+        assert_eq!(
+            created.count(),
+            1,
+            "a second one would take the plan's last webhook"
+        );
+    }
+}
+
+#[test]
+fn a_subscription_whose_creation_was_never_answered_is_removed() {
+    let host = host(3);
+    let ping = json!({
+        "event_id": 0, "payload": "ping", "subscription_id": 7, "url_callback": CALLBACK,
+        "validation_code": "code", "metadata": {"workspace_id": WORKSPACE},
+    });
+    let ping = host.signed(ping.to_string().as_bytes());
+    host.toggl().handle_webhook(&ping).unwrap();
+    list(&host, &[row(json!({}))]);
+    list(&host, &[]);
+    host.on(Delete, ONE, 200, "{}");
+    host.toggl().disconnect().unwrap();
+    assert!(
+        host.calls()
+            .contains(&"Delete /webhooks/api/v1/subscriptions/2230580/7".into()),
+        "it would stay at Toggl for ever: {:?}",
+        host.calls()
+    );
+    assert!(host.storage.borrow().is_empty());
+}
+
+#[test]
+fn what_was_never_created_needs_no_request_to_be_removed() {
+    let host = host(3);
+    host.on(Get, LIST, 503, "");
+    host.toggl().disconnect().unwrap();
+    assert!(host.calls().is_empty());
+    assert!(host.storage.borrow().is_empty());
+}
+
+#[test]
+fn replacing_the_token_replaces_the_signing_secret_without_a_gap() {
+    let host = host(3);
+    subscribed(&host);
+    let old = host.secret();
+    host.toggl().connect(&WORKSPACE.to_string()).unwrap();
+    let new = host.secret();
+    assert_ne!(new, old, "who had the token may know the signing secret");
+    assert_eq!(host.state("webhook")["previous_secret"], old);
+    host.toggl().connect(&WORKSPACE.to_string()).unwrap();
+    assert_eq!(host.secret(), new, "Toggl may have it already");
+    assert_eq!(
+        host.state("webhook")["previous_secret"],
+        old,
+        "Toggl signs with it until it has the new one"
+    );
+    list(&host, &[row(json!({}))]);
+    host.on(Put, ONE, 200, &row(json!({})).to_string());
+    host.toggl().subscribe(CALLBACK).unwrap();
+    assert_eq!(host.last_body(Put)["secret"], new);
+    assert_eq!(host.state("webhook")["previous_secret"], Value::Null);
+}
+
+#[test]
+fn a_used_up_quota_stops_requests_that_draw_on_it() {
+    let host = host(3);
+    subscribed(&host);
+    host.on(
+        Get,
+        LIST,
+        402,
+        "You have hit your hourly limit for API calls. Your quota will reset in 1838 seconds.",
+    );
+    let exhausted = |host: &FakeHost| {
+        let error = host.toggl().subscribe(CALLBACK).unwrap_err();
+        matches!(
+            error,
+            Error::QuotaExhausted {
+                resets_in_seconds: 1838,
+                ..
+            }
+        )
+    };
+    assert!(exhausted(&host));
+    host.requests.borrow_mut().clear();
+    assert!(exhausted(&host));
+    assert!(host.calls().is_empty(), "{:?}", host.calls());
+    assert!(
+        host.toggl().test().is_ok(),
+        "the account has a quota of its own"
+    );
+}
+
+#[test]
+fn the_last_request_of_a_quota_stops_the_next() {
+    let host = host(3);
+    subscribed(&host);
+    let headers = [
+        ("x-toggl-quota-remaining", "0"),
+        ("x-toggl-quota-resets-in", "60"),
+    ];
+    let rows = Value::from(vec![row(json!({}))]).to_string();
+    host.on_with(Get, LIST, 200, &headers, &rows);
+    host.toggl().subscribe(CALLBACK).unwrap();
+    host.requests.borrow_mut().clear();
+    assert!(host.toggl().subscribe(CALLBACK).is_err());
+    assert!(host.calls().is_empty());
+}
+
+#[test]
 fn other_refusals_keep_their_meaning() {
     let host = host(3);
     host.on(
@@ -415,7 +536,8 @@ fn a_row_that_survives_its_deletion_is_enabled_and_deleted_again() {
 
 #[test]
 fn a_dead_token_does_not_keep_from_disconnecting() {
-    for status in [401, 403] {
+    // 402 without a quota: the plan has no webhooks any more; 404: the workspace is gone.
+    for status in [401, 402, 403, 404] {
         let host = host(3);
         subscribed(&host);
         host.on(Get, LIST, status, "");

@@ -69,6 +69,7 @@ fn start_ticking(engine: &wasmtime::Engine) -> Result<(), LoadError> {
 }
 
 /// A loaded component, ready to run calls.
+#[derive(Clone)]
 pub struct Integration {
     engine: Engine,
     pre: IntegrationComponentPre<call::CallState>,

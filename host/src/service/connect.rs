@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::background::decide::needs_a_person;
+use super::lease::Lease;
 use super::{Service, ServiceError};
 use crate::capability::http::SecretSource;
 use crate::capability::storage::MemoryStore;
@@ -12,7 +13,7 @@ use crate::contract::TestReport;
 use crate::engine::CallContext;
 use crate::id::{ConnectionId, HookId, ScopeId};
 use crate::ledger::{
-    Attention, Connection, ConnectionState, ConnectionUpdate, EventKind, NewConnection,
+    Attention, Connection, ConnectionState, ConnectionUpdate, EventKind, LedgerError, NewConnection,
 };
 use crate::secret::Secrets;
 
@@ -47,23 +48,20 @@ impl Service {
 
     /// Connects a scope: binds it, subscribes to its webhook and imports its team. If any of it
     /// fails, nothing is left behind here or at the remote service. `Conflict` if it is connected
-    /// already. What an attempt leaves behind that is dropped before its end is undone at the next start.
+    /// already. What an attempt leaves behind because it is dropped before its end, or because the
+    /// remote service does not answer, is undone at the next start or taken up by the next attempt.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
         self.check_secrets(&request.secrets)?;
         let name = request.name.as_deref().map(valid_name).transpose()?;
-        let parts = &self.inner.parts;
-        let connection = parts
-            .ledger
-            .create_connection(NewConnection {
-                id: ConnectionId::generate(),
-                hook: HookId::generate(),
-                name,
-                integration: self.manifest().id.clone(),
-                scope_id: request.scope_id,
-                created_at: parts.clock.now(),
-            })
-            .await?;
-        let _lease = self.inner.leases.hold(&connection.id).await;
+        let new = NewConnection {
+            id: ConnectionId::generate(),
+            hook: HookId::generate(),
+            name,
+            integration: self.manifest().id.clone(),
+            scope_id: request.scope_id,
+            created_at: self.inner.parts.clock.now(),
+        };
+        let (connection, _lease) = self.begin(new).await?;
         match self.establish(&connection, request.secrets).await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
@@ -80,6 +78,51 @@ impl Service {
                 self.abandon(&connection).await;
                 Err(error)
             }
+        }
+    }
+
+    /// Records a connection, or takes up one that an attempt left behind: the remote service may know
+    /// its hook, and another one would double its subscription.
+    async fn begin(&self, new: NewConnection) -> Result<(Connection, Lease), ServiceError> {
+        let parts = &self.inner.parts;
+        let _beginning = self.inner.leases.beginning.lock().await;
+        let taken = match parts.ledger.create_connection(new.clone()).await {
+            Ok(connection) => {
+                let lease = self.inner.leases.hold(&connection.id).await;
+                return Ok((connection, lease));
+            }
+            Err(error @ LedgerError::Conflict(_)) => error,
+            Err(error) => return Err(error.into()),
+        };
+        let connections = parts.ledger.connections().await?;
+        let left_behind = connections.into_iter().find(|connection| {
+            connection.state == ConnectionState::Connecting
+                && connection.integration == new.integration
+                && connection.scope_id == new.scope_id
+        });
+        let Some(left_behind) = left_behind else {
+            return Err(taken.into());
+        };
+        // Whoever holds the lease is still at work on it.
+        let Some(lease) = self.inner.leases.try_hold(&left_behind.id) else {
+            return Err(taken.into());
+        };
+        // It may have come to an end just before.
+        match parts.ledger.connection(&left_behind.id).await? {
+            Some(connection) if connection.state == ConnectionState::Connecting => {
+                info!(connection = %connection.id, "taking up an unfinished attempt to connect");
+                let Some(name) = new.name else {
+                    return Ok((connection, lease));
+                };
+                let update = ConnectionUpdate {
+                    name: Some(name),
+                    ..ConnectionUpdate::default()
+                };
+                let now = parts.clock.now();
+                let renamed = parts.ledger.update_connection(&connection.id, update, now);
+                Ok((renamed.await?, lease))
+            }
+            _ => Err(taken.into()),
         }
     }
 

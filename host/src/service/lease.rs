@@ -11,6 +11,8 @@ use crate::id::ConnectionId;
 /// The leases of this host.
 #[derive(Default)]
 pub(super) struct Leases {
+    /// Held while an attempt to connect gets its lease, so that no other takes it for a leftover.
+    pub(super) beginning: tokio::sync::Mutex<()>,
     held: Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>,
 }
 
@@ -20,18 +22,24 @@ pub(super) type Lease = OwnedMutexGuard<()>;
 impl Leases {
     /// Waits until nobody else holds the connection's lease.
     pub(super) async fn hold(&self, connection: &ConnectionId) -> Lease {
-        let mutex = {
-            let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-            held.retain(|_, mutex| mutex.strong_count() > 0);
-            match held.get(connection).and_then(Weak::upgrade) {
-                Some(mutex) => mutex,
-                None => {
-                    let mutex = Arc::default();
-                    held.insert(connection.clone(), Arc::downgrade(&mutex));
-                    mutex
-                }
+        self.mutex(connection).lock_owned().await
+    }
+
+    /// The connection's lease, unless somebody holds it.
+    pub(super) fn try_hold(&self, connection: &ConnectionId) -> Option<Lease> {
+        self.mutex(connection).try_lock_owned().ok()
+    }
+
+    fn mutex(&self, connection: &ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|_, mutex| mutex.strong_count() > 0);
+        match held.get(connection).and_then(Weak::upgrade) {
+            Some(mutex) => mutex,
+            None => {
+                let mutex = Arc::default();
+                held.insert(connection.clone(), Arc::downgrade(&mutex));
+                mutex
             }
-        };
-        mutex.lock_owned().await
+        }
     }
 }

@@ -23,6 +23,14 @@ impl Http for Host {
         let response = http::send(&request.into())?;
         Ok(response.into())
     }
+
+    fn quota_used_up(&self, quota: &str, resets_in_seconds: u32) {
+        http::quota_used_up(quota, resets_in_seconds);
+    }
+
+    fn quota_resets_in(&self, quota: &str) -> Option<u32> {
+        http::quota_resets_in(quota)
+    }
 }
 
 impl Storage for Host {

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::capability::{Capabilities, Level};
 use crate::model::{Error, Subscription};
-use crate::state::{self, Webhook};
+use crate::state::{self, Announced, Webhook};
 use crate::toggl::{Api, EventFilter, Failure, Limits, NewSubscription, SubscriptionRow};
 
 use self::refusal::Refusal;
@@ -53,20 +53,34 @@ pub(crate) fn subscribe(
     webhook.subscription_id = Some(row.subscription_id);
     webhook.callback_url = Some(callback_url.into());
     webhook.previous_secret = None;
-    capabilities.write(vec![state::put(state::WEBHOOK, &webhook)?])?;
+    capabilities.write(vec![
+        state::put(state::WEBHOOK, &webhook)?,
+        state::delete(state::ANNOUNCED),
+    ])?;
     Ok(to_subscription(&row))
 }
 
 /// Removes the subscription, and forgets everything the connection remembers.
 pub(crate) fn disconnect(capabilities: &dyn Capabilities) -> Result<(), Error> {
-    if let Some(webhook) = state::read::<Webhook>(capabilities, state::WEBHOOK)? {
+    let webhook = state::read::<Webhook>(capabilities, state::WEBHOOK)?;
+    let announced = state::recall::<Announced>(capabilities, state::ANNOUNCED)?;
+    // One that was created is stored, or else has pinged: without either there is nothing to remove.
+    if let Some(webhook) = webhook
+        && (webhook.subscription_id.is_some() || announced.is_some())
+    {
         let api = Api::new(capabilities);
-        match remove(&api, &webhook) {
-            // With a token that is no longer accepted nothing can be removed, and no event comes of it.
-            Err(Error::Unauthorized(_) | Error::Forbidden(_)) => {
+        match remove(&api, &webhook, announced) {
+            // What the token, the workspace or the plan no longer gives access to cannot be removed,
+            // and no event comes of it.
+            Err(
+                error @ (Error::Unauthorized(_)
+                | Error::Forbidden(_)
+                | Error::NotFound(_)
+                | Error::PlanLimit(_)),
+            ) => {
                 capabilities.log(
                     Level::Warn,
-                    "The subscription stays at Toggl: the API token is no longer accepted.",
+                    &format!("The subscription may stay at Toggl: {error}"),
                 );
             }
             result => result?,
@@ -75,9 +89,12 @@ pub(crate) fn disconnect(capabilities: &dyn Capabilities) -> Result<(), Error> {
     state::clear(capabilities)
 }
 
-fn remove(api: &Api<'_>, webhook: &Webhook) -> Result<(), Error> {
+fn remove(api: &Api<'_>, webhook: &Webhook, announced: Option<Announced>) -> Result<(), Error> {
     let workspace = webhook.workspace_id;
-    let is_ours = |row: &SubscriptionRow| is_ours(row, webhook, webhook.callback_url.as_deref());
+    let is_ours = |row: &SubscriptionRow| {
+        is_ours(row, webhook, webhook.callback_url.as_deref())
+            || announced.is_some_and(|announced| announced.subscription_id == row.subscription_id)
+    };
     for row in api
         .subscriptions(workspace)?
         .iter()
@@ -188,6 +205,10 @@ impl Subscriber<'_> {
             Some(row) => self.repair(row, &rows)?,
             None => None,
         };
+        if let (Some(kept), None) = (kept, &repaired) {
+            // Toggl lists it and does not know it. Should it be there after all, it must not be doubled.
+            delete(self.api, self.webhook.workspace_id, kept.subscription_id)?;
+        }
         match repaired {
             Some(row) => self.validate(row),
             None => self.create(&rows).and_then(|row| self.validate(row)),
@@ -262,12 +283,21 @@ impl Subscriber<'_> {
     }
 
     fn create_as(&self, description: &str) -> Result<SubscriptionRow, Failure> {
-        self.with_fewer_filters(|filters| {
+        let result = self.with_fewer_filters(|filters| {
             self.api.create_subscription(
                 self.webhook.workspace_id,
                 &self.subscription(filters, description),
             )
-        })
+        });
+        match result {
+            // Creating it once more would double it; what was created calls the callback.
+            Err(failure) if failure.may_have_taken_effect() => {
+                let rows = self.api.subscriptions(self.webhook.workspace_id);
+                let mut rows = rows.unwrap_or_default().into_iter();
+                rows.find(|row| row.calls(self.callback_url)).ok_or(failure)
+            }
+            result => result,
+        }
     }
 
     /// Asks for what the limits allow, and once more for the essential if that is too much.
@@ -298,13 +328,12 @@ impl Subscriber<'_> {
         if relisted.validated_at.is_some() {
             return Ok(relisted);
         }
-        if let Err(failure) = self.api.ping_subscription(workspace, id) {
-            return Err(self.explain(failure, &[]));
-        }
+        let pinged = self.api.ping_subscription(workspace, id);
         let relisted = self.relist(id)?;
         if relisted.validated_at.is_some() {
             return Ok(relisted);
         }
+        pinged.map_err(|failure| self.explain(failure, &[]))?;
         Err(Error::InvalidInput(format!(
             "Toggl could not validate the callback: it was not answered with the validation code. {}",
             refusal::WHAT_TO_CHECK

@@ -11,6 +11,7 @@ use crate::json::{self, Json, Read};
 use crate::model::Error;
 
 use super::failure::Audience;
+use super::quota;
 use super::types::read_list;
 use super::{
     EventFilter, Failure, Limits, Me, Member, Named, Organization, QuotaReading, QuotaRow,
@@ -209,7 +210,7 @@ impl<'a> Api<'a> {
 
     pub fn ping_subscription(&self, workspace: u64, id: u64) -> Result<(), Failure> {
         let url = format!("{WEBHOOKS}/ping/{workspace}/{id}");
-        self.send(Method::Post, url, None, false).map(|_| ())
+        self.send(Method::Post, url, None, true).map(|_| ())
     }
 
     pub fn search_time_entries(
@@ -249,6 +250,10 @@ impl<'a> Api<'a> {
             Some(path) if path.starts_with("/me") => Audience::Account,
             _ => Audience::Workspace,
         };
+        let quota = quota::name(&url);
+        if let Some(seconds) = self.capabilities.quota_resets_in(&quota) {
+            return Err(Failure::quota_used_up(seconds));
+        }
         let header = |name: &str, value: &str| Header {
             name: name.into(),
             value: value.into(),
@@ -276,11 +281,19 @@ impl<'a> Api<'a> {
         {
             self.quota.set(Some(reading));
         }
-        if (200..300).contains(&response.status) {
-            Ok(response)
+        let result = if (200..300).contains(&response.status) {
+            Ok(())
         } else {
             Err(Failure::of_response(audience, &response))
+        };
+        let used_up_for = match &result {
+            Ok(()) => quota::used_up_for_seconds(&response),
+            Err(failure) => failure.quota_resets_in_seconds(),
+        };
+        if let Some(seconds) = used_up_for {
+            self.capabilities.quota_used_up(&quota, seconds);
         }
+        result.map(|()| response)
     }
 }
 

@@ -113,6 +113,31 @@ impl Failure {
         }
     }
 
+    /// A request that was not sent because its quota is known to be used up.
+    pub(super) fn quota_used_up(resets_in_seconds: u32) -> Self {
+        Self {
+            status: None,
+            text: String::new(),
+            error: quota_exhausted(resets_in_seconds),
+        }
+    }
+
+    /// Seconds until the quota resets, if that is why the request failed.
+    pub(super) fn quota_resets_in_seconds(&self) -> Option<u32> {
+        match self.error {
+            Error::QuotaExhausted {
+                resets_in_seconds, ..
+            } => Some(resets_in_seconds),
+            _ => None,
+        }
+    }
+
+    /// Whether the request may have been carried out all the same: its answer was lost on the way, or
+    /// is no answer of Toggl's.
+    pub fn may_have_taken_effect(&self) -> bool {
+        self.quota_resets_in_seconds().is_none() && !matches!(self.status, Some(400..=499))
+    }
+
     /// Whether what was asked for does not exist or is not shown to this account.
     pub fn is_absence(&self) -> bool {
         matches!(self.status, Some(403 | 404 | 410))
@@ -139,6 +164,10 @@ fn payment_required(response: &HttpResponse, text: &str, said: &str) -> Error {
     let resets_in_seconds = quota::resets_in_seconds(response)
         .or_else(|| seconds_in(&lower))
         .unwrap_or(QUOTA_WINDOW_SECONDS);
+    quota_exhausted(resets_in_seconds)
+}
+
+fn quota_exhausted(resets_in_seconds: u32) -> Error {
     Error::QuotaExhausted {
         message: format!(
             "Toggl's hourly quota of API requests is used up; it starts anew in {} minutes. Live deliveries go on.",

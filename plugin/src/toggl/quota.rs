@@ -44,6 +44,22 @@ impl Read for QuotaReading {
     }
 }
 
+/// The name of the quota that a request draws on. Toggl keeps one for `/me…` and one for each
+/// organisation; a workspace stands for its organisation, which its requests do not name.
+pub(super) fn name(url: &str) -> String {
+    let workspace = url.split('/').find_map(|part| part.parse::<u64>().ok());
+    match workspace {
+        Some(workspace) => format!("workspace/{workspace}"),
+        None => "user".into(),
+    }
+}
+
+/// Seconds for which the next request would be refused, if this response tells so.
+pub(super) fn used_up_for_seconds(response: &HttpResponse) -> Option<u32> {
+    remaining(response).filter(|remaining| *remaining <= 0)?;
+    resets_in_seconds(response)
+}
+
 /// The requests left in the bucket that the request came from.
 pub(super) fn remaining(response: &HttpResponse) -> Option<i64> {
     response
@@ -60,4 +76,29 @@ pub(super) fn resets_in_seconds(response: &HttpResponse) -> Option<u32> {
         .trim()
         .parse()
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::name;
+
+    #[test]
+    fn a_used_up_quota_of_the_account_does_not_stop_a_workspace() {
+        for (path, quota) in [
+            ("api/v9/me", "user"),
+            ("api/v9/me/workspaces", "user"),
+            (
+                "api/v9/workspaces/43/projects?project_ids=7,8",
+                "workspace/43",
+            ),
+            ("api/v9/workspaces/43/projects/7/tasks/9", "workspace/43"),
+            (
+                "reports/api/v3/workspace/43/search/time_entries",
+                "workspace/43",
+            ),
+            ("webhooks/api/v1/subscriptions/43/7", "workspace/43"),
+        ] {
+            assert_eq!(name(&format!("https://api.track.toggl.com/{path}")), quota);
+        }
+    }
 }

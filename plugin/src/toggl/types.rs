@@ -158,10 +158,16 @@ pub(crate) struct TaskPage {
 
 impl Read for TaskPage {
     fn read(json: &Json<'_>) -> Option<Self> {
+        let total_count = json.get("total_count").unsigned();
+        let data = json.get("data");
+        // An object with neither is no page, and must not pass for an empty one.
+        if total_count.is_none() && !matches!(data, Json::List(_)) {
+            return None;
+        }
         Some(Self {
-            data: read_list(json.get("data"))?,
+            data: read_list(data)?,
             per_page: json.get("per_page").id(),
-            total_count: json.get("total_count").unsigned(),
+            total_count,
         })
     }
 }
@@ -252,8 +258,13 @@ pub(crate) struct ReportRow {
 
 impl Read for ReportRow {
     fn read(json: &Json<'_>) -> Option<Self> {
+        let (user_id, time_entries) = (json.get("user_id").id(), json.get("time_entries"));
+        // Taken for a row without entries it would make a gap look closed.
+        if user_id.is_none() && !matches!(time_entries, Json::List(_)) {
+            return None;
+        }
         Some(Self {
-            user_id: json.get("user_id").id(),
+            user_id,
             project_id: json.get("project_id").id(),
             project_name: json.get("project_name").owned_text(),
             task_id: json.get("task_id").id(),
@@ -261,7 +272,7 @@ impl Read for ReportRow {
             description: json.get("description").owned_text(),
             billable: json.get("billable").flag(),
             tag_names: json.get("tag_names").texts(),
-            time_entries: read_list(json.get("time_entries"))?,
+            time_entries: read_list(time_entries)?,
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::model::{
     Changes, DeliveryOutcome, DeliveryResult, Error, WebhookRequest, WebhookResponse,
 };
 use crate::names::{Kind, NameCache};
-use crate::state::{self, Webhook};
+use crate::state::{self, Announced, Webhook};
 
 use self::name::NameEvent;
 
@@ -54,6 +54,9 @@ pub(crate) fn handle(
         created_at: envelope.get("created_at").time(),
     };
     if is_ping(&envelope) {
+        if let Some(subscription_id) = envelope.get("subscription_id").id() {
+            note_announced(capabilities, &webhook, subscription_id)?;
+        }
         return Ok(pong(envelope.get("validation_code").text()));
     }
     let (metadata, entity) = (envelope.get("metadata"), envelope.get("payload"));
@@ -126,6 +129,23 @@ fn misdirection(
         return Some("The delivery comes from another subscription.");
     }
     None
+}
+
+/// Remembers a subscription that is not stored yet, so that disconnecting removes it even if the
+/// answer to its creation is lost.
+fn note_announced(
+    capabilities: &dyn Capabilities,
+    webhook: &Webhook,
+    subscription_id: u64,
+) -> Result<(), Error> {
+    if webhook.subscription_id == Some(subscription_id) {
+        return Ok(());
+    }
+    let announced = Announced { subscription_id };
+    if state::recall(capabilities, state::ANNOUNCED)? != Some(announced) {
+        capabilities.write(vec![state::put(state::ANNOUNCED, &announced)?])?;
+    }
+    Ok(())
 }
 
 fn is_ping(envelope: &Json<'_>) -> bool {

@@ -35,6 +35,8 @@ pub struct FakeHost {
     pub lookups: RefCell<Vec<Vec<String>>>,
     pub logged: RefCell<Vec<String>>,
     pub now: Cell<Timestamp>,
+    drawn: Cell<u8>,
+    pub used_up_quotas: RefCell<BTreeMap<String, u32>>,
 }
 
 impl FakeHost {
@@ -187,6 +189,16 @@ impl Http for FakeHost {
             answers[0].clone()
         }
     }
+
+    fn quota_used_up(&self, quota: &str, resets_in_seconds: u32) {
+        self.used_up_quotas
+            .borrow_mut()
+            .insert(quota.into(), resets_in_seconds);
+    }
+
+    fn quota_resets_in(&self, quota: &str) -> Option<u32> {
+        self.used_up_quotas.borrow().get(quota).copied()
+    }
 }
 
 impl Storage for FakeHost {
@@ -260,7 +272,9 @@ impl Clock for FakeHost {
 
 impl Random for FakeHost {
     fn random_bytes(&self, length: usize) -> Vec<u8> {
-        vec![7; length]
+        let drawn = self.drawn.get().wrapping_add(7);
+        self.drawn.set(drawn);
+        vec![drawn; length]
     }
 }
 

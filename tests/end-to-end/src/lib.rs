@@ -7,6 +7,7 @@
 
 mod built;
 mod embedded;
+pub mod fault_matrix;
 pub mod histories;
 mod process;
 mod setup;

@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 use futures_util::{StreamExt, stream};
-use http::{HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
 use crate::world::World;
@@ -24,7 +24,7 @@ pub struct CallFault {
     pub path: Option<String>,
     /// Status to answer; absent means the call is answered normally (useful with `delay_ms` or `truncate`).
     pub status: Option<u16>,
-    /// Headers to answer with.
+    /// Headers to answer with, in place of the true answer's where that is sent.
     pub headers: BTreeMap<String, String>,
     /// Body to answer with.
     pub body: Option<String>,
@@ -34,6 +34,8 @@ pub struct CallFault {
     pub delay_ms: u64,
     /// Send only half of the body and break the connection.
     pub truncate: bool,
+    /// Send only half of the body and leave the connection open without a word.
+    pub stall: bool,
     /// Let the call take effect before it seems to fail: the answer is lost, the change is not.
     pub after_effect: bool,
 }
@@ -82,15 +84,19 @@ impl CallFault {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Some(response)
+    }
+
+    /// Puts the fault's headers on an answer.
+    pub(crate) fn write_headers(&self, headers: &mut HeaderMap) {
         for (name, value) in &self.headers {
             if let (Ok(name), Ok(value)) = (
                 HeaderName::try_from(name.as_str()),
                 HeaderValue::try_from(value.as_str()),
             ) {
-                response.headers_mut().insert(name, value);
+                headers.insert(name, value);
             }
         }
-        Some(response)
     }
 }
 
@@ -112,8 +118,17 @@ impl World {
     }
 }
 
-/// Announces the whole body, sends half and breaks off.
-pub(crate) async fn truncated(response: Response) -> Response {
+/// How a body that is only half sent goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SecondHalf {
+    /// The connection breaks.
+    Break,
+    /// Nothing comes any more.
+    Silence,
+}
+
+/// Announces the whole body and sends half of it.
+pub(crate) async fn half_sent(response: Response, then: SecondHalf) -> Response {
     let (mut parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX)
         .await
@@ -123,9 +138,12 @@ pub(crate) async fn truncated(response: Response) -> Response {
         .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let half = bytes.slice(..bytes.len() / 2);
     let first = stream::once(async move { Ok::<Bytes, std::io::Error>(half) });
-    let then = stream::once(async {
+    let then = stream::once(async move {
         // A pause lets the first half leave before the connection breaks.
         tokio::task::yield_now().await;
+        if then == SecondHalf::Silence {
+            std::future::pending::<()>().await;
+        }
         Err(std::io::Error::other("cut off on request"))
     });
     Response::from_parts(parts, Body::from_stream(first.chain(then)))

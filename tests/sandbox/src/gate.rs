@@ -15,7 +15,7 @@ use crate::{
     api_error::ApiError,
     auth::authenticate,
     call::Call,
-    faults::truncated,
+    faults::{SecondHalf, half_sent},
     quota::Standing,
     requests::{RequestRecord, body_text},
     shared::Shared,
@@ -56,8 +56,11 @@ pub(crate) async fn gate(
     };
     if let Some(fault) = fault {
         response = fault.replacement().unwrap_or(response);
+        fault.write_headers(response.headers_mut());
         if fault.truncate {
-            response = truncated(response).await;
+            response = half_sent(response, SecondHalf::Break).await;
+        } else if fault.stall {
+            response = half_sent(response, SecondHalf::Silence).await;
         }
     }
     record.status = response.status().as_u16();

@@ -75,6 +75,17 @@ impl wit::Host for CallHttp {
         let lent = self.lent().await?;
         Ok(lent.send(request.into()).await?.into())
     }
+
+    async fn quota_used_up(&mut self, quota: String, resets_in_seconds: u32) {
+        // Without secrets nothing can be sent either.
+        if let Ok(lent) = self.lent().await {
+            lent.mark_quota_used_up(&quota, resets_in_seconds);
+        }
+    }
+
+    async fn quota_resets_in(&mut self, quota: String) -> Option<u32> {
+        self.lent().await.ok()?.quota_resets_in_seconds(&quota)
+    }
 }
 
 impl From<wit::Request> for GuestRequest {

@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::allow_list::{AllowList, Target};
 use super::pacing::{Pacer, PacingKey};
+use super::quotas::Quotas;
 use super::request::GuestRequest;
 use super::retry::{RetryPolicy, retry_after};
 use super::{
@@ -70,6 +71,7 @@ pub struct HttpLender {
     client: Arc<dyn HttpClient>,
     allow_list: AllowList,
     pacer: Pacer,
+    quotas: Quotas,
     secret_names: BTreeSet<String>,
     limits: HttpLimits,
     metrics: Arc<HttpMetrics>,
@@ -88,6 +90,7 @@ impl HttpLender {
             client,
             allow_list,
             pacer: Pacer::new(manifest.pacing),
+            quotas: Quotas::default(),
             secret_names: manifest
                 .secrets
                 .iter()
@@ -107,6 +110,7 @@ impl HttpLender {
                 burst: 1,
                 requests_per_minute: 1,
             }),
+            quotas: Quotas::default(),
             secret_names: BTreeSet::new(),
             limits: HttpLimits::default(),
             metrics: Arc::default(),
@@ -128,6 +132,7 @@ impl HttpLender {
         LentHttp {
             remaining_requests: self.limits.max_requests,
             is_exhausted: false,
+            is_quota_told: false,
             lender: Arc::clone(self),
             secrets,
             deadline,
@@ -153,6 +158,8 @@ pub struct LentHttp {
     remaining_requests: u32,
     /// Whether it was already reported that there are no requests left.
     is_exhausted: bool,
+    /// Whether it was already reported that a quota is used up.
+    is_quota_told: bool,
 }
 
 /// A checked request on its way, and what log lines say about it.
@@ -191,6 +198,36 @@ impl LentHttp {
             Ok(response) => readable(response, &exchange.host, &redactor),
             Err(error) => Err(redacted(error, &redactor)),
         }
+    }
+
+    /// Remembers that a quota is used up, for every call with the same secrets.
+    pub fn mark_quota_used_up(&mut self, quota: &str, resets_in_seconds: u32) {
+        let resets_in = Duration::from_secs(resets_in_seconds.into());
+        let secrets = self.quota_key();
+        self.lender.quotas.mark_used_up(secrets, quota, resets_in);
+        // Told once a call: no integration can flood the log with it.
+        if !std::mem::replace(&mut self.is_quota_told, true) {
+            warn!(
+                resets_in_seconds,
+                "a quota of the remote service is used up"
+            );
+        }
+    }
+
+    /// Seconds until a quota resets that is known to be used up.
+    pub fn quota_resets_in_seconds(&self, quota: &str) -> Option<u32> {
+        let left = self.lender.quotas.resets_in(self.quota_key(), quota)?;
+        // Rounded up: at the end of these seconds it has reset.
+        let seconds = left
+            .as_secs()
+            .saturating_add(u64::from(left.subsec_nanos() > 0));
+        Some(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+
+    fn quota_key(&self) -> PacingKey {
+        self.lender
+            .pacer
+            .key(self.secrets.values().map(Secret::expose))
     }
 
     fn count_request(&mut self) -> Option<HttpError> {
@@ -333,13 +370,16 @@ impl Exchange<'_> {
 
     /// Slows down everything with the same secret when the remote service asks for it.
     fn heed(&self, outcome: &Outcome) {
-        if let Ok(response) = outcome
-            && response.status == 429
-        {
-            let asked = retry_after(response, Timestamp::now());
-            let delay = asked.unwrap_or(self.lender.limits.retry.base);
-            self.lender.pacer.hold_back(self.pacing_key, delay);
+        let Ok(response) = outcome else { return };
+        let pacer = &self.lender.pacer;
+        if response.status != 429 {
+            pacer.count_admission(self.pacing_key);
+            return;
         }
+        let refusals = pacer.count_refusal(self.pacing_key);
+        let delay = retry_after(response, Timestamp::now())
+            .unwrap_or_else(|| self.lender.limits.retry.longest_delay(refusals));
+        pacer.hold_back(self.pacing_key, delay);
     }
 
     fn out_of_time(&self) -> HttpError {

@@ -10,6 +10,7 @@ mod host;
 mod lending;
 mod metrics;
 pub mod pacing;
+mod quotas;
 pub mod redaction;
 mod request;
 mod reqwest;

@@ -60,6 +60,8 @@ pub enum PacingError {
 /// A bucket, kept as the time at which it will be full again (the generic cell rate algorithm).
 struct Bucket {
     full_at: Mutex<Instant>,
+    /// How many requests in a row the remote service refused because they came too fast.
+    refusals: AtomicU32,
     /// Held by the request whose turn is next; the lock hands it on in order of arrival.
     turn: tokio::sync::Mutex<()>,
     waiting: AtomicU32,
@@ -144,6 +146,22 @@ impl Pacer {
         }
     }
 
+    /// Counts a request that the remote service refused as too fast, and returns how many it were
+    /// in a row.
+    pub fn count_refusal(&self, key: PacingKey) -> u32 {
+        self.bucket(key).map_or(1, |bucket| {
+            let before = bucket.refusals.fetch_add(1, Ordering::Relaxed);
+            before.saturating_add(1)
+        })
+    }
+
+    /// Ends a row of refusals: a request was admitted.
+    pub fn count_admission(&self, key: PacingKey) {
+        if let Ok(bucket) = self.bucket(key) {
+            bucket.refusals.store(0, Ordering::Relaxed);
+        }
+    }
+
     fn bucket(&self, key: PacingKey) -> Result<Arc<Bucket>, PacingError> {
         let mut buckets = lock(&self.buckets);
         if let Some(bucket) = buckets.get(&key) {
@@ -159,6 +177,7 @@ impl Pacer {
         }
         let bucket = Arc::new(Bucket {
             full_at: Mutex::new(now),
+            refusals: AtomicU32::new(0),
             turn: tokio::sync::Mutex::default(),
             waiting: AtomicU32::new(0),
         });

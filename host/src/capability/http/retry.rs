@@ -51,12 +51,14 @@ impl RetryPolicy {
         Some(match asked {
             // Not earlier than asked, and not everybody at that moment.
             Some(asked) => asked.saturating_add(self.base.mul_f64(jitter)),
-            None => {
-                let doublings = attempt.saturating_sub(1).min(31);
-                let longest = self.base.saturating_mul(1 << doublings).min(self.cap);
-                longest.mul_f64(0.5 + jitter / 2.0)
-            }
+            None => self.longest_delay(attempt).mul_f64(0.5 + jitter / 2.0),
         })
+    }
+
+    /// The longest delay after failure number `failures` (the first is 1) in a row.
+    pub(super) fn longest_delay(&self, failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(31);
+        self.base.saturating_mul(1 << doublings).min(self.cap)
     }
 }
 

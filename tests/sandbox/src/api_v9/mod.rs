@@ -66,6 +66,10 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         )
         .route("/workspaces/{workspace}/tasks", get(tasks::tasks))
         .route(
+            "/workspaces/{workspace}/tasks/basic",
+            get(tasks::basic_tasks),
+        )
+        .route(
             "/workspaces/{workspace}/projects/{project}/tasks",
             get(tasks::project_tasks).post(tasks::create_task),
         )

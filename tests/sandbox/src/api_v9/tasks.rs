@@ -1,4 +1,4 @@
-//! Tasks: a paged object for the workspace, a plain list for a project.
+//! Tasks: a paged object for the workspace, whole or as picked by id, and a plain list for a project.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     projects::visible,
-    query::{Parameters, active, flag, number, page, since},
+    query::{Parameters, active, flag, ids, number, page, since},
 };
 use crate::{
     api_error::ApiError,
@@ -34,10 +34,32 @@ pub(crate) async fn tasks(
     Path(workspace_id): Path<i64>,
     query: Parameters,
 ) -> Answer {
+    list(&shared, &call, workspace_id, &query, "pid", None)
+}
+
+/// `GET /workspaces/{ws}/tasks/basic`: the same object, of the tasks with the ids asked for.
+pub(crate) async fn basic_tasks(
+    State(shared): State<Arc<Shared>>,
+    call: Call,
+    Path(workspace_id): Path<i64>,
+    query: Parameters,
+) -> Answer {
+    let wanted = ids(&query, "task_ids");
+    list(&shared, &call, workspace_id, &query, "project_id", wanted)
+}
+
+fn list(
+    shared: &Shared,
+    call: &Call,
+    workspace_id: i64,
+    query: &Parameters,
+    project: &str,
+    wanted: Option<Vec<i64>>,
+) -> Answer {
     shared.read(|world| {
         let member = world.access(workspace_id, call.user_id)?;
-        let active = active(&query, None);
-        let (since, project_id) = (since(&query), number(&query, "pid"));
+        let active = active(query, None);
+        let (since, project_id) = (since(query), number(query, project));
         let search = query
             .get("search")
             .map(|text| text.to_lowercase())
@@ -47,6 +69,7 @@ pub(crate) async fn tasks(
             .values()
             .filter(|task| task.workspace_id == workspace_id && task_visible(world, task, member))
             .filter(|task| active.is_none_or(|active| task.active == active))
+            .filter(|task| wanted.as_ref().is_none_or(|ids| ids.contains(&task.id)))
             .filter(|task| {
                 since.is_none_or(|since| task.at >= since)
                     && project_id.is_none_or(|id| task.project_id == id)
@@ -56,8 +79,8 @@ pub(crate) async fn tasks(
         rows.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
         let total_count = rows.len();
         let (number_of_page, per_page) = (
-            number(&query, "page").unwrap_or(1).max(1),
-            number(&query, "per_page").unwrap_or(50).max(1),
+            number(query, "page").unwrap_or(1).max(1),
+            number(query, "per_page").unwrap_or(50).max(1),
         );
         let data: Vec<Value> = page(rows, number_of_page, per_page)
             .into_iter()

@@ -259,3 +259,57 @@ async fn a_careless_provider_neither_hangs_a_call_nor_reveals_a_secret() {
     );
     assert_eq!(start.elapsed().as_secs(), 60);
 }
+
+#[tokio::test(start_paused = true)]
+async fn refusals_without_a_delay_hold_back_the_secret_longer_and_longer() {
+    let refused = || answer(429, &[]);
+    let client = scripted(vec![
+        refused(),
+        refused(),
+        refused(),
+        answer(200, &[]),
+        refused(),
+    ]);
+    let lender = lender(client.clone(), FAST);
+    for _ in 0..6 {
+        // Each comes from another call, and none is repeated.
+        let mut lent = lender.lend(secrets(), in_a_minute());
+        let request = GuestRequest {
+            idempotent: false,
+            ..get("/")
+        };
+        lent.send(request).await.unwrap();
+    }
+    let sent_at = client.sent_at();
+    let delays: Vec<_> = sent_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    for (delay, expected) in delays.iter().zip([0.25, 0.5, 1.0, 0.0, 0.25]) {
+        assert!(
+            (expected..expected + 0.02).contains(delay),
+            "a service that says “too fast” must be asked less and less often: {delays:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_call_learns_of_a_quota_holds_for_every_call_with_its_secrets() {
+    let lender = lender(scripted(Vec::new()), FAST);
+    let mut one = lender.lend(secrets(), in_a_minute());
+    one.mark_quota_used_up("workspace/43", 90);
+    drop(one);
+    let same = lender.lend(secrets(), in_a_minute());
+    assert_eq!(same.quota_resets_in_seconds("workspace/43"), Some(90));
+    assert_eq!(same.quota_resets_in_seconds("user"), None);
+    let other = [(
+        "api-token".to_owned(),
+        crate::secret::Secret::new("another"),
+    )]
+    .into();
+    let other = lender.lend(other, in_a_minute());
+    assert_eq!(
+        other.quota_resets_in_seconds("workspace/43"),
+        None,
+        "one token's quota must not stop another's connections"
+    );
+    tokio::time::sleep(Duration::from_secs(91)).await;
+    assert_eq!(same.quota_resets_in_seconds("workspace/43"), None);
+}

@@ -84,6 +84,12 @@ impl Http for Native {
     fn send(&self, _: &HttpRequest) -> Result<HttpResponse, HttpError> {
         Err(HttpError::Unavailable("a delivery needs no request".into()))
     }
+
+    fn quota_used_up(&self, _: &str, _: u32) {}
+
+    fn quota_resets_in(&self, _: &str) -> Option<u32> {
+        None
+    }
 }
 
 impl UserDirectory for Native {

@@ -1,0 +1,170 @@
+//! A sandbox Toggl and a host of a cell's own.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use integration_host::capability::http::{
+    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy, SecretSource,
+};
+use integration_host::capability::storage::{KeyValueStore, MemoryStore};
+use integration_host::capability::user_directory::EmptyDirectory;
+use integration_host::clock::SystemClock;
+use integration_host::contract::Pacing;
+use integration_host::database::SqliteDatabase;
+use integration_host::engine::{CallContext, Integration};
+use integration_host::id::ConnectionId;
+use integration_host::ledger::{Ledger, SqliteLedger};
+use integration_host::limits::Limits;
+use integration_host::seal::{SealingKey, SealingKeys};
+use integration_host::secret::{Secret, Secrets};
+use integration_host::server::{AdminToken, ServerOptions, serve};
+use integration_host::service::{Parts, Service};
+use reqwest::Url;
+use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+use super::edge::Edge;
+
+/// The pace of the matrix: the manifest's burst, and its rate ten times over so that it ends soon.
+pub(super) const PACING: Pacing = Pacing {
+    burst: 5,
+    requests_per_minute: 600,
+};
+
+/// How long one exchange may take where a fault makes it wait that long, and elsewhere.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What all cells share.
+pub(super) struct Common {
+    pub integration: Integration,
+    client: Arc<ReqwestClient>,
+    /// An address at which nobody listens.
+    pub nobody: Url,
+}
+
+impl Common {
+    pub async fn new(component: &Path) -> Result<Self> {
+        let limits = Limits {
+            concurrent_calls: 512,
+            ..Limits::default()
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let nobody = format!("http://{}", listener.local_addr()?).parse()?;
+        Ok(Self {
+            integration: crate::load_component(component, limits).await?,
+            client: Arc::new(ReqwestClient::new(Duration::from_secs(20))?),
+            nobody,
+        })
+    }
+}
+
+/// A sandbox and a host.
+pub(super) struct Site {
+    pub sandbox: RunningSandbox,
+    pub edge: Arc<Edge>,
+    pub service: Service,
+    pub ledger: Arc<dyn Ledger>,
+    http: Arc<HttpLender>,
+    server: AbortHandle,
+}
+
+impl Site {
+    pub async fn start(common: &Common, has_short_timeout: bool) -> Result<Self> {
+        let mut scenario = Scenario::default();
+        // The cell's own fault is the only quota.
+        scenario.limits.hourly_quota = false;
+        let sandbox = Sandbox::start(scenario).await?;
+        let edge = Arc::new(Edge::new(Arc::clone(&common.client)));
+        let mut manifest = common.integration.manifest().clone();
+        manifest.pacing = PACING;
+        let upstream = format!("api.track.toggl.com={}", sandbox.base_url()).parse()?;
+        let limits = HttpLimits {
+            exchange_timeout: if has_short_timeout {
+                SHORT_TIMEOUT
+            } else {
+                TIMEOUT
+            },
+            retry: RetryPolicy {
+                base: Duration::from_millis(50),
+                ..RetryPolicy::default()
+            },
+            ..HttpLimits::default()
+        };
+        let http = Arc::new(HttpLender::new(
+            Arc::clone(&edge) as _,
+            &manifest,
+            AllowList::new(&manifest.hosts, None, &[upstream])?,
+            limits,
+            Arc::new(HttpMetrics::default()),
+        ));
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let ledger: Arc<dyn Ledger> =
+            Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?));
+        let clock = Arc::new(SystemClock);
+        let service = Service::start(Parts {
+            integration: common.integration.clone(),
+            http: Arc::clone(&http),
+            store: Arc::new(MemoryStore::new(clock.clone())),
+            ledger: Arc::clone(&ledger),
+            directory: Arc::new(EmptyDirectory),
+            keys: Arc::new(SealingKeys::new(SealingKey::generate())),
+            clock,
+            public_url: format!("http://{}", listener.local_addr()?).parse()?,
+            deleted_entries: Default::default(),
+        })
+        .await?;
+        let (admin_token, _) = AdminToken::obtain(Some("matrix".into()), Path::new("."))?;
+        let options = ServerOptions {
+            admin_token,
+            limits: Limits::default(),
+        };
+        // Toggl pings the callback while the workspace is being connected.
+        let server = tokio::spawn(serve(
+            listener,
+            service.clone(),
+            options,
+            std::future::pending(),
+        ));
+        Ok(Self {
+            sandbox,
+            edge,
+            service,
+            ledger,
+            http,
+            server: server.abort_handle(),
+        })
+    }
+
+    /// The account owner's secrets.
+    pub fn secrets(&self) -> Secrets {
+        [("api-token".to_owned(), Secret::new(self.sandbox.token()))].into()
+    }
+
+    /// A call of the integration beside the service, with storage of its own.
+    pub fn context(&self) -> CallContext {
+        let clock = Arc::new(SystemClock);
+        CallContext {
+            connection: ConnectionId::new("names"),
+            store: Arc::new(MemoryStore::new(clock.clone())) as Arc<dyn KeyValueStore>,
+            secrets: SecretSource::Given(self.secrets()),
+            directory: Arc::new(EmptyDirectory),
+            http: Arc::clone(&self.http),
+            clock,
+        }
+    }
+
+    /// The sandbox's address.
+    pub fn sandbox_url(&self) -> Result<Url> {
+        Ok(self.sandbox.base_url().parse()?)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
