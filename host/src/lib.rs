@@ -23,5 +23,6 @@ pub mod ledger;
 pub mod limits;
 pub mod seal;
 pub mod secret;
+mod sentence;
 pub mod server;
 pub mod service;
