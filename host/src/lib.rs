@@ -24,5 +24,6 @@ pub mod limits;
 pub mod schedule;
 pub mod seal;
 pub mod secret;
+mod sentence;
 pub mod server;
 pub mod service;

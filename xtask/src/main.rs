@@ -1,7 +1,8 @@
-//! The project's own commands: `cargo xtask build | demo | test | bench`.
+//! The project's own commands: `cargo xtask build | demo | test | fuzz | bench`.
 
 mod build;
 mod command;
+mod fuzz;
 mod test;
 
 use std::ffi::OsString;
@@ -37,6 +38,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Makes up inputs for everything that reads input, and looks for one that breaks a promise
+    Fuzz(fuzz::FuzzArguments),
     /// Measures size and speed and prints the figures
     Bench {
         /// Passed on to the benchmark program
@@ -77,6 +80,7 @@ fn run(task: Task) -> Result<()> {
             )
         }
         Task::Test { arguments } => test::everything(arguments),
+        Task::Fuzz(arguments) => fuzz::fuzz(&arguments),
         Task::Bench { arguments } => {
             let component = build::component()?;
             let host = build::release_host()?;

@@ -4,6 +4,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
+use crate::sentence::shorten;
+
 /// What the messages call a time that can be read.
 pub const EXPECTED: &str =
     "an RFC 3339 time such as 2026-03-01T08:00:00Z, or a date such as 2026-03-01 (the day in UTC)";
@@ -30,15 +32,6 @@ fn parse(text: &str, days_later: i64) -> Result<Timestamp, String> {
             .map_err(|_| unreadable());
     }
     text.parse::<Timestamp>().map_err(|_| unreadable())
-}
-
-/// As much of a wrong value as is worth repeating.
-pub(crate) fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    if text.chars().count() <= MOST {
-        return text.to_owned();
-    }
-    text.chars().take(MOST).chain(['…']).collect()
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub use self::storage::StorageChoice;
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
 use crate::schedule::Schedule;
+use crate::sentence::{on_one_line, shorten};
 pub use crate::service::DeletedEntries;
 
 /// Where a host keeps its data unless told otherwise.
@@ -34,7 +35,7 @@ const DEFAULT_DATABASE: &str = "host.sqlite";
 
 /// What is wrong with the configuration, and what helps, in a sentence.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0}")]
+#[error("{}", on_one_line(.0))]
 pub struct ConfigError(pub String);
 
 /// Everything a host needs to know before it starts.
@@ -186,7 +187,8 @@ fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
     };
     address.parse().map_err(|_| {
         ConfigError(format!(
-            "`listen` is “{text}”; it must be an address and a port, such as {DEFAULT_LISTEN} or [::1]:8080"
+            "`listen` is “{}”; it must be an address and a port, such as {DEFAULT_LISTEN} or [::1]:8080",
+            shorten(text)
         ))
     })
 }
@@ -194,7 +196,8 @@ fn parse_listen(text: &str) -> Result<SocketAddr, ConfigError> {
 fn parse_public_url(text: &str) -> Result<Url, ConfigError> {
     let wrong = |what: &str| {
         ConfigError(format!(
-            "`public_url` is “{text}”; {what}, such as https://host.example.com"
+            "`public_url` is “{}”; {what}, such as https://host.example.com",
+            shorten(text)
         ))
     };
     let url = Url::parse(text).map_err(|_| wrong("it must be a URL"))?;

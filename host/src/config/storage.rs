@@ -7,6 +7,7 @@ use std::str::FromStr;
 use url::Url;
 
 use super::ConfigError;
+use crate::sentence::shorten;
 
 /// What keeps the ledger and the integrations' storage.
 #[derive(Clone, PartialEq, Eq)]
@@ -48,7 +49,10 @@ impl FromStr for StorageChoice {
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         const FORMS: &str = "sqlite:PATH, memory:, postgres://USER@HOST/DATABASE or component:PATH";
         let (scheme, rest) = text.split_once(':').ok_or_else(|| {
-            ConfigError(format!("`storage` is “{text}”; it must be one of {FORMS}"))
+            ConfigError(format!(
+                "`storage` is “{}”; it must be one of {FORMS}",
+                shorten(text)
+            ))
         })?;
         match (scheme, rest) {
             ("memory", "") => Ok(Self::Memory),
@@ -73,7 +77,8 @@ impl FromStr for StorageChoice {
                 }),
             // Whatever follows an unknown scheme may hold a password as well.
             _ => Err(ConfigError(format!(
-                "`storage` begins with “{scheme}:”, which is not known or not complete; it must be one of {FORMS}"
+                "`storage` begins with “{}:”, which is not known or not complete; it must be one of {FORMS}",
+                shorten(scheme)
             ))),
         }
     }

@@ -41,6 +41,17 @@ pub struct ServerOptions {
     pub limits: Limits,
 }
 
+/// Every route, for a platform that serves them with a server of its own. Event streams end when
+/// `stopping` turns true.
+pub fn router(
+    service: Service,
+    options: ServerOptions,
+    stopping: watch::Receiver<bool>,
+) -> axum::Router {
+    let (state, _) = AppState::new(service, options, stopping);
+    router::router(state)
+}
+
 /// Serves until `shutdown` completes, then takes no new request and lets those that run finish, for
 /// [`Limits::shutdown`] at most. Use cases go on when their client hangs up, so those are waited for too.
 pub async fn serve(

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use thiserror::Error;
 use url::{Host, Url};
 
+use crate::sentence::shorten;
+
 /// `HOST=URL`: requests to `HOST` go to `URL`, whatever its address and with or without TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
@@ -61,8 +63,8 @@ impl FromStr for Upstream {
 /// The text as far as it may be shown again.
 fn without_credentials(text: &str) -> String {
     match text.split_once('=') {
-        Some((host, url)) if url.contains('@') => format!("{host}=…"),
-        _ => text.to_owned(),
+        Some((host, url)) if url.contains('@') => format!("{}=…", shorten(host)),
+        _ => shorten(text),
     }
 }
 

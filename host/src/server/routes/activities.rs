@@ -11,10 +11,11 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{given, parse_limit};
-use crate::api::time::{parse_from, parse_to, shorten};
+use crate::api::time::{parse_from, parse_to};
 use crate::api::{ActivityList, ActivityView, ChangeList};
 use crate::id::{ConnectionId, UserId};
 use crate::ledger::ActivityFilter;
+use crate::sentence::shorten;
 use crate::server::error::ApiError;
 use crate::server::extract::ApiQuery;
 use crate::server::follow::Follow;

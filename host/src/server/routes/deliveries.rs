@@ -6,10 +6,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{given, parse_limit};
-use crate::api::time::shorten;
 use crate::api::{DeliveryList, DeliveryStatusView, DeliveryView};
 use crate::id::{ConnectionId, DeliveryId};
 use crate::ledger::DeliveryStatus;
+use crate::sentence::shorten;
 use crate::server::error::ApiError;
 use crate::server::extract::{ApiPath, ApiQuery};
 use crate::server::openapi::Problems;

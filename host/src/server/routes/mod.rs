@@ -9,7 +9,7 @@ pub(super) mod operations;
 pub(super) mod users;
 
 use super::error::ApiError;
-use crate::api::time::shorten;
+use crate::sentence::shorten;
 
 /// Rows of a page nobody asked a number for.
 const DEFAULT_PAGE: usize = 100;

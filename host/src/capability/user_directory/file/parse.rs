@@ -8,12 +8,13 @@ use thiserror::Error;
 
 use crate::contract::User;
 use crate::id::UserId;
+use crate::sentence::{on_one_line, shorten};
 
 const COLUMNS: [&str; 3] = ["id", "email", "name"];
 
 /// Why a directory file cannot be used: a sentence that names the file, the place and what helps.
 #[derive(Debug, Error)]
-#[error("the user directory {path}{place} {problem}")]
+#[error("the user directory {path}{place} {}", on_one_line(problem))]
 pub struct FileError {
     path: String,
     place: String,
@@ -188,7 +189,7 @@ fn without_duplicates(users: Vec<(Place, User)>) -> Result<Vec<User>, Problem> {
                 *place,
                 format!(
                     "repeats the id `{}`{first}: give every user an id of its own",
-                    user.id
+                    shorten(user.id.as_str())
                 ),
             ));
         }

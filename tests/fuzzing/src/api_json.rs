@@ -1,0 +1,268 @@
+//! Any requests to a whole host, by its admin and by strangers: each is answered, none breaks it.
+//!
+//! The input is requests, separated by lines:
+//!
+//! ```text
+//! PATCH /api/v1/connections/{connection}
+//! {"name":"Northwind"}
+//! --- GET /api/v1/activities?limit=5
+//! --- stranger POST /hooks/{hook}
+//! {"payload":"ping"}
+//! ```
+//!
+//! `{connection}` and `{hook}` stand for those of the connected workspace. Requests of a `stranger`
+//! come without the admin token.
+
+mod toggl;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use integration_host::capability::http::{AllowList, HttpLender, HttpLimits, HttpMetrics};
+use integration_host::capability::storage::MemoryStore;
+use integration_host::capability::user_directory::FileDirectory;
+use integration_host::clock::SystemClock;
+use integration_host::contract::{ErrorCode, Manifest, Pacing};
+use integration_host::database::SqliteDatabase;
+use integration_host::id::ScopeId;
+use integration_host::ledger::{Connection, SqliteLedger};
+use integration_host::limits::Limits;
+use integration_host::seal::{SealingKey, SealingKeys};
+use integration_host::secret::Secret;
+use integration_host::server::{self, AdminToken, ServerOptions};
+use integration_host::service::{ConnectRequest, Parts, Service};
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+use tower::ServiceExt as _;
+
+use crate::crossing::{sections, split_line};
+use crate::lent::WORKSPACE;
+use crate::{component, file};
+
+const ADMIN_TOKEN: &str = "an-admin-token-of-the-fuzzer";
+const API_TOKEN: &str = "1971800d4d82861d8f2c1651fea4d212";
+
+/// Requests of one input, at most.
+const MOST_REQUESTS: usize = 8;
+
+/// After so many inputs a new host takes the place of the old one, which remembers them all.
+const INPUTS_PER_HOST: u32 = 500;
+
+/// A host with a connected workspace.
+struct Host {
+    runtime: Runtime,
+    service: Service,
+    router: Router,
+    connection: Connection,
+    inputs: u32,
+    /// Event streams end when this is dropped.
+    _stop: watch::Sender<bool>,
+}
+
+thread_local! {
+    static HOST: RefCell<Option<Host>> = const { RefCell::new(None) };
+}
+
+/// Runs the target.
+pub fn run(input: &[u8]) {
+    HOST.with_borrow_mut(|host| {
+        if host.as_ref().is_some_and(Host::is_used_up) {
+            *host = None;
+        }
+        let host = host.get_or_insert_with(start);
+        host.inputs += 1;
+        for section in sections(input).take(MOST_REQUESTS) {
+            host.send(section);
+        }
+    });
+}
+
+impl Host {
+    /// Whether it is old, or its connection is gone.
+    fn is_used_up(&self) -> bool {
+        let connection = self.service.connection(&self.connection.id);
+        self.inputs >= INPUTS_PER_HOST || self.runtime.block_on(connection).is_err()
+    }
+
+    fn send(&self, section: &[u8]) {
+        let (line, body) = split_line(section);
+        let fill = |text: &str| {
+            text.replace("{connection}", self.connection.id.as_str())
+                .replace("{hook}", self.connection.hook.as_str())
+        };
+        let line = fill(&line);
+        let (line, is_stranger) = match line.strip_prefix("stranger ") {
+            Some(line) => (line, true),
+            None => (line.as_str(), false),
+        };
+        let (method, target) = line.split_once(' ').unwrap_or(("GET", line));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header(CONTENT_TYPE, "application/json")
+            .header("x-webhook-signature-256", "sha256=00");
+        if !is_stranger {
+            request = request.header(AUTHORIZATION, format!("Bearer {ADMIN_TOKEN}"));
+        }
+        let body = String::from_utf8(body.into())
+            .map_or(Body::from(body.to_vec()), |text| Body::from(fill(&text)));
+        // What the HTTP library does not take for a request never reaches the routes.
+        let Ok(request) = request.body(body) else {
+            return;
+        };
+        let path = request.uri().path().to_owned();
+        let answer = self.runtime.block_on(answer(self.router.clone(), request));
+        answer.check(line);
+        if is_stranger {
+            answer.check_tells_strangers_nothing(&path, line);
+        }
+    }
+}
+
+/// What came back.
+struct Answer {
+    status: u16,
+    content_type: String,
+    body: Vec<u8>,
+}
+
+async fn answer(router: Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.expect("routes always answer");
+    let status = response.status().as_u16();
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let content_type = content_type.map_or("", |value| value.to_str().expect("text"));
+    let content_type = content_type.to_owned();
+    // An event stream has no end.
+    let body = if content_type == "text/event-stream" {
+        Vec::new()
+    } else {
+        let bytes = to_bytes(response.into_body(), 1 << 22).await;
+        bytes.expect("an answer is bounded").into()
+    };
+    Answer {
+        status,
+        content_type,
+        body,
+    }
+}
+
+impl Answer {
+    fn check(&self, line: &str) {
+        let text = String::from_utf8_lossy(&self.body);
+        assert!(
+            self.status < 500,
+            "{line} broke the host: {} {text}",
+            self.status
+        );
+        assert!(
+            !text.contains(API_TOKEN) && !text.contains(ADMIN_TOKEN),
+            "{line} told a secret: {text}"
+        );
+        let json = self.content_type.starts_with("application/");
+        let value: Value = if json && !self.body.is_empty() {
+            serde_json::from_slice(&self.body).unwrap_or_else(|error| {
+                panic!("{line} was answered with no JSON ({error}): {text}")
+            })
+        } else {
+            Value::Null
+        };
+        if self.status >= 400 && !line.contains("/hooks/") {
+            assert_eq!(self.content_type, "application/problem+json", "{line}");
+            assert_eq!(value["status"], self.status, "{line}");
+            let code = value["code"].as_str().unwrap_or_default();
+            assert!(ErrorCode::from_name(code).is_some(), "{line}: {text}");
+            let detail = value["detail"].as_str().unwrap_or_default();
+            assert!(
+                (1..=501).contains(&detail.chars().count()),
+                "{line}: {text}"
+            );
+        }
+    }
+
+    fn check_tells_strangers_nothing(&self, path: &str, line: &str) {
+        let is_open = ["/", "/api/openapi.json", "/healthz", "/readyz"].contains(&path);
+        assert!(
+            is_open || self.status >= 400,
+            "somebody without the token was let in: {line}"
+        );
+        if path.starts_with("/hooks/") {
+            assert!(
+                self.body.is_empty() || self.status != 401,
+                "an answer to a forged delivery says which hooks exist: {line}"
+            );
+        }
+    }
+}
+
+fn start() -> Host {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let (stop, stopping) = watch::channel(false);
+    let (service, connection) = runtime.block_on(connect());
+    let (admin_token, _) =
+        AdminToken::obtain(Some(ADMIN_TOKEN.into()), Path::new(".")).expect("a token");
+    let options = ServerOptions {
+        admin_token,
+        limits: Limits::default(),
+    };
+    let router = server::router(service.clone(), options, stopping);
+    Host {
+        runtime,
+        service,
+        router,
+        connection,
+        inputs: 0,
+        _stop: stop,
+    }
+}
+
+async fn connect() -> (Service, Connection) {
+    let integration = component::load().await;
+    // Nobody is spared by waiting: the Toggl here is not a real one.
+    let manifest = Manifest {
+        pacing: Pacing {
+            burst: u32::MAX,
+            requests_per_minute: u32::MAX,
+        },
+        ..integration.manifest().clone()
+    };
+    let http = HttpLender::new(
+        Arc::new(toggl::Toggl),
+        &manifest,
+        AllowList::new(&manifest.hosts, None, &[]).expect("the manifest names a host"),
+        HttpLimits::default(),
+        Arc::new(HttpMetrics::default()),
+    );
+    let users = file::write("users.csv", b"id,email,name\nu-1,ada@example.com,Ada\n");
+    let clock = Arc::new(SystemClock);
+    let database = SqliteDatabase::open_in_memory().expect("a database in memory");
+    let service = Service::start(Parts {
+        integration,
+        http: Arc::new(http),
+        store: Arc::new(MemoryStore::new(clock.clone())),
+        ledger: Arc::new(SqliteLedger::new(database)),
+        directory: Arc::new(FileDirectory::load(users).expect("a directory")),
+        keys: Arc::new(SealingKeys::new(SealingKey::generate())),
+        clock,
+        public_url: "https://time.example.com".parse().expect("a URL"),
+        deleted_entries: Default::default(),
+    });
+    let service = service.await.expect("a service");
+    let secrets = BTreeMap::from([("api-token".to_owned(), Secret::new(API_TOKEN))]);
+    let request = ConnectRequest {
+        secrets,
+        scope_id: ScopeId::new(WORKSPACE.to_string()),
+        name: None,
+    };
+    let connection = service.connect(request).await.expect("a connection");
+    (service, connection)
+}

@@ -1,0 +1,84 @@
+//! What is sealed opens in its own place, unchanged, and nothing else opens.
+
+use std::sync::LazyLock;
+
+use arbitrary::{Result, Unstructured};
+use integration_host::seal::{SealingKey, SealingKeys};
+
+struct Case<'a> {
+    context: Vec<&'a str>,
+    other_context: Vec<&'a str>,
+    value: &'a [u8],
+    /// Places in the sealed value, and what to change there.
+    changes: Vec<(u16, u8)>,
+    cut: u8,
+    /// Something that was never sealed.
+    forged: &'a [u8],
+    key: &'a str,
+}
+
+impl<'a> Case<'a> {
+    fn from_input(input: &mut Unstructured<'a>) -> Result<Self> {
+        Ok(Self {
+            context: input.arbitrary()?,
+            other_context: input.arbitrary()?,
+            value: input.arbitrary()?,
+            changes: input.arbitrary()?,
+            cut: input.arbitrary()?,
+            forged: input.arbitrary()?,
+            key: input.arbitrary()?,
+        })
+    }
+}
+
+static KEYS: LazyLock<SealingKeys> = LazyLock::new(|| {
+    let key = |digit: &str| SealingKey::from_text("a test", &digit.repeat(64)).expect("64 digits");
+    SealingKeys::new(key("1")).with_older(key("2"))
+});
+
+/// Runs the target.
+pub fn run(input: &[u8]) {
+    let Ok(case) = Case::from_input(&mut Unstructured::new(input)) else {
+        return;
+    };
+    let sealed = KEYS.seal(&case.context, case.value);
+    let opened = KEYS
+        .open(&case.context, &sealed)
+        .expect("it was just sealed");
+    assert_eq!(opened.as_slice(), case.value);
+    assert!(KEYS.has_key_of(&sealed) && !KEYS.is_outdated(&sealed));
+
+    if case.other_context != case.context {
+        assert!(
+            KEYS.open(&case.other_context, &sealed).is_err(),
+            "a value that was moved to another place was opened there"
+        );
+    }
+    let mut changed = sealed.clone();
+    for (place, change) in &case.changes {
+        let place = usize::from(*place) % changed.len();
+        changed[place] ^= change;
+    }
+    changed.truncate(sealed.len().saturating_sub(case.cut.into()));
+    if changed != sealed {
+        assert!(
+            KEYS.open(&case.context, &changed).is_err(),
+            "a value that was changed was opened"
+        );
+    }
+    for never_sealed in [case.forged, input] {
+        assert!(
+            KEYS.open(&case.context, never_sealed).is_err(),
+            "something that was never sealed was opened"
+        );
+        let _ = KEYS.is_outdated(never_sealed);
+        let _ = KEYS.has_key_of(never_sealed);
+    }
+    if let Err(error) = SealingKey::from_text("the key", case.key) {
+        let text = error.to_string();
+        assert!(
+            case.key.len() < 8 || !text.contains(case.key),
+            "a mistyped key was repeated: {text}"
+        );
+    }
+}

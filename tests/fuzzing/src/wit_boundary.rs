@@ -1,0 +1,325 @@
+//! The component in the engine against the same logic compiled natively: whatever crosses the
+//! boundary between them, both see the same.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use integration_host::capability::http::{
+    AllowList, HttpClient, HttpError, HttpLender, HttpLimits, HttpMetrics, IncomingResponse,
+    OutgoingRequest, RetryPolicy, SecretSource,
+};
+use integration_host::capability::storage::{
+    INTEGRATION_AREA, KeyValueStore, MAX_LIST, MemoryStore, UnitOfWork, Write,
+};
+use integration_host::capability::user_directory::{DirectoryError, UserDirectory};
+use integration_host::clock::ManualClock;
+use integration_host::contract::{self, Header, IntegrationError, User, WebhookRequest};
+use integration_host::engine::{CallContext, CallError, Integration};
+use integration_host::id::{ConnectionId, ScopeId, UserId};
+use integration_host::secret::Secret;
+use jiff::Timestamp;
+use toggl_integration::Toggl;
+use toggl_integration::capability::HttpResponse;
+use toggl_integration::model::Selection;
+use toggl_integration::time;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::component;
+use crate::crossing::{Call, Crossing};
+use crate::lent::{CALLBACK, Lent, NOW_SECONDS, USER, nothing_there};
+use crate::toggl_answer::lend;
+use crate::twin::Twin;
+
+struct Bench {
+    runtime: Runtime,
+    integration: Integration,
+}
+
+thread_local! {
+    static BENCH: RefCell<Option<Bench>> = const { RefCell::new(None) };
+}
+
+/// Runs the target.
+pub fn run(input: &[u8]) {
+    let mut crossing = Crossing::parse(input);
+    for answer in &mut crossing.answers {
+        // The host holds requests back after a 429 and gives some up, which the native logic never sees.
+        if answer.status == 429 {
+            answer.status = 430;
+        }
+    }
+    BENCH.with_borrow_mut(|bench| {
+        let bench = bench.get_or_insert_with(start);
+        let Bench {
+            runtime,
+            integration,
+        } = bench;
+        runtime.block_on(cross(integration, &crossing));
+    });
+}
+
+fn start() -> Bench {
+    // Waiting passes at once, so that no time-out depends on how busy the machine is.
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
+    let integration = runtime.block_on(component::load());
+    Bench {
+        runtime,
+        integration,
+    }
+}
+
+async fn cross(integration: &Integration, crossing: &Crossing) {
+    let native = lend(crossing);
+    let hosted = Hosted::new(integration, crossing).await;
+    let succeeded = compare(&native, &hosted, integration, &crossing.call).await;
+    let requests: Vec<String> = native
+        .sent
+        .borrow()
+        .iter()
+        .map(|request| format!("{:?} {}", request.method, request.url).to_lowercase())
+        .collect();
+    assert_eq!(
+        requests,
+        *hosted.client.sent.lock().expect("one thread"),
+        "the component sent other requests than the native logic"
+    );
+    if succeeded && !crossing.call.is_random() {
+        assert_eq!(
+            *native.storage.borrow(),
+            hosted.stored().await,
+            "the component stored something else than the native logic"
+        );
+    }
+}
+
+/// Makes the call on both sides and compares what came back. Whether it succeeded.
+async fn compare(native: &Lent, hosted: &Hosted, component: &Integration, call: &Call) -> bool {
+    let toggl = Toggl::new(native);
+    let context = &hosted.context;
+    match call {
+        Call::Test => same(toggl.test(), component.test(context).await),
+        Call::Connect(scope) => same(
+            toggl.connect(scope),
+            component
+                .connect(context, &ScopeId::new(scope.as_str()))
+                .await,
+        ),
+        Call::Subscribe => same(
+            toggl.subscribe(CALLBACK),
+            component.subscribe(context, CALLBACK).await,
+        ),
+        Call::Deliver(request) => {
+            let header = |header: &toggl_integration::capability::Header| Header {
+                name: header.name.clone(),
+                value: header.value.clone(),
+            };
+            let hosted = WebhookRequest {
+                callback_url: request.callback_url.clone(),
+                headers: request.headers.iter().map(header).collect(),
+                body: request.body.clone(),
+            };
+            same(
+                toggl.handle_webhook(request),
+                component.handle_webhook(context, hosted).await,
+            )
+        }
+        Call::MapUsers => same(toggl.map_users(), component.map_users(context).await),
+        Call::RefreshNames => same(
+            toggl.refresh_names(),
+            component.refresh_names(context).await,
+        ),
+        Call::Check => same(
+            toggl.check(CALLBACK),
+            component.check(context, CALLBACK).await,
+        ),
+        Call::Reconcile(from, to, cursor) => {
+            // What the host cannot say in its own type cannot be asked for.
+            let (Ok(first), Ok(last)) = (
+                Timestamp::from_millisecond(*from),
+                Timestamp::from_millisecond(*to),
+            ) else {
+                return false;
+            };
+            let time = time::Timestamp::from_milliseconds;
+            same(
+                toggl.reconcile(&Selection::Range(time(*from), time(*to)), cursor.as_deref()),
+                component
+                    .reconcile(
+                        context,
+                        &contract::Selection::Range(first, last),
+                        cursor.as_deref(),
+                    )
+                    .await,
+            )
+        }
+        Call::LookUp(ids) => same(
+            toggl.reconcile(&Selection::Activities(ids.clone()), None),
+            component
+                .reconcile(context, &contract::Selection::Activities(ids.clone()), None)
+                .await,
+        ),
+        Call::Disconnect => same(toggl.disconnect(), component.disconnect(context).await),
+    }
+}
+
+fn same<T: Twin>(
+    native: Result<T, toggl_integration::model::Error>,
+    component: Result<T::Of, CallError>,
+) -> bool
+where
+    T::Of: Debug + PartialEq,
+{
+    let native: Result<T::Of, IntegrationError> = native.map(T::twin).map_err(Twin::twin);
+    let component = component.map_err(|error| match error {
+        CallError::Integration(error) => error,
+        other => panic!("the component failed where the native logic did not: {other}"),
+    });
+    assert_eq!(
+        native, component,
+        "the component (right) answers otherwise than the native logic (left)"
+    );
+    native.is_ok()
+}
+
+/// What a host lends the component for one call.
+struct Hosted {
+    context: CallContext,
+    client: Arc<Answers>,
+}
+
+impl Hosted {
+    async fn new(integration: &Integration, crossing: &Crossing) -> Self {
+        let now = Timestamp::from_second(NOW_SECONDS).expect("a time");
+        let clock = Arc::new(ManualClock::new(now));
+        let store: Arc<dyn KeyValueStore> = Arc::new(MemoryStore::new(clock.clone()));
+        let client = Arc::new(Answers {
+            left: Mutex::new(crossing.answers.clone().into()),
+            sent: Mutex::default(),
+        });
+        let manifest = integration.manifest();
+        let limits = HttpLimits {
+            retry: RetryPolicy {
+                max_attempts: 1,
+                ..RetryPolicy::default()
+            },
+            ..HttpLimits::default()
+        };
+        let http = HttpLender::new(
+            client.clone(),
+            manifest,
+            AllowList::new(&manifest.hosts, None, &[]).expect("the manifest names a host"),
+            limits,
+            Arc::new(HttpMetrics::default()),
+        );
+        let token = Secret::new("1971800d4d82861d8f2c1651fea4d212");
+        let context = CallContext {
+            connection: ConnectionId::new("fuzzed"),
+            store,
+            secrets: SecretSource::Given(BTreeMap::from([("api-token".to_owned(), token)])),
+            directory: Arc::new(OneUser),
+            http: Arc::new(http),
+            clock,
+        };
+        let hosted = Self { context, client };
+        let writes: Vec<Write> = crossing
+            .stored
+            .iter()
+            .map(|(key, value)| Write {
+                key: key.clone(),
+                value: Some(value.clone()),
+                expires_at: None,
+            })
+            .collect();
+        let mut work = hosted.work();
+        work.commit(&[], &writes).await.expect("storage in memory");
+        work.finish().await.expect("storage in memory");
+        hosted
+    }
+
+    fn work(&self) -> UnitOfWork {
+        UnitOfWork::new(
+            self.context.store.clone(),
+            self.context.clock.clone(),
+            self.context.connection.clone(),
+            INTEGRATION_AREA,
+        )
+    }
+
+    async fn stored(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = self.work().list("", None, MAX_LIST).await;
+        let entries = entries.expect("storage in memory");
+        entries
+            .into_iter()
+            .map(|entry| (entry.key, entry.value))
+            .collect()
+    }
+}
+
+/// A client that gives the input's answers.
+struct Answers {
+    left: Mutex<VecDeque<HttpResponse>>,
+    sent: Mutex<Vec<String>>,
+}
+
+#[async_trait]
+impl HttpClient for Answers {
+    async fn send(&self, request: OutgoingRequest) -> Result<IncomingResponse, HttpError> {
+        let line = format!("{} {}", request.method, request.url).to_lowercase();
+        self.sent.lock().expect("one thread").push(line);
+        let answer = self.left.lock().expect("one thread").pop_front();
+        let answer = answer.unwrap_or_else(nothing_there);
+        Ok(IncomingResponse {
+            status: answer.status,
+            headers: answer
+                .headers
+                .into_iter()
+                .map(|header| (header.name, header.value))
+                .collect(),
+            body: answer.body,
+        })
+    }
+}
+
+/// A directory with one user in it.
+struct OneUser;
+
+impl OneUser {
+    fn user() -> User {
+        let (id, name, email) = USER;
+        User {
+            id: UserId::new(id),
+            name: name.into(),
+            email: Some(email.into()),
+        }
+    }
+}
+
+#[async_trait]
+impl UserDirectory for OneUser {
+    async fn find_by_email(&self, emails: &[String]) -> Result<Vec<Vec<User>>, DirectoryError> {
+        let found = |email: &String| {
+            let is_asked_for = email.eq_ignore_ascii_case(USER.2);
+            is_asked_for.then(Self::user).into_iter().collect()
+        };
+        Ok(emails.iter().map(found).collect())
+    }
+
+    async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, DirectoryError> {
+        Ok(Some(Self::user()).filter(|user| user.id == *id))
+    }
+
+    async fn search(&self, _: &str, _: usize) -> Result<Vec<User>, DirectoryError> {
+        Ok(vec![Self::user()])
+    }
+
+    async fn count(&self) -> Result<u64, DirectoryError> {
+        Ok(1)
+    }
+}
