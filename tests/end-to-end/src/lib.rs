@@ -7,7 +7,9 @@
 
 mod built;
 mod embedded;
+pub mod flood;
 mod process;
+mod raw;
 mod setup;
 
 pub use built::{
@@ -15,4 +17,5 @@ pub use built::{
 };
 pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
+pub use raw::{RawAnswer, RawConnection, path_of, post};
 pub use setup::{NORTHWIND, Setup, delivery, write_directory};

@@ -1,5 +1,7 @@
 //! Deliveries from remote services.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -54,15 +56,17 @@ pub(in crate::server) async fn receive(
         .read(&parts.headers, body, limits.delivery_bytes)
         .await?;
     arrived = Instant::now();
+    let refusals = Arc::clone(&state.refusals);
     let answer = state
         .complete(|service| async move {
             let Received { bytes, _large } = received;
-            service.handle_delivery(&hook, headers, bytes).await
+            let answer = service.handle_delivery(&hook, headers, bytes).await;
+            // Here, because a forger need not wait for the answer.
+            refusals.settle(attempt, answer.was_refused, Instant::now());
+            answer
         })
         .await?;
-    let was_refused = answer.was_refused;
-    state.refusals.settle(attempt, was_refused, Instant::now());
-    if was_refused {
+    if answer.was_refused {
         return state.refuse(respond(answer), arrived).await;
     }
     respond(answer)
