@@ -65,6 +65,11 @@ impl HookId {
     pub fn generate() -> Self {
         Self(hex::encode(random_bytes::<16>()))
     }
+
+    /// Whether it looks like a hook at all. What does not, needs no look into the ledger.
+    pub fn is_well_formed(&self) -> bool {
+        self.0.len() == 32 && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
 }
 
 /// `N` random lower-case letters and digits without the ones that are easily confused.

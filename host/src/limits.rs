@@ -34,8 +34,34 @@ pub struct Limits {
     pub delivery_bytes: usize,
     /// Body of an API request.
     pub api_request_bytes: usize,
+    /// Bodies over 64 KiB that are read or handled at the same time; smaller ones are not counted.
+    pub large_requests: u32,
+    /// Connections that are open at the same time.
+    pub connections: u32,
+    /// Connections that one address may have open at the same time. Trusted proxies may have all.
+    pub connections_per_source: u32,
+    /// Request line and headers of a request.
+    pub header_bytes: usize,
+    /// Waiting for a request on an open connection and reading its headers.
+    pub header_timeout_ms: u64,
     /// Reading a request's body, at the API and at hooks.
     pub request_read_timeout_ms: u64,
+    /// Waiting for the next piece of a request's body.
+    pub request_stall_timeout_ms: u64,
+    /// Waiting for a client to take the next piece of its answer.
+    pub response_stall_timeout_ms: u64,
+    /// Deliveries of one connection that are handled at the same time.
+    pub deliveries_per_hook: u32,
+    /// Deliveries of one connection that wait for their turn; further ones are answered with 503.
+    pub waiting_deliveries_per_hook: u32,
+    /// Once a delivery was refused: how many per second are still looked at, for each hook and source.
+    pub refused_deliveries_per_second: u32,
+    /// How long after its arrival the refusal of a delivery is answered, so that the time tells nothing.
+    pub refusal_delay_ms: u64,
+    /// Wrong admin tokens from one source before it is locked out.
+    pub wrong_admin_tokens: u32,
+    /// The first lock-out of a source. Each further wrong token doubles it, up to an hour.
+    pub lock_out_ms: u64,
     /// How long calls that are running may take to finish when the host is asked to stop.
     pub shutdown_ms: u64,
     /// How often a call is run again when its commit loses a race.
@@ -58,7 +84,20 @@ impl Default for Limits {
             log_lines_per_call: 100,
             delivery_bytes: 1 << 20,
             api_request_bytes: 256 << 10,
+            large_requests: 32,
+            connections: 800,
+            connections_per_source: 200,
+            header_bytes: 32 << 10,
+            header_timeout_ms: 15_000,
             request_read_timeout_ms: 10_000,
+            request_stall_timeout_ms: 5_000,
+            response_stall_timeout_ms: 30_000,
+            deliveries_per_hook: 16,
+            waiting_deliveries_per_hook: 512,
+            refused_deliveries_per_second: 100,
+            refusal_delay_ms: 50,
+            wrong_admin_tokens: 10,
+            lock_out_ms: 30_000,
             shutdown_ms: 10_000,
             conflict_retries: 5,
         }
@@ -89,6 +128,31 @@ impl Limits {
     /// [`Self::request_read_timeout_ms`].
     pub fn request_read_timeout(&self) -> Duration {
         Duration::from_millis(self.request_read_timeout_ms)
+    }
+
+    /// [`Self::request_stall_timeout_ms`].
+    pub fn request_stall_timeout(&self) -> Duration {
+        Duration::from_millis(self.request_stall_timeout_ms)
+    }
+
+    /// [`Self::header_timeout_ms`].
+    pub fn header_timeout(&self) -> Duration {
+        Duration::from_millis(self.header_timeout_ms)
+    }
+
+    /// [`Self::response_stall_timeout_ms`].
+    pub fn response_stall_timeout(&self) -> Duration {
+        Duration::from_millis(self.response_stall_timeout_ms)
+    }
+
+    /// [`Self::refusal_delay_ms`].
+    pub fn refusal_delay(&self) -> Duration {
+        Duration::from_millis(self.refusal_delay_ms)
+    }
+
+    /// [`Self::lock_out_ms`].
+    pub fn lock_out(&self) -> Duration {
+        Duration::from_millis(self.lock_out_ms)
     }
 
     /// [`Self::shutdown_ms`].

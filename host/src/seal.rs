@@ -11,6 +11,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+pub(crate) use self::key::is_exposed;
 pub use self::key::{SealingKey, SealingKeyError};
 use crate::id::random_bytes;
 

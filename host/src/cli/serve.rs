@@ -78,6 +78,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     let options = ServerOptions {
         admin_token,
         limits: settings.limits,
+        trusted_proxies: settings.trusted_proxies,
     };
     let served = server::serve(listener, service.clone(), options, shutdown).await;
     service.stop().await;

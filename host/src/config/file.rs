@@ -17,6 +17,7 @@ pub(super) struct SettingsFile {
     pub data: Option<PathBuf>,
     pub listen: Option<String>,
     pub public_url: Option<String>,
+    pub trusted_proxies: Option<Vec<String>>,
     pub storage: Option<StorageChoice>,
     pub directory: Option<PathBuf>,
     pub deleted_entries: Option<DeletedEntries>,
@@ -34,6 +35,7 @@ struct Document {
     data: Option<PathBuf>,
     listen: Option<String>,
     public_url: Option<String>,
+    trusted_proxies: Option<Vec<String>>,
     storage: Option<String>,
     directory: Option<PathBuf>,
     deleted_entries: Option<DeletedEntries>,
@@ -55,7 +57,7 @@ struct HostsSection {
 }
 
 /// Limits that may be zero: the thing they count is optional.
-const MAY_BE_ZERO: [&str; 2] = ["conflict_retries", "log_lines_per_call"];
+const MAY_BE_ZERO: [&str; 3] = ["conflict_retries", "log_lines_per_call", "refusal_delay_ms"];
 
 impl SettingsFile {
     /// Reads and checks a file.
@@ -96,6 +98,7 @@ impl SettingsFile {
             data: document.data.map(|path| directory.join(path)),
             listen: document.listen,
             public_url: document.public_url,
+            trusted_proxies: document.trusted_proxies,
             storage,
             directory: document.directory.map(|path| directory.join(path)),
             deleted_entries: document.deleted_entries,

@@ -11,6 +11,7 @@ mod storage;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -49,6 +50,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Under which URL the remote service reaches this host; `None`: where it listens, which is loopback.
     pub public_url: Option<Url>,
+    /// Reverse proxies in front of this host, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// What keeps the ledger and the integrations' storage.
     pub storage: StorageChoice,
     /// The file of platform users; `None`: there are none, so nobody is matched.
@@ -102,6 +105,14 @@ impl Settings {
                 "listening on {listen} is for requests from elsewhere, so say under which https address they arrive: --public-url https://host.example.com"
             )));
         }
+        let trusted_proxies = match overrides.trusted_proxies {
+            none if none.is_empty() => file.trusted_proxies.unwrap_or_default(),
+            given => given,
+        };
+        let trusted_proxies = trusted_proxies
+            .iter()
+            .map(|proxy| parse_network(proxy))
+            .collect::<Result<_, _>>()?;
         let storage = match overrides.storage {
             Some(storage) => storage.parse()?,
             None => file
@@ -125,6 +136,7 @@ impl Settings {
             data,
             listen,
             public_url,
+            trusted_proxies,
             storage,
             directory: overrides.directory.or(file.directory),
             hosts,
@@ -218,6 +230,15 @@ fn parse_public_url(text: &str) -> Result<Url, ConfigError> {
         ));
     }
     Ok(url)
+}
+
+fn parse_network(text: &str) -> Result<IpNet, ConfigError> {
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    address.or_else(|_| text.parse()).map_err(|_| {
+        ConfigError(format!(
+            "`trusted_proxies` has “{text}”; it must be an address or a network, such as 127.0.0.1 or 10.0.0.0/8"
+        ))
+    })
 }
 
 /// Whether a URL leads to this machine.

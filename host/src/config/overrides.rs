@@ -24,6 +24,14 @@ pub struct Overrides {
     /// Under which https URL the remote service reaches this host [default: http://LISTEN]
     #[arg(long, value_name = "URL", env = "INTEGRATION_HOST_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8 [default: none]
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "INTEGRATION_HOST_TRUSTED_PROXIES",
+        value_delimiter = ','
+    )]
+    pub trusted_proxies: Vec<String>,
     /// sqlite:PATH, memory:, postgres://… or component:PATH [default: sqlite:DIR/host.sqlite]
     #[arg(
         long,

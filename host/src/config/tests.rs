@@ -48,6 +48,7 @@ fn the_file_is_read_and_flags_win_over_it() {
         storage = "sqlite:other.sqlite"
         deleted_entries = "hide"
         log_format = "json"
+        trusted_proxies = ["127.0.0.1", "2001:db8::/32"]
 
         [hosts]
         approved = ["API.track.toggl.com"]
@@ -79,6 +80,12 @@ fn the_file_is_read_and_flags_win_over_it() {
     );
     assert_eq!(settings.hosts.upstream.len(), 2);
     assert_eq!(settings.limits.cpu_ms, 500);
+    let proxies: Vec<_> = settings
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["127.0.0.1/32", "2001:db8::/32"]);
     assert!(!settings.is_loopback());
 }
 
@@ -99,6 +106,7 @@ fn a_wrong_value_is_named_with_the_remedy() {
             "user name or password",
         ),
         ("public_url = \"https://host.example.com?x\"", "without ?"),
+        ("trusted_proxies = [\"nginx\"]", "has “nginx”"),
         ("storage = \"redis://x\"", "must be one of sqlite:PATH"),
         ("storage = \"sqlite:\"", "names no file"),
         ("deleted_entries = \"maybe\"", "`keep`"),

@@ -117,6 +117,11 @@ impl Integration {
         &self.manifest
     }
 
+    /// The limits of the engine that runs it.
+    pub fn limits(&self) -> &Limits {
+        &self.engine.limits
+    }
+
     /// The interfaces the component imports.
     pub fn imports(&self) -> &[String] {
         &self.imports

@@ -153,14 +153,16 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
         .find_map(|alphabet| alphabet.decode(text).ok())
 }
 
+/// Whether others than its owner can read or change a file.
 #[cfg(unix)]
-fn is_exposed(metadata: &std::fs::Metadata) -> bool {
+pub(crate) fn is_exposed(metadata: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     metadata.permissions().mode() & 0o077 != 0
 }
 
+/// Whether others than its owner can read or change a file, which this system does not tell.
 #[cfg(not(unix))]
-fn is_exposed(_metadata: &std::fs::Metadata) -> bool {
+pub(crate) fn is_exposed(_metadata: &std::fs::Metadata) -> bool {
     false
 }
 

@@ -9,6 +9,7 @@ use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
 use crate::id::random_bytes;
+use crate::seal::is_exposed;
 use crate::secret::Secret;
 
 /// The file in the data directory that holds the token.
@@ -34,6 +35,9 @@ pub enum AdminTokenError {
     /// The token is one no client could send.
     #[error("{0} must hold an admin token of visible ASCII characters without spaces; {1}")]
     Unusable(String, &'static str),
+    /// Others can read the file.
+    #[error("other users of this machine can read the admin token {path}: run `chmod 600 {path}`", path = .0.display())]
+    Exposed(PathBuf),
     /// The file cannot be read or made.
     #[error("cannot {doing} the admin token in {}: {cause}; {help}", path.display())]
     File {
@@ -117,6 +121,9 @@ impl AdminToken {
     }
 
     fn read_file(path: PathBuf) -> Result<Self, AdminTokenError> {
+        if std::fs::metadata(&path).is_ok_and(|metadata| is_exposed(&metadata)) {
+            return Err(AdminTokenError::Exposed(path));
+        }
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => Secret::new(text),
             Err(cause) => {
@@ -215,12 +222,31 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let error = AdminToken::obtain(Some(String::new()), directory.path()).unwrap_err();
         assert!(error.to_string().contains("INTEGRATION_HOST_TOKEN"));
+        AdminToken::obtain(None, directory.path()).unwrap();
         std::fs::write(directory.path().join("admin-token"), "\n").unwrap();
         let error = AdminToken::obtain(None, directory.path()).unwrap_err();
         assert!(error.to_string().contains("delete the file"), "{error}");
         let missing = directory.path().join("missing");
         let error = AdminToken::read(None, &missing).unwrap_err();
         assert!(error.to_string().contains("--data"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_token_that_others_can_read_is_refused_with_the_remedy() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        AdminToken::obtain(None, directory.path()).unwrap();
+        let path = directory.path().join("admin-token");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let remedy = format!("chmod 600 {}", path.display());
+        for refused in [
+            AdminToken::obtain(None, directory.path()).map(|(token, _)| token),
+            AdminToken::read(None, directory.path()),
+        ] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains(&remedy), "{error}");
+        }
     }
 
     #[test]

@@ -1,19 +1,49 @@
-//! Letting in whoever carries the admin token.
+//! Letting in whoever carries the admin token, and keeping out whoever guesses it.
+
+use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
+use tokio::time::Instant;
 
 use super::admin_token::AdminToken;
+use super::client::Source;
 use super::error::ApiError;
+use super::guesses::Guesses;
+
+/// Who gets in.
+#[derive(Clone)]
+pub(super) struct Admission {
+    token: AdminToken,
+    guesses: Arc<Guesses>,
+}
+
+impl Admission {
+    pub(super) fn new(token: AdminToken, guesses: Guesses) -> Self {
+        Self {
+            token,
+            guesses: Arc::new(guesses),
+        }
+    }
+}
 
 /// Refuses a request without the admin token.
 pub(super) async fn require_admin(
-    State(token): State<AdminToken>,
+    State(admission): State<Admission>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
+    let source = Source::noted(request.extensions());
+    let now = Instant::now();
+    if let Some(left) = admission.guesses.lock_out(source, now) {
+        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        return Err(ApiError::too_many(
+            "too many wrong admin tokens came from this address; until the time is over, no token from it is looked at",
+            seconds,
+        ));
+    }
     let given = request
         .headers()
         .get(AUTHORIZATION)
@@ -22,10 +52,16 @@ pub(super) async fn require_admin(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     match given {
-        Some(given) if token.matches(given) => Ok(next.run(request).await),
-        Some(_) => Err(ApiError::unauthenticated(
-            "the admin token is not the one of this host; it is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
-        )),
+        Some(given) if admission.token.matches(given) => {
+            admission.guesses.forgive(source);
+            Ok(next.run(request).await)
+        }
+        Some(_) => {
+            admission.guesses.count(source, now);
+            Err(ApiError::unauthenticated(
+                "the admin token is not the one of this host; it is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
+            ))
+        }
         None => Err(ApiError::unauthenticated(
             "this needs the header “Authorization: Bearer ADMIN_TOKEN”; the token is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
         )),

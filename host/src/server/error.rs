@@ -67,6 +67,21 @@ impl ApiError {
         }
     }
 
+    /// Somebody who may not ask for this.
+    pub(super) fn forbidden(detail: &str) -> Self {
+        ServiceError::new(ErrorCode::Forbidden, detail).into()
+    }
+
+    /// Somebody who asks too often.
+    pub(super) fn too_many(detail: impl Into<String>, retry_after_seconds: u32) -> Self {
+        Self {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: ErrorCode::RateLimited,
+            detail: detail.into(),
+            retry_after_seconds: Some(retry_after_seconds),
+        }
+    }
+
     /// There is nothing at this address.
     pub(super) fn no_route() -> Self {
         ServiceError::not_found("there is nothing at this address; /api/openapi.json lists what is")

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
 
-use super::body::{self, RequestLimits};
+use super::body::RequestLimits;
 use super::error::ApiError;
 
 /// A JSON body.
@@ -33,10 +33,11 @@ where
                 "the body must be JSON, with the header “Content-Type: application/json”",
             ));
         }
-        let bytes = body::read(&parts.headers, body, limits.api_bytes, limits.read_timeout).await?;
+        let received = limits.read(&parts.headers, body, limits.api_bytes).await?;
+        let bytes = &received.bytes;
         // Derived readers also take an array of the fields' values, which nobody means to send.
         let is_object = bytes.trim_ascii_start().starts_with(b"{");
-        match parse(&bytes) {
+        match parse(bytes) {
             Ok(value) if is_object => Ok(Self(value)),
             Err(Misfit { error, .. }) if error.classify() != Category::Data => Err(
                 ApiError::malformed(format!("the body is no valid JSON: {error}")),

@@ -4,10 +4,10 @@ use std::any::Any;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-    X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::middleware::{self, Next};
@@ -17,8 +17,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::error::ApiError;
 
 /// Finishes a router: unknown addresses, wrong methods and panics become problems, every request is
-/// traced, and every response carries the security headers.
-pub(super) fn finish<S>(routes: Router<S>) -> Router<S>
+/// traced, and every response carries the security headers. `is_https`: browsers reach this host so.
+pub(super) fn finish<S>(routes: Router<S>, is_https: bool) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
@@ -32,7 +32,7 @@ where
         })
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(middleware::from_fn(trace))
-        .layer(middleware::from_fn(secure))
+        .layer(middleware::from_fn_with_state(is_https, secure))
 }
 
 /// The panic's own message went to the log by way of the panic hook.
@@ -63,7 +63,7 @@ async fn trace(request: Request, next: Next) -> Response {
     response
 }
 
-const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
+const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (X_FRAME_OPTIONS, "DENY"),
     (REFERRER_POLICY, "no-referrer"),
@@ -72,16 +72,30 @@ const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
         "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     ),
     (CACHE_CONTROL, "no-store"),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        "same-origin",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
 ];
 
+/// Half a year of https only, for browsers that came by https once.
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=15768000");
+
 /// Adds the security headers a response does not set itself.
-async fn secure(request: Request, next: Next) -> Response {
+async fn secure(State(is_https): State<bool>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in SECURITY_HEADERS {
         headers
             .entry(name)
             .or_insert(HeaderValue::from_static(value));
+    }
+    if is_https {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
     }
     response
 }

@@ -8,11 +8,18 @@
 mod admin_token;
 mod authentication;
 mod body;
+mod browser;
+mod client;
 mod error;
 mod extract;
 mod follow;
+mod guesses;
 mod layers;
+mod listener;
+mod open_connections;
 mod openapi;
+mod patience;
+mod refusals;
 mod router;
 mod routes;
 mod state;
@@ -21,12 +28,15 @@ use std::future::Future;
 use std::io;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
+use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::admin_token::{AdminToken, AdminTokenError, AdminTokenSource};
+use self::browser::OwnAddress;
+use self::client::TrustedProxies;
 pub use self::error::status_of;
+use self::listener::Listener;
 pub use self::openapi::document;
 use self::state::AppState;
 use crate::limits::Limits;
@@ -39,6 +49,8 @@ pub struct ServerOptions {
     pub admin_token: AdminToken,
     /// Time-outs and limits.
     pub limits: Limits,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Every route, for a platform that serves them with a server of its own. Event streams end when
@@ -60,29 +72,30 @@ pub async fn serve(
     options: ServerOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let grace = options.limits.shutdown();
+    let limits = options.limits.clone();
+    let proxies = TrustedProxies::new(options.trusted_proxies.clone());
+    let own = OwnAddress {
+        public_url: service.public_url().clone(),
+        is_loopback: listener.local_addr()?.ip().to_canonical().is_loopback(),
+    };
     let (stop, stopping) = watch::channel(false);
     let (state, mut work) = AppState::new(service, options, stopping.clone());
-    // Answers are small and complete; waiting to fill a packet only delays them.
-    let listener = listener.tap_io(|connection| {
-        if let Err(error) = connection.set_nodelay(true) {
-            tracing::debug!(%error, "could not disable delayed sending");
-        }
-    });
-    let serving = axum::serve(listener, router::router(state)).with_graceful_shutdown(async move {
+    let router = router::router(state, own);
+    let accepting = Listener::new(router, proxies, &limits, stopping.clone());
+    let stopper = async move {
         shutdown.await;
         tracing::info!("stopping: waiting for running requests");
         stop.send_replace(true);
-    });
+    };
     let finished = async {
-        serving.await?;
-        // Yields nothing but the end: every running use case holds a sender.
+        tokio::join!(accepting.run(listener), stopper);
+        // Yields nothing but the end: every open connection and every running use case holds a sender.
         while work.recv().await.is_some() {}
         Ok(())
     };
     tokio::select! {
         result = finished => result,
-        () = expiry(stopping, grace) => {
+        () = expiry(stopping, limits.shutdown()) => {
             tracing::warn!("stopping: some requests did not finish in time");
             Ok(())
         }

@@ -5,21 +5,31 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post, put};
 
 use super::authentication::require_admin;
+use super::browser::{OwnAddress, guard};
 use super::layers::finish;
 use super::routes::{activities, connections, deliveries, home, hooks, operations, users};
 use super::state::AppState;
 
 /// Every route.
-pub(super) fn router(state: AppState) -> Router {
-    let admin = from_fn_with_state(state.admin_token.clone(), require_admin);
-    finish(open_routes().merge(admin_routes().route_layer(admin))).with_state(state)
+pub(super) fn router(state: AppState, own: OwnAddress) -> Router {
+    let admin = from_fn_with_state(state.admission.clone(), require_admin);
+    let is_https = own.public_url.scheme() == "https";
+    let guarded = pages()
+        .merge(admin_routes().route_layer(admin))
+        .route_layer(from_fn_with_state(own, guard));
+    finish(open_routes().merge(guarded), is_https).with_state(state)
 }
 
-/// Routes that need no token: what remote services and probes call, and what says how to go on.
-fn open_routes() -> Router<AppState> {
+/// What says how to go on, to whoever can read it.
+fn pages() -> Router<AppState> {
     Router::new()
         .route("/", get(home::home))
         .route("/api/openapi.json", get(operations::openapi))
+}
+
+/// Routes that programs call which have no token: remote services and probes, under whatever name.
+fn open_routes() -> Router<AppState> {
+    Router::new()
         .route("/healthz", get(operations::alive))
         .route("/readyz", get(operations::ready))
         .route("/hooks/{hook}", post(hooks::receive))

@@ -2,15 +2,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tracing::Instrument as _;
 
 use super::ServerOptions;
-use super::admin_token::AdminToken;
+use super::authentication::Admission;
 use super::body::RequestLimits;
 use super::error::ApiError;
+use super::guesses::Guesses;
+use super::refusals::Refusals;
 use crate::service::{Service, ServiceError};
 
 /// How many event streams may be open. Each is a person looking at a timeline or a platform following
@@ -21,8 +24,11 @@ const MAX_STREAMS: usize = 256;
 #[derive(Clone)]
 pub(super) struct AppState {
     pub(super) service: Service,
-    pub(super) admin_token: AdminToken,
+    pub(super) admission: Admission,
     pub(super) limits: RequestLimits,
+    pub(super) refusals: Arc<Refusals>,
+    /// When a refused delivery is answered, counted from its arrival.
+    pub(super) refusal_delay: Duration,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) streams: Arc<Semaphore>,
     work: mpsc::Sender<()>,
@@ -36,10 +42,14 @@ impl AppState {
         stopping: watch::Receiver<bool>,
     ) -> (Self, mpsc::Receiver<()>) {
         let (work, finished) = mpsc::channel(1);
+        let limits = &options.limits;
+        let guesses = Guesses::new(limits.wrong_admin_tokens, limits.lock_out());
         let state = Self {
             service,
-            limits: RequestLimits::from(&options.limits),
-            admin_token: options.admin_token,
+            limits: RequestLimits::from(limits),
+            refusals: Arc::new(Refusals::new(limits.refused_deliveries_per_second)),
+            refusal_delay: limits.refusal_delay(),
+            admission: Admission::new(options.admin_token, guesses),
             stopping,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             work,
@@ -84,6 +94,6 @@ impl AppState {
 
 impl FromRef<AppState> for RequestLimits {
     fn from_ref(state: &AppState) -> Self {
-        state.limits
+        state.limits.clone()
     }
 }

@@ -20,6 +20,9 @@ const SEAL_PURPOSE: &str = "delivery";
 /// After how many seconds the remote service should deliver again when the host could not take it.
 const RETRY_AFTER_SECONDS: u32 = 30;
 
+/// The status for a delivery whose signature is missing or wrong.
+const REFUSED: u16 = 401;
+
 /// A delivery as it is kept for replay.
 #[derive(Serialize, Deserialize)]
 struct KeptRequest {
@@ -34,11 +37,17 @@ pub struct HookAnswer {
     pub response: WebhookResponse,
     /// For the `Retry-After` header.
     pub retry_after_seconds: Option<u32>,
+    /// Whether it was no genuine delivery of the connection's, as far as can be seen.
+    pub was_refused: bool,
 }
 
 impl HookAnswer {
+    /// The same whether there is no such hook, no signature or a wrong one.
     fn refusal() -> Self {
-        Self::new(401, None)
+        Self {
+            was_refused: true,
+            ..Self::new(REFUSED, None)
+        }
     }
 
     fn new(status: u16, retry_after_seconds: Option<u32>) -> Self {
@@ -50,11 +59,22 @@ impl HookAnswer {
         Self {
             response,
             retry_after_seconds,
+            was_refused: false,
         }
     }
 }
 
 impl Service {
+    /// Whether a delivery can be genuine, as far as can be seen without its body: the hook looks like one,
+    /// and there is one signature. With two, it would depend on who looks which of them counts.
+    pub fn could_be_genuine(&self, hook: &HookId, headers: &[Header]) -> bool {
+        let signature_header = &self.manifest().signature_header;
+        let signatures = headers
+            .iter()
+            .filter(|header| header.name == *signature_header);
+        hook.is_well_formed() && signatures.count() == 1
+    }
+
     /// Takes one delivery and says what to answer. 2xx leaves only when the ledger has it durably.
     /// What could not be handled is kept for replay and answered with 503, so that the remote service
     /// delivers it again. An unknown hook is answered like a missing signature.
@@ -66,11 +86,7 @@ impl Service {
     ) -> HookAnswer {
         let started = Instant::now();
         let metrics = &self.inner.metrics;
-        let signature_header = &self.manifest().signature_header;
-        if headers
-            .iter()
-            .all(|header| header.name != *signature_header)
-        {
+        if !self.could_be_genuine(hook, &headers) {
             metrics.refused.add(1);
             return HookAnswer::refusal();
         }
@@ -86,6 +102,11 @@ impl Service {
                 return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
             }
         };
+        let Some(_turn) = self.inner.hook_queues.turn(&connection.id).await else {
+            warn!(connection = %connection.id, "too many deliveries arrive at once; the remote service is asked to wait");
+            metrics.failed.add(1);
+            return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
+        };
         let id = DeliveryId::generate();
         let request = WebhookRequest {
             callback_url: self.callback_url(hook),
@@ -95,9 +116,16 @@ impl Service {
         // Kept only if handling fails, but the call consumes the request.
         let kept = request.clone();
         let answer = match self.process(&connection, id.clone(), request).await {
+            Ok(result)
+                if result.outcome == DeliveryOutcome::Refused
+                    && result.response.status == REFUSED =>
+            {
+                HookAnswer::refusal()
+            }
             Ok(result) => HookAnswer {
                 response: result.response,
                 retry_after_seconds: None,
+                was_refused: result.outcome == DeliveryOutcome::Refused,
             },
             Err(error) => {
                 warn!(connection = %connection.id, delivery = %id, %error, "a delivery failed");

@@ -8,6 +8,7 @@ mod deliveries;
 mod error;
 mod gaps;
 mod health;
+mod hook_queues;
 mod lease;
 mod metrics;
 mod reconcile;
@@ -27,6 +28,7 @@ use self::background::Background;
 pub use self::connect::ConnectRequest;
 pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
+use self::hook_queues::HookQueues;
 use self::lease::Leases;
 use self::metrics::Metrics;
 use crate::capability::http::{HttpLender, SecretSource};
@@ -89,6 +91,7 @@ struct Inner {
     sealed_store: Arc<dyn KeyValueStore>,
     secrets: Arc<SecretStore>,
     leases: Leases,
+    hook_queues: HookQueues,
     metrics: Metrics,
     changed: watch::Sender<u64>,
     background: Background,
@@ -113,6 +116,7 @@ impl Service {
                     Arc::clone(&parts.store),
                     Arc::clone(&parts.keys),
                 )),
+                hook_queues: HookQueues::new(parts.integration.limits()),
                 parts,
                 leases: Leases::default(),
                 metrics: Metrics::default(),
@@ -155,6 +159,11 @@ impl Service {
     /// What the integration is and needs.
     pub fn manifest(&self) -> &Manifest {
         self.inner.parts.integration.manifest()
+    }
+
+    /// Under which URL the remote service reaches this host.
+    pub fn public_url(&self) -> &Url {
+        &self.inner.parts.public_url
     }
 
     /// The callback URL of a hook.

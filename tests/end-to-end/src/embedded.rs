@@ -89,6 +89,7 @@ impl Embedded {
         let options = ServerOptions {
             admin_token,
             limits,
+            trusted_proxies: Vec::new(),
         };
         // Toggl pings the callback while the workspace is being connected.
         tokio::spawn(serve(

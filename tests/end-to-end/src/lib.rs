@@ -8,8 +8,10 @@
 mod built;
 mod embedded;
 pub mod fault_matrix;
+pub mod flood;
 pub mod histories;
 mod process;
+mod raw;
 mod setup;
 
 pub use built::{
@@ -17,4 +19,5 @@ pub use built::{
 };
 pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
+pub use raw::{RawAnswer, RawConnection, path_of, post};
 pub use setup::{NORTHWIND, Setup, delivery, write_directory};

@@ -34,8 +34,20 @@ impl Setup {
 
     /// Starts both, the host with further arguments.
     pub async fn start_with(scenario: Scenario, arguments: &[&str]) -> Result<Self> {
-        let sandbox = Sandbox::start(scenario).await?;
+        Self::start_in(tempfile::tempdir()?, scenario, arguments).await
+    }
+
+    /// Starts both, the host with this `host.toml`.
+    pub async fn start_configured(scenario: Scenario, configuration: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let path = folder.path().join("host.toml");
+        std::fs::write(&path, configuration)?;
+        let path = path.display().to_string();
+        Self::start_in(folder, scenario, &["--config", &path]).await
+    }
+
+    async fn start_in(folder: TempDir, scenario: Scenario, arguments: &[&str]) -> Result<Self> {
+        let sandbox = Sandbox::start(scenario).await?;
         let options = HostOptions {
             data: folder.path().join("data"),
             directory: write_directory(folder.path())?,

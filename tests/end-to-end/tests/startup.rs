@@ -465,6 +465,8 @@ async fn a_key_or_token_that_cannot_be_used_is_named() {
         folder.refuses(&[], &["admin-token"]).await;
         assert_eq!(fs::read(&token).unwrap(), content);
     }
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    folder.refuses(&[], &["admin-token", "chmod 600"]).await;
 }
 
 #[tokio::test]

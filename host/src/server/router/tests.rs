@@ -1,5 +1,6 @@
 //! What requests meet before and after a use case: limits, authentication, problems, headers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -12,13 +13,15 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tower::ServiceExt as _;
 
 use super::super::admin_token::AdminToken;
-use super::super::authentication::require_admin;
+use super::super::authentication::{Admission, require_admin};
 use super::super::body::RequestLimits;
 use super::super::error::ApiError;
 use super::super::extract::{ApiJson, ApiPath, ApiQuery};
+use super::super::guesses::Guesses;
 use super::super::layers::finish;
 use super::super::openapi::document;
 use crate::api::{ConnectRequestBody, MapRequest};
@@ -35,7 +38,7 @@ struct State(RequestLimits);
 
 impl FromRef<State> for RequestLimits {
     fn from_ref(state: &State) -> Self {
-        state.0
+        state.0.clone()
     }
 }
 
@@ -45,12 +48,15 @@ fn router() -> Router {
         api_bytes: 100,
         delivery_bytes: 100,
         read_timeout: Duration::from_millis(50),
+        stall_timeout: Duration::from_millis(50),
+        large: Arc::new(Semaphore::new(1)),
     };
     let directory = tempfile::tempdir().unwrap();
     let (token, _) = AdminToken::obtain(Some("letmein".into()), directory.path()).unwrap();
+    let admission = Admission::new(token, Guesses::new(3, Duration::from_secs(30)));
     let admin = Router::new()
         .route("/admin", get(async || "in"))
-        .route_layer(from_fn_with_state(token, require_admin));
+        .route_layer(from_fn_with_state(admission, require_admin));
     let open = Router::new()
         .route(
             "/connect",
@@ -63,7 +69,7 @@ fn router() -> Router {
         )
         .route("/path/{id}", get(async |ApiPath(id): ApiPath<String>| id))
         .route("/panic", get(panics));
-    finish(open.merge(admin)).with_state(State(limits))
+    finish(open.merge(admin), true).with_state(State(limits))
 }
 
 async fn panics() -> Result<(), ApiError> {
@@ -250,6 +256,9 @@ async fn every_response_carries_the_security_headers() {
         ("x-frame-options", "DENY"),
         ("referrer-policy", "no-referrer"),
         ("cache-control", "no-store"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("strict-transport-security", "max-age=15768000"),
     ] {
         assert_eq!(response.headers()[name], value);
     }
@@ -387,9 +396,37 @@ fn every_operation_has_a_route() {
         let filter = axum::routing::MethodFilter::try_from(method.clone()).unwrap();
         let added = std::panic::catch_unwind(|| {
             super::open_routes()
+                .merge(super::pages())
                 .merge(super::admin_routes())
                 .route(path, axum::routing::on(filter, async || ()))
         });
         assert!(added.is_err(), "there is no route for {method} {path}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_guesses_the_token_is_locked_out_even_from_the_right_one() {
+    let router = router();
+    let ask = async |token: &str| {
+        let request = Request::get("/admin").header(AUTHORIZATION, format!("Bearer {token}"));
+        let request = request.body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap()
+    };
+    for _ in 0..3 {
+        problem(ask("guess").await, 401).await;
+    }
+    let locked_out = ask("letmein").await;
+    assert_eq!(locked_out.headers()["retry-after"], "30");
+    assert_eq!(problem(locked_out, 429).await["code"], "rate-limited");
+    tokio::time::advance(Duration::from_secs(31)).await;
+    assert_eq!(ask("letmein").await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_and_not_unpacked() {
+    let mut request = json_post("/map", "{\"user_id\":null}");
+    request
+        .headers_mut()
+        .insert("content-encoding", "gzip".parse().unwrap());
+    problem(send(request).await, 415).await;
 }

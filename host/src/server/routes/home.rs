@@ -1,11 +1,15 @@
 //! The page at `/`.
 
-use axum::response::Html;
+use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::response::{Html, IntoResponse};
 
 /// Says what this is to whoever opens the address in a browser.
-pub(in crate::server) async fn home() -> Html<&'static str> {
-    Html(PAGE)
+pub(in crate::server) async fn home() -> impl IntoResponse {
+    ([(CONTENT_SECURITY_POLICY, POLICY)], Html(PAGE))
 }
+
+/// A page takes what it is made of from this host, talks to it alone, and is shown in no other page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 const PAGE: &str = r#"<!doctype html>
 <html lang="en">

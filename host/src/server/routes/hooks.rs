@@ -1,14 +1,18 @@
 //! Deliveries from remote services.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
+use tokio::time::{Instant, sleep_until};
 
 use crate::contract::Header;
 use crate::id::HookId;
-use crate::server::body;
+use crate::server::body::Received;
+use crate::server::client::Source;
 use crate::server::error::ApiError;
 use crate::server::extract::ApiPath;
 use crate::server::openapi::Problems;
@@ -28,20 +32,58 @@ pub(in crate::server) async fn receive(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
-    let limits = state.limits;
-    let body = body::read(
-        &parts.headers,
-        body,
-        limits.delivery_bytes,
-        limits.read_timeout,
-    )
-    .await?;
     let hook = HookId::new(hook);
     let headers = text_headers(&parts.headers);
-    let answer = state
-        .complete(|service| async move { service.handle_delivery(&hook, headers, body).await })
+    let mut arrived = Instant::now();
+    if !state.service.could_be_genuine(&hook, &headers) {
+        // It is refused whatever its body is, so nobody has to send that.
+        let answer = state
+            .service
+            .handle_delivery(&hook, headers, Vec::new())
+            .await;
+        return state.refuse(respond(answer), arrived).await;
+    }
+    let source = Source::noted(&parts.extensions);
+    let Some(attempt) = state.refusals.attempt(hook.clone(), source, arrived) else {
+        let error = ApiError::too_many(
+            "too many deliveries from this address were refused; those that follow are not looked at for a while",
+            1,
+        );
+        return state.refuse(Err(error), arrived).await;
+    };
+    let limits = &state.limits;
+    let received = limits
+        .read(&parts.headers, body, limits.delivery_bytes)
         .await?;
+    arrived = Instant::now();
+    let refusals = Arc::clone(&state.refusals);
+    let answer = state
+        .complete(|service| async move {
+            let Received { bytes, _large } = received;
+            let answer = service.handle_delivery(&hook, headers, bytes).await;
+            // Here, because a forger need not wait for the answer.
+            refusals.settle(attempt, answer.was_refused, Instant::now());
+            answer
+        })
+        .await?;
+    if answer.was_refused {
+        return state.refuse(respond(answer), arrived).await;
+    }
     respond(answer)
+}
+
+impl AppState {
+    /// Answers a refusal a fixed time after what is refused has arrived. Whether there is such a hook, and
+    /// how long the integration looked at the signature, does not show in the time then; and whoever
+    /// floods a hook waits for each answer.
+    async fn refuse(
+        &self,
+        answer: Result<Response, ApiError>,
+        arrived: Instant,
+    ) -> Result<Response, ApiError> {
+        sleep_until(arrived + self.refusal_delay).await;
+        answer
+    }
 }
 
 /// Headers that are text. The HTTP library keeps names in lower case.
@@ -62,6 +104,7 @@ fn respond(answer: HookAnswer) -> Result<Response, ApiError> {
     let HookAnswer {
         response: integration,
         retry_after_seconds,
+        was_refused: _,
     } = answer;
     // 1xx would leave the remote service waiting for the answer proper.
     let status = StatusCode::from_u16(integration.status)
@@ -97,6 +140,7 @@ mod tests {
                 body: b"{}".to_vec(),
             },
             retry_after_seconds: None,
+            was_refused: false,
         }
     }
 

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod access;
+mod browsers;
 mod fields;
+mod guessing;
 mod refusals;
 mod robustness;
 mod stream;

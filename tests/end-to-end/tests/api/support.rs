@@ -40,11 +40,18 @@ pub struct Answer {
 
 impl Api {
     pub async fn connected() -> Self {
+        Self::configured("").await
+    }
+
+    /// With this `host.toml`.
+    pub async fn configured(configuration: &str) -> Self {
         let mut scenario = Scenario::default();
         // Nothing here is about Toggl's limits.
         scenario.limits.hourly_quota = false;
         scenario.limits.burst = 0;
-        let setup = Setup::start_with(scenario, &[]).await.unwrap();
+        let setup = Setup::start_configured(scenario, configuration)
+            .await
+            .unwrap();
         let connection = setup.connect(NORTHWIND).await.unwrap();
         Self {
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
