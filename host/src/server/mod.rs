@@ -53,15 +53,19 @@ pub struct ServerOptions {
     pub trusted_proxies: Vec<IpNet>,
 }
 
-/// Every route, for a platform that serves them with a server of its own. Event streams end when
-/// `stopping` turns true.
+/// Every route, for a platform that serves them with a server of its own, which then bounds connections
+/// and header sizes itself. Event streams end when `stopping` turns true.
 pub fn router(
     service: Service,
     options: ServerOptions,
     stopping: watch::Receiver<bool>,
 ) -> axum::Router {
+    let own = OwnAddress {
+        public_url: service.public_url().clone(),
+        is_loopback: false,
+    };
     let (state, _) = AppState::new(service, options, stopping);
-    router::router(state)
+    router::router(state, own)
 }
 
 /// Serves until `shutdown` completes, then takes no new request and lets those that run finish, for

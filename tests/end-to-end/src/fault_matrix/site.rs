@@ -115,12 +115,14 @@ impl Site {
             clock,
             public_url: format!("http://{}", listener.local_addr()?).parse()?,
             deleted_entries: Default::default(),
+            schedule: Default::default(),
         })
         .await?;
         let (admin_token, _) = AdminToken::obtain(Some("matrix".into()), Path::new("."))?;
         let options = ServerOptions {
             admin_token,
             limits: Limits::default(),
+            trusted_proxies: Vec::new(),
         };
         // Toggl pings the callback while the workspace is being connected.
         let server = tokio::spawn(serve(
