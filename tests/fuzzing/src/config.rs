@@ -8,7 +8,7 @@ use crate::{assert_is_sentence, file};
 pub fn run(toml: &[u8]) {
     let overrides = Overrides {
         config: Some(file::write("host.toml", toml)),
-        component: Some(file::write("toggl.wasm", b"\0asm")),
+        component: Some(file::once("toggl.wasm", b"\0asm")),
         ..Overrides::default()
     };
     match Settings::resolve(overrides) {

@@ -74,11 +74,10 @@ pub fn run(input: &[u8]) {
         let _ = KEYS.is_outdated(never_sealed);
         let _ = KEYS.has_key_of(never_sealed);
     }
-    if let Err(error) = SealingKey::from_text("the key", case.key) {
-        let text = error.to_string();
-        assert!(
-            case.key.len() < 8 || !text.contains(case.key),
-            "a mistyped key was repeated: {text}"
-        );
+    // The message is the same whatever was mistyped, so it repeats nothing of it.
+    let message =
+        |text: &str| SealingKey::from_text("the key", text).map_err(|error| error.to_string());
+    if let Err(said) = message(case.key) {
+        assert_eq!(Some(said), message("").err());
     }
 }

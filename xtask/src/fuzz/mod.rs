@@ -83,20 +83,22 @@ fn choose(names: &[String]) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Builds the targets with libFuzzer's instrumentation and returns the folder they are in.
+/// Builds the targets with libFuzzer's instrumentation and returns the folder they are in. It is a folder
+/// of their own: the plugin is a C library too, whose file has one name however it was built.
 fn build_targets(targets: &[String]) -> Result<PathBuf> {
     let folder = workspace().join("fuzz");
+    let build = target_directory().join("fuzz/build");
     let mut command = cargo();
     command
         .current_dir(&folder)
         .arg("build")
         .env("RUSTC_WRAPPER", folder.join("instrument.sh"))
-        .env("CARGO_TARGET_DIR", target_directory());
+        .env("CARGO_TARGET_DIR", &build);
     for target in targets {
         command.args(["--bin", target]);
     }
     run_to_end(&mut command)?;
-    Ok(target_directory().join("debug"))
+    Ok(build.join("debug"))
 }
 
 /// Runs `jobs` targets at a time, each for its share of the time.
