@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use integration_host::contract::ErrorCode;
+use integration_host::ledger::ActivityFilter;
+use toggl_sandbox::control::Flush;
 use tokio::time::Instant;
 
 use super::edge::excess;
@@ -229,5 +231,28 @@ async fn ensure_recovered(site: &Site, subject: &Subject<'_>, row: Row) -> Resul
         working == 1 && all == 1,
         "{working} of {all} subscriptions at Toggl work instead of exactly one"
     );
+    ensure_deliveries_arrive(site).await
+}
+
+/// Time logged from now on is in the ledger as soon as Toggl has delivered it.
+async fn ensure_deliveries_arrive(site: &Site) -> Result<()> {
+    let entry = site.log_time(None, None)?;
+    let control = site.sandbox.control();
+    let patience = Flush {
+        timeout_ms: u64::try_from(PATIENCE.as_millis())?,
+    };
+    let flushed = control.flush(patience).await;
+    ensure!(flushed.settled, "a delivery stays on its way");
+    let filter = ActivityFilter {
+        include_unmapped: true,
+        ..ActivityFilter::default()
+    };
+    let activities = site.service.activities(&filter, None, 100).await?;
+    let entry_id = entry.to_string();
+    let arrived = activities
+        .items
+        .iter()
+        .any(|activity| activity.entry_id == entry_id);
+    ensure!(arrived, "time logged afterwards does not arrive");
     Ok(())
 }

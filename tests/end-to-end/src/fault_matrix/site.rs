@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use integration_host::capability::http::{
     AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy, SecretSource,
 };
@@ -21,12 +21,14 @@ use integration_host::seal::{SealingKey, SealingKeys};
 use integration_host::secret::{Secret, Secrets};
 use integration_host::server::{AdminToken, ServerOptions, serve};
 use integration_host::service::{Parts, Service};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
-use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
+use toggl_sandbox::{NewEntry, RunningSandbox, Sandbox, Scenario};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 use super::edge::Edge;
+use crate::setup::NORTHWIND;
 
 /// The pace of the matrix: the manifest's burst, and its rate ten times over so that it ends soon.
 pub(super) const PACING: Pacing = Pacing {
@@ -157,6 +159,23 @@ impl Site {
             http: Arc::clone(&self.http),
             clock,
         }
+    }
+
+    /// Logs time at Toggl, of the last two hours, and returns the entry's id.
+    pub fn log_time(&self, project_id: Option<i64>, task_id: Option<i64>) -> Result<i64> {
+        let control = self.sandbox.control();
+        let mut members = control.state().members.into_iter();
+        let member = members.find(|member| member.workspace_id == NORTHWIND);
+        let entry = control.log_time(NewEntry {
+            workspace_id: NORTHWIND,
+            user_id: member.context("nobody is in the workspace")?.user_id,
+            project_id,
+            task_id,
+            start: Some(Timestamp::now() - SignedDuration::from_hours(2)),
+            duration: Some(600),
+            ..NewEntry::default()
+        })?;
+        Ok(entry.id)
     }
 
     /// The sandbox's address.

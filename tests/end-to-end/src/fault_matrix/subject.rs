@@ -6,7 +6,6 @@ use integration_host::engine::CallContext;
 use integration_host::id::{ConnectionId, ScopeId};
 use integration_host::service::{ConnectRequest, ServiceError};
 use jiff::{SignedDuration, Timestamp};
-use toggl_sandbox::NewEntry;
 use toggl_sandbox::control::{CreateName, NameKind, SetSubscription};
 
 use super::endpoint::Endpoint;
@@ -152,9 +151,6 @@ impl<'a> Subject<'a> {
     /// Logs time on tasks, projects and clients that the integration has not seen.
     fn log_on_new_names(&self) -> Result<()> {
         let control = self.site.sandbox.control();
-        let member = control.state().members.into_iter();
-        let mut admins = member.filter(|member| member.workspace_id == NORTHWIND);
-        let user_id = admins.next().context("nobody is in the workspace")?.user_id;
         let name = |kind, number: usize, client_id, project_id| CreateName {
             kind,
             workspace_id: NORTHWIND,
@@ -170,7 +166,6 @@ impl<'a> Subject<'a> {
         };
         // A single project is looked for by a path under which its tasks are, too.
         let has_task = self.row.endpoint != Endpoint::Project;
-        let start = Timestamp::now() - SignedDuration::from_hours(2);
         for number in 0..count {
             let client = control.create_name(name(NameKind::Client, number, None, None))?;
             let project =
@@ -180,15 +175,7 @@ impl<'a> Subject<'a> {
             } else {
                 None
             };
-            control.log_time(NewEntry {
-                workspace_id: NORTHWIND,
-                user_id,
-                project_id: Some(project),
-                task_id: task,
-                start: Some(start),
-                duration: Some(600),
-                ..NewEntry::default()
-            })?;
+            self.site.log_time(Some(project), task)?;
         }
         Ok(())
     }

@@ -284,7 +284,7 @@ async fn refusals_without_a_delay_hold_back_the_secret_longer_and_longer() {
     let delays: Vec<_> = sent_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (delay, expected) in delays.iter().zip([0.25, 0.5, 1.0, 0.0, 0.25]) {
         assert!(
-            (expected..expected + 0.02).contains(delay),
+            (expected - 0.001..expected + 0.02).contains(delay),
             "a service that says “too fast” must be asked less and less often: {delays:?}"
         );
     }
