@@ -1,16 +1,22 @@
 //! One call: an instance of its own, limits around it, and a unit of work that is committed at the end.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{Instrument as _, info_span};
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
 
-use super::{CallError, Engine, Integration, TICK};
+use super::bounds::{Measure, Measured};
+use super::cpu::CpuClock;
+use super::memory::Growth;
+use super::slots::{Full, Line};
+use super::stop::{Exceeded, Limit};
+use super::{CallError, Engine, Integration};
 use crate::bindings::IntegrationComponentPre;
 use crate::bindings::exports::worksights::integration::integration::{
     Error as WitError, Guest as Exports,
@@ -28,6 +34,9 @@ use crate::secret::Secrets;
 
 /// The largest amount of random bytes a call may ask for at once.
 const MAX_RANDOM_BYTES: u64 = 4096;
+
+/// The export that takes deliveries. It has a line of its own.
+pub(super) const HANDLE_WEBHOOK: &str = "handle-webhook";
 
 /// Which connection a call is for, and what it is lent.
 #[derive(Clone)]
@@ -54,14 +63,13 @@ pub(super) struct CallState {
     pub(super) log: LentLog,
     pub(super) wasi: WasiCtx,
     pub(super) wasi_table: ResourceTable,
-    memory: StoreLimits,
-    ticks_left: u64,
+    growth: Growth,
 }
 
 impl Integration {
     /// Runs `export` in a new instance and commits what it wrote to storage. When the commit loses a
     /// race, the call is run again, at most `conflict_retries` times.
-    pub(super) async fn run<A, T>(
+    pub(super) async fn run<A, T: Measured>(
         &self,
         context: &CallContext,
         name: &'static str,
@@ -75,43 +83,82 @@ impl Integration {
         ) -> BoxFuture<'a, wasmtime::Result<Result<T, WitError>>>,
     ) -> Result<T, CallError> {
         let deadline = Instant::now() + time;
+        let clock = CpuClock::new(self.engine.slow_lane.clone());
         let attempts = async {
             for _ in 0..=conflict_retries {
-                let _permit = self.engine.permits.acquire().await;
-                let mut store = new_store(&self.engine, context, deadline);
+                let mut store = new_store(&self.engine, context, deadline, &clock);
                 let result = {
                     let component = self
                         .pre
                         .instantiate_async(&mut store)
                         .await
-                        .map_err(|error| trap(name, &error))?;
+                        .map_err(|error| CallError::ended(name, &error))?;
                     export(
                         component.worksights_integration_integration(),
                         &mut store,
                         arguments,
                     )
                     .await
-                    .map_err(|error| trap(name, &error))?
+                    .map_err(|error| CallError::ended(name, &error))?
                 };
                 let value = result.map_err(IntegrationError::from)?;
-                match store.into_data().storage.finish().await? {
+                Measure::check(&value, &self.engine.limits)
+                    .map_err(|exceeded| CallError::stopped(name, exceeded))?;
+                let unit = store.into_data().storage;
+                if !self.engine.quota.admits(&unit).await? {
+                    return Err(CallError::stopped(name, self.engine.storage_full()));
+                }
+                match unit.finish().await? {
                     Commit::Committed => return Ok(value),
                     Commit::Conflict => {}
                 }
             }
             Err(CallError::Conflict)
         };
-        let result = timeout_at(deadline, attempts)
-            .await
-            .unwrap_or(Err(CallError::TimedOut { export: name, time }));
-        if let Err(CallError::Trap { cause, .. }) = &result {
-            warn!(connection = %context.connection, export = name, cause, "the integration failed");
-        }
-        result
+        let line = match name {
+            HANDLE_WEBHOOK => Line::Deliveries,
+            _ => Line::Others,
+        };
+        let call = clock.measure(attempts);
+        in_turn(&self.engine, context, name, line, deadline, time, call).await
     }
 }
 
-fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store<CallState> {
+/// Runs a call when it is its turn, until its deadline, and says in the log what stopped it.
+async fn in_turn<T>(
+    engine: &Engine,
+    context: &CallContext,
+    export: &'static str,
+    line: Line,
+    deadline: Instant,
+    time: Duration,
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    let connection = &context.connection;
+    // Everything that is logged during the call carries these two.
+    let span = info_span!("call", %connection, export);
+    let result = async {
+        match timeout_at(deadline, engine.slots.enter(connection, line)).await {
+            Ok(Ok(_slot)) => timeout_at(deadline, call)
+                .await
+                .unwrap_or(Err(CallError::TimedOut { export, time })),
+            Ok(Err(Full)) | Err(_) => Err(CallError::Busy),
+        }
+    }
+    .instrument(span)
+    .await;
+    if let Err(error) = &result {
+        engine.report(connection, export, error);
+    }
+    result
+}
+
+fn new_store(
+    engine: &Engine,
+    context: &CallContext,
+    deadline: Instant,
+    clock: &CpuClock,
+) -> Store<CallState> {
     let limits = &engine.limits;
     let mut store = Store::new(
         &engine.inner,
@@ -121,6 +168,7 @@ fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store
                 context.connection.clone(),
                 context.secrets.clone(),
                 deadline,
+                Arc::clone(&engine.warnings),
             ),
             storage: UnitOfWork::new(
                 Arc::clone(&context.store),
@@ -128,49 +176,35 @@ fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store
                 context.connection.clone(),
                 INTEGRATION_AREA,
             ),
-            directory: LentDirectory(Arc::clone(&context.directory)),
-            log: LentLog::new(context.connection.clone(), limits.log_lines_per_call),
+            directory: LentDirectory::new(Arc::clone(&context.directory)),
+            log: LentLog::new(
+                context.connection.clone(),
+                limits.log_lines_per_call,
+                Arc::clone(&engine.guest_lines),
+            ),
             wasi: WasiCtxBuilder::new()
                 .wall_clock(WallClock(Arc::clone(&context.clock)))
                 .max_random_size(MAX_RANDOM_BYTES)
                 .build(),
             wasi_table: ResourceTable::new(),
-            memory: StoreLimitsBuilder::new()
-                .memory_size(limits.memory_bytes)
-                .trap_on_grow_failure(true)
-                .build(),
-            ticks_left: ticks(limits.cpu_ms),
+            growth: Growth {
+                max_memory_bytes: limits.memory_bytes,
+            },
         },
     );
-    store.limiter(|state| &mut state.memory);
-    // The callback runs only while the component does: a tick that passes during a host call
-    // counts once, however long the host call took. So it counts CPU time, not waiting.
+    store.limiter(|state| &mut state.growth);
+    store.set_hostcall_fuel(limits.transfer_bytes);
+    // The component asks at every tick, as long as it runs, whether it may go on.
+    let (clock, most) = (clock.clone(), limits.cpu());
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut store| {
-        let state = store.data_mut();
-        state.ticks_left = state.ticks_left.saturating_sub(1);
-        Ok(if state.ticks_left == 0 {
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::Yield(1)
-        })
+    store.epoch_deadline_callback(move |_| {
+        if clock.spent() < most {
+            return Ok(UpdateDeadline::YieldCustom(1, Box::pin(clock.turn())));
+        }
+        let text = format!("it used up its CPU time of {} ms", most.as_millis());
+        Err(Exceeded::new(Limit::Cpu, text).into())
     });
     store
-}
-
-fn ticks(cpu_ms: u64) -> u64 {
-    let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX);
-    cpu_ms.div_ceil(tick_ms).max(1)
-}
-
-/// A trap, in words for the log.
-fn trap(export: &'static str, error: &wasmtime::Error) -> CallError {
-    let cause = match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => "it used up its CPU time".to_owned(),
-        Some(trap) => trap.to_string(),
-        None => format!("{error:#}"),
-    };
-    CallError::Trap { export, cause }
 }
 
 /// The host's clock as the component sees it.
@@ -199,25 +233,25 @@ pub(super) async fn describe(
         http: Arc::new(HttpLender::nothing()),
         clock: Arc::new(SystemClock),
     };
+    let export = "describe";
     let time = engine.limits.delivery_timeout();
     let deadline = Instant::now() + time;
+    let clock = CpuClock::new(engine.slow_lane.clone());
     let asking = async {
-        let mut store = new_store(engine, &nothing, deadline);
+        let mut store = new_store(engine, &nothing, deadline, &clock);
         let component = pre
             .instantiate_async(&mut store)
             .await
-            .map_err(|error| trap("describe", &error))?;
-        component
+            .map_err(|error| CallError::ended(export, &error))?;
+        let manifest = component
             .worksights_integration_integration()
             .call_describe(&mut store)
             .await
-            .map(Manifest::from)
-            .map_err(|error| trap("describe", &error))
+            .map_err(|error| CallError::ended(export, &error))?;
+        Measure::check(&manifest, &engine.limits)
+            .map_err(|exceeded| CallError::stopped(export, exceeded))?;
+        Ok(Manifest::from(manifest))
     };
-    timeout_at(deadline, asking)
-        .await
-        .unwrap_or(Err(CallError::TimedOut {
-            export: "describe",
-            time,
-        }))
+    let call = clock.measure(asking);
+    in_turn(engine, &nothing, export, Line::Others, deadline, time, call).await
 }

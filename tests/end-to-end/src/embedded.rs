@@ -13,7 +13,7 @@ use integration_host::capability::storage::{KeyValueStore, MemoryStore};
 use integration_host::capability::user_directory::EmptyDirectory;
 use integration_host::clock::SystemClock;
 use integration_host::database::SqliteDatabase;
-use integration_host::engine::Integration;
+use integration_host::engine::{Engine, Integration};
 use integration_host::id::ScopeId;
 use integration_host::ledger::{Connection, SqliteLedger};
 use integration_host::limits::Limits;
@@ -44,9 +44,15 @@ pub struct Embedded {
 impl Embedded {
     /// Starts both, the host with this component.
     pub async fn start(component: &Path) -> Result<Self> {
-        let sandbox = Sandbox::start(Scenario::default()).await?;
         let limits = Limits::default();
-        let integration = crate::load_component(component, limits.clone()).await?;
+        let engine = Engine::new(limits.clone(), None)?;
+        Self::start_on(&engine, limits, component).await
+    }
+
+    /// Starts both, the host on an engine that others use too.
+    pub async fn start_on(engine: &Engine, limits: Limits, component: &Path) -> Result<Self> {
+        let sandbox = Sandbox::start(Scenario::default()).await?;
+        let integration = Integration::load(engine, &std::fs::read(component)?).await?;
         let clock = Arc::new(SystemClock);
         let store: Arc<dyn KeyValueStore> = Arc::new(MemoryStore::new(clock.clone()));
         let keys = Arc::new(SealingKeys::new(SealingKey::generate()));

@@ -7,6 +7,8 @@
 
 mod built;
 mod embedded;
+pub mod hostile;
+pub mod isolation;
 mod process;
 mod setup;
 
