@@ -69,7 +69,7 @@ impl Default for Limits {
         Self {
             memory_bytes: 32 << 20,
             concurrent_calls: 64,
-            calls_per_connection: 8,
+            calls_per_connection: 4,
             waiting_calls_per_connection: 64,
             cpu_ms: 2_000,
             delivery_timeout_ms: 5_000,

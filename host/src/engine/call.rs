@@ -66,47 +66,119 @@ pub(super) struct CallState {
     growth: Growth,
 }
 
+/// One use of a function of the contract.
+struct Call<'a> {
+    engine: &'a Engine,
+    connection: &'a ConnectionId,
+    export: &'static str,
+    /// How long it may take, from start to end.
+    time: Duration,
+    deadline: Instant,
+    clock: CpuClock,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        engine: &'a Engine,
+        context: &'a CallContext,
+        export: &'static str,
+        time: Duration,
+    ) -> Self {
+        Self {
+            engine,
+            connection: &context.connection,
+            export,
+            time,
+            deadline: Instant::now() + time,
+            clock: CpuClock::new(),
+        }
+    }
+
+    /// Runs it when it is its turn, until its deadline, and says in the log what stopped it.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, CallError>> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (connection, export) = (self.connection, self.export);
+        let line = match export {
+            HANDLE_WEBHOOK => Line::Deliveries,
+            _ => Line::Others,
+        };
+        let turn = self.engine.slots.enter(connection, line);
+        let result = match timeout_at(self.deadline, turn).await {
+            Ok(Ok(slot)) => {
+                // Everything that is logged during the call carries these two.
+                let span = info_span!("call", %connection, export);
+                let work = async move {
+                    let result = work.await;
+                    drop(slot);
+                    result
+                };
+                let run = self
+                    .engine
+                    .lanes
+                    .run(connection, &self.clock, work.instrument(span));
+                match timeout_at(self.deadline, run).await {
+                    Ok(ended) => ended.unwrap_or(Err(CallError::Busy)),
+                    Err(_) => Err(CallError::TimedOut {
+                        export,
+                        time: self.time,
+                    }),
+                }
+            }
+            Ok(Err(Full)) | Err(_) => Err(CallError::Busy),
+        };
+        if let Err(error) = &result {
+            self.engine.report(connection, export, error);
+        }
+        result
+    }
+}
+
 impl Integration {
     /// Runs `export` in a new instance and commits what it wrote to storage. When the commit loses a
     /// race, the call is run again, at most `conflict_retries` times.
-    pub(super) async fn run<A, T: Measured>(
+    pub(super) async fn run<A: Send + Sync + 'static, T: Measured + Send + 'static>(
         &self,
         context: &CallContext,
         name: &'static str,
         time: Duration,
         conflict_retries: u32,
-        arguments: &A,
+        arguments: A,
         export: impl for<'a> Fn(
             &'a Exports,
             &'a mut Store<CallState>,
             &'a A,
-        ) -> BoxFuture<'a, wasmtime::Result<Result<T, WitError>>>,
+        ) -> BoxFuture<'a, wasmtime::Result<Result<T, WitError>>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Result<T, CallError> {
-        let deadline = Instant::now() + time;
-        let clock = CpuClock::new(self.engine.slow_lane.clone());
-        let attempts = async {
+        let call = Call::new(&self.engine, context, name, time);
+        let (engine, pre, context) = (self.engine.clone(), self.pre.clone(), context.clone());
+        let (deadline, clock) = (call.deadline, call.clock.clone());
+        let attempts = async move {
             for _ in 0..=conflict_retries {
-                let mut store = new_store(&self.engine, context, deadline, &clock);
+                let mut store = new_store(&engine, &context, deadline, &clock);
                 let result = {
-                    let component = self
-                        .pre
+                    let component = pre
                         .instantiate_async(&mut store)
                         .await
                         .map_err(|error| CallError::ended(name, &error))?;
                     export(
                         component.worksights_integration_integration(),
                         &mut store,
-                        arguments,
+                        &arguments,
                     )
                     .await
                     .map_err(|error| CallError::ended(name, &error))?
                 };
                 let value = result.map_err(IntegrationError::from)?;
-                Measure::check(&value, &self.engine.limits)
+                Measure::check(&value, &engine.limits)
                     .map_err(|exceeded| CallError::stopped(name, exceeded))?;
                 let unit = store.into_data().storage;
-                if !self.engine.quota.admits(&unit).await? {
-                    return Err(CallError::stopped(name, self.engine.storage_full()));
+                if !engine.quota.admits(&unit).await? {
+                    return Err(CallError::stopped(name, engine.storage_full()));
                 }
                 match unit.finish().await? {
                     Commit::Committed => return Ok(value),
@@ -115,42 +187,8 @@ impl Integration {
             }
             Err(CallError::Conflict)
         };
-        let line = match name {
-            HANDLE_WEBHOOK => Line::Deliveries,
-            _ => Line::Others,
-        };
-        let call = clock.measure(attempts);
-        in_turn(&self.engine, context, name, line, deadline, time, call).await
+        call.run(attempts).await
     }
-}
-
-/// Runs a call when it is its turn, until its deadline, and says in the log what stopped it.
-async fn in_turn<T>(
-    engine: &Engine,
-    context: &CallContext,
-    export: &'static str,
-    line: Line,
-    deadline: Instant,
-    time: Duration,
-    call: impl Future<Output = Result<T, CallError>>,
-) -> Result<T, CallError> {
-    let connection = &context.connection;
-    // Everything that is logged during the call carries these two.
-    let span = info_span!("call", %connection, export);
-    let result = async {
-        match timeout_at(deadline, engine.slots.enter(connection, line)).await {
-            Ok(Ok(_slot)) => timeout_at(deadline, call)
-                .await
-                .unwrap_or(Err(CallError::TimedOut { export, time })),
-            Ok(Err(Full)) | Err(_) => Err(CallError::Busy),
-        }
-    }
-    .instrument(span)
-    .await;
-    if let Err(error) = &result {
-        engine.report(connection, export, error);
-    }
-    result
 }
 
 fn new_store(
@@ -199,7 +237,7 @@ fn new_store(
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
         if clock.spent() < most {
-            return Ok(UpdateDeadline::YieldCustom(1, Box::pin(clock.turn())));
+            return Ok(UpdateDeadline::Yield(1));
         }
         let text = format!("it used up its CPU time of {} ms", most.as_millis());
         Err(Exceeded::new(Limit::Cpu, text).into())
@@ -234,11 +272,11 @@ pub(super) async fn describe(
         clock: Arc::new(SystemClock),
     };
     let export = "describe";
-    let time = engine.limits.delivery_timeout();
-    let deadline = Instant::now() + time;
-    let clock = CpuClock::new(engine.slow_lane.clone());
-    let asking = async {
-        let mut store = new_store(engine, &nothing, deadline, &clock);
+    let call = Call::new(engine, &nothing, export, engine.limits.delivery_timeout());
+    let (engine, pre, context) = (engine.clone(), pre.clone(), nothing.clone());
+    let (deadline, clock) = (call.deadline, call.clock.clone());
+    let asking = async move {
+        let mut store = new_store(&engine, &context, deadline, &clock);
         let component = pre
             .instantiate_async(&mut store)
             .await
@@ -252,6 +290,5 @@ pub(super) async fn describe(
             .map_err(|exceeded| CallError::stopped(export, exceeded))?;
         Ok(Manifest::from(manifest))
     };
-    let call = clock.measure(asking);
-    in_turn(engine, &nothing, export, Line::Others, deadline, time, call).await
+    call.run(asking).await
 }

@@ -9,6 +9,7 @@ mod config;
 mod cpu;
 mod error;
 mod exports;
+mod lanes;
 mod linker;
 mod load;
 mod manifest;
@@ -24,8 +25,8 @@ use std::time::Duration;
 use tracing::warn;
 
 pub use self::call::CallContext;
-use self::cpu::SlowLane;
 pub use self::error::{CallError, LoadError};
+use self::lanes::Lanes;
 use self::slots::{Line, Slots};
 use self::stop::Exceeded;
 pub use self::stop::Limit;
@@ -46,7 +47,7 @@ pub struct Engine {
     inner: wasmtime::Engine,
     limits: Arc<Limits>,
     slots: Arc<Slots>,
-    slow_lane: SlowLane,
+    lanes: Arc<Lanes>,
     quota: Arc<StorageQuota>,
     /// For what components log.
     guest_lines: Arc<LogBudget>,
@@ -61,10 +62,11 @@ impl Engine {
         let config = config::engine_config(&limits, cache_directory).map_err(engine_error)?;
         let inner = wasmtime::Engine::new(&config).map_err(engine_error)?;
         start_ticking(&inner)?;
+        let lanes = Lanes::new().map_err(|error| LoadError::Engine(error.to_string()))?;
         Ok(Self {
             inner,
             slots: Arc::new(Slots::new(&limits)),
-            slow_lane: SlowLane::new(),
+            lanes: Arc::new(lanes),
             quota: Arc::new(StorageQuota::new(
                 limits.storage_keys_per_connection,
                 limits.storage_bytes_per_connection,

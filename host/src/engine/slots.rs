@@ -43,18 +43,18 @@ struct Queue {
 pub(super) struct Full;
 
 /// A turn; dropping it gives it back.
-pub(super) struct Slot<'a> {
+pub(super) struct Slot {
     _permits: (
         OwnedSemaphorePermit,
         Option<OwnedSemaphorePermit>,
         OwnedSemaphorePermit,
     ),
-    _place: Place<'a>,
+    _place: Place,
 }
 
 /// A place in a line.
-struct Place<'a> {
-    slots: &'a Slots,
+struct Place {
+    slots: Arc<Slots>,
     key: (ConnectionId, Line),
 }
 
@@ -80,10 +80,10 @@ impl Slots {
 
     /// Waits for a turn.
     pub(super) async fn enter(
-        &self,
+        self: &Arc<Self>,
         connection: &ConnectionId,
         line: Line,
-    ) -> Result<Slot<'_>, Full> {
+    ) -> Result<Slot, Full> {
         let (place, turns) = self.stand_in(connection, line)?;
         let own = acquire(turns).await?;
         let other = match line {
@@ -98,10 +98,10 @@ impl Slots {
     }
 
     fn stand_in(
-        &self,
+        self: &Arc<Self>,
         connection: &ConnectionId,
         line: Line,
-    ) -> Result<(Place<'_>, Arc<Semaphore>), Full> {
+    ) -> Result<(Place, Arc<Semaphore>), Full> {
         let key = (connection.clone(), line);
         let mut lines = self.lines();
         let queue = lines.entry(key.clone()).or_insert_with(|| Queue {
@@ -112,7 +112,10 @@ impl Slots {
             return Err(Full);
         }
         queue.present += 1;
-        Ok((Place { slots: self, key }, Arc::clone(&queue.turns)))
+        let turns = Arc::clone(&queue.turns);
+        drop(lines);
+        let slots = Arc::clone(self);
+        Ok((Place { slots, key }, turns))
     }
 
     fn lines(&self) -> std::sync::MutexGuard<'_, HashMap<(ConnectionId, Line), Queue>> {
@@ -120,7 +123,7 @@ impl Slots {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         let mut lines = self.slots.lines();
         if let Some(queue) = lines.get_mut(&self.key) {
@@ -149,13 +152,13 @@ mod tests {
 
     use super::*;
 
-    fn slots(concurrent_calls: u32) -> Slots {
-        Slots::new(&Limits {
+    fn slots(concurrent_calls: u32) -> Arc<Slots> {
+        Arc::new(Slots::new(&Limits {
             concurrent_calls,
             calls_per_connection: 2,
             waiting_calls_per_connection: 1,
             ..Limits::default()
-        })
+        }))
     }
 
     #[test]

@@ -2,9 +2,12 @@
 //! and costs others nothing.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::sync::Arc;
+
 use end_to_end::hostile::{self, Cage, Export, Log};
-use end_to_end::isolation;
-use integration_host::engine::{CallError, Engine, Limit};
+use end_to_end::{Embedded, isolation};
+use integration_host::engine::{CallContext, CallError, Engine, Limit};
+use integration_host::ledger::DeliveryStatus;
 use integration_host::limits::Limits;
 use tracing::instrument::WithSubscriber as _;
 
@@ -67,6 +70,8 @@ async fn who_is_stopped_all_the_time_does_not_fill_the_log() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_would_pile_up_are_turned_away() {
     let limits = Limits {
+        cpu_ms: 50,
+        delivery_timeout_ms: 60_000,
         calls_per_connection: 2,
         waiting_calls_per_connection: 4,
         ..Cage::limits()
@@ -90,6 +95,81 @@ async fn calls_that_would_pile_up_are_turned_away() {
     assert_eq!(count(Limit::Waiting), 14, "{errors:?}");
     assert_eq!(count(Limit::Cpu), 6, "{errors:?}");
     assert!(errors.iter().any(|error| matches!(error, CallError::Busy)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_delivery_too_many_is_asked_to_come_back() {
+    let limits = Limits {
+        cpu_ms: 60_000,
+        delivery_timeout_ms: 60_000,
+        calls_per_connection: 1,
+        waiting_calls_per_connection: 1,
+        ..Limits::default()
+    };
+    let engine = Engine::new(limits.clone(), None).unwrap();
+    let component = end_to_end::component().unwrap();
+    let host = Embedded::start_on(&engine, limits, &component)
+        .await
+        .unwrap();
+    let (connection, subscription) = host.connect().await.unwrap();
+    let post = || {
+        let request = reqwest::Client::new().post(&subscription.url_callback);
+        request
+            .header("x-webhook-signature-256", "sha256=00")
+            .body("{}")
+            .send()
+    };
+    assert_eq!(post().await.unwrap().status(), 401);
+
+    // Two calls of the same connection that do not end.
+    let cage = Cage::new(&engine).await.unwrap();
+    let context = CallContext {
+        connection: connection.id.clone(),
+        ..cage.context
+    };
+    let integration = Arc::new(cage.integration);
+    let calls = [(); 2].map(|()| {
+        let (integration, context) = (Arc::clone(&integration), context.clone());
+        tokio::spawn(async move {
+            let _ = integration
+                .handle_webhook(&context, hostile::delivery("loop"))
+                .await;
+        })
+    });
+    while !integration.is_busy(&connection.id) {
+        tokio::task::yield_now().await;
+    }
+    let answer = post().await.unwrap();
+    assert_eq!(answer.status(), 503, "deliveries would pile up in memory");
+    assert!(answer.headers().contains_key("retry-after"));
+    let kept = host
+        .service
+        .deliveries(None, Some(DeliveryStatus::Failed), None, 10)
+        .await;
+    assert!(
+        kept.unwrap().items.is_empty(),
+        "a flood of forged deliveries would push out failed genuine ones"
+    );
+    for call in calls {
+        call.abort();
+        let _ = call.await;
+    }
+    while integration.is_busy(&connection.id) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        post().await.unwrap().status(),
+        401,
+        "it stays busy for ever"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "prints figures"]
+async fn latency_under_attack() {
+    for measurement in isolation::measure(4, 150).await.unwrap() {
+        println!("{measurement:?}: {:.2}×", measurement.p99_ratio());
+    }
 }
 
 /// What it costs others is a figure of `cargo xtask chaos`; here, that no delivery of theirs fails.
