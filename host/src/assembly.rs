@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,8 @@ pub async fn inspect(component: &Path) -> Result<Inspection> {
 
 async fn load(component: &Path, limits: &Limits, cache: Option<&Path>) -> Result<Integration> {
     let path = component.display();
-    let bytes = fs::read(component).with_context(|| format!("cannot read the component {path}"))?;
+    let bytes = read_bounded(component, limits.component_bytes)
+        .with_context(|| format!("cannot read the component {path}"))?;
     if let Some(cache) = cache {
         fs::create_dir_all(cache)
             .with_context(|| format!("cannot make the directory {}", cache.display()))?;
@@ -109,6 +110,15 @@ async fn load(component: &Path, limits: &Limits, cache: Option<&Path>) -> Result
     Integration::load(&engine, &bytes)
         .await
         .map_err(|error| anyhow!("the component {path} cannot be used: {error}"))
+}
+
+/// The file, and of one that is too large no more than what shows that it is.
+fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(most.saturating_add(1) as u64)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The database, or `None` for memory.

@@ -21,6 +21,7 @@ pub mod engine;
 pub mod id;
 pub mod ledger;
 pub mod limits;
+mod log_budget;
 pub mod schedule;
 pub mod seal;
 pub mod secret;

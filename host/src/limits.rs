@@ -10,9 +10,15 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// Linear memory of one instance.
     pub memory_bytes: usize,
-    /// Calls into integrations that run at the same time; further ones wait their turn.
+    /// Calls into integrations that run at the same time; further ones wait their turn. A quarter is kept
+    /// free for deliveries.
     pub concurrent_calls: u32,
-    /// CPU time of one call, in whole ticks of ten milliseconds.
+    /// Of these, deliveries of one connection, and as many of its other calls.
+    pub calls_per_connection: u32,
+    /// Deliveries of one connection that may wait for their turn, and as many of its other calls. One more
+    /// is answered 503.
+    pub waiting_calls_per_connection: u32,
+    /// CPU time of one call, what the host computes for it included.
     pub cpu_ms: u64,
     /// A call that answers a delivery, from start to end.
     pub delivery_timeout_ms: u64,
@@ -28,8 +34,28 @@ pub struct Limits {
     pub http_retry_delay_ms: u64,
     /// Body of one HTTP response.
     pub http_response_bytes: usize,
+    /// Data that a component may hand over at once: with one use of a capability, or as a call's result.
+    pub transfer_bytes: usize,
+    /// Things listed in a call's result, such as activities, team members and tags.
+    pub result_items: usize,
+    /// Any one text in a call's result, such as a description. What is written to the delivery log and
+    /// errors are cut instead.
+    pub result_text_bytes: usize,
+    /// Body of the integration's answer to a delivery.
+    pub delivery_answer_bytes: usize,
+    /// Keys one connection may have in storage.
+    pub storage_keys_per_connection: usize,
+    /// Keys and values one connection may have in storage.
+    pub storage_bytes_per_connection: usize,
     /// Lines one call may log.
     pub log_lines_per_call: u32,
+    /// Lines that calls of one connection may log in a minute; and, apart from that, warnings of the host
+    /// about that connection's calls.
+    pub log_lines_per_minute: u32,
+    /// File of a component.
+    pub component_bytes: usize,
+    /// Compiling a component that is not in the cache.
+    pub component_load_timeout_ms: u64,
     /// Body of a delivery.
     pub delivery_bytes: usize,
     /// Body of an API request.
@@ -50,10 +76,6 @@ pub struct Limits {
     pub request_stall_timeout_ms: u64,
     /// Waiting for a client to take the next piece of its answer.
     pub response_stall_timeout_ms: u64,
-    /// Deliveries of one connection that are handled at the same time.
-    pub deliveries_per_hook: u32,
-    /// Deliveries of one connection that wait for their turn; further ones are answered with 503.
-    pub waiting_deliveries_per_hook: u32,
     /// Once a delivery was refused: how many per second are still looked at, for each hook and source.
     pub refused_deliveries_per_second: u32,
     /// How long after its arrival the refusal of a delivery is answered, so that the time tells nothing.
@@ -73,6 +95,8 @@ impl Default for Limits {
         Self {
             memory_bytes: 32 << 20,
             concurrent_calls: 64,
+            calls_per_connection: 4,
+            waiting_calls_per_connection: 256,
             cpu_ms: 2_000,
             delivery_timeout_ms: 5_000,
             call_timeout_ms: 60_000,
@@ -81,7 +105,16 @@ impl Default for Limits {
             http_attempts: 4,
             http_retry_delay_ms: 250,
             http_response_bytes: 8 << 20,
+            transfer_bytes: 16 << 20,
+            result_items: 50_000,
+            result_text_bytes: 64 << 10,
+            delivery_answer_bytes: 64 << 10,
+            storage_keys_per_connection: 100_000,
+            storage_bytes_per_connection: 64 << 20,
             log_lines_per_call: 100,
+            log_lines_per_minute: 1_000,
+            component_bytes: 16 << 20,
+            component_load_timeout_ms: 120_000,
             delivery_bytes: 1 << 20,
             api_request_bytes: 256 << 10,
             large_requests: 32,
@@ -92,8 +125,6 @@ impl Default for Limits {
             request_read_timeout_ms: 10_000,
             request_stall_timeout_ms: 5_000,
             response_stall_timeout_ms: 30_000,
-            deliveries_per_hook: 16,
-            waiting_deliveries_per_hook: 512,
             refused_deliveries_per_second: 100,
             refusal_delay_ms: 50,
             wrong_admin_tokens: 10,
@@ -113,6 +144,16 @@ impl Limits {
     /// [`Self::call_timeout_ms`].
     pub fn call_timeout(&self) -> Duration {
         Duration::from_millis(self.call_timeout_ms)
+    }
+
+    /// [`Self::cpu_ms`].
+    pub fn cpu(&self) -> Duration {
+        Duration::from_millis(self.cpu_ms)
+    }
+
+    /// [`Self::component_load_timeout_ms`].
+    pub fn component_load_timeout(&self) -> Duration {
+        Duration::from_millis(self.component_load_timeout_ms)
     }
 
     /// [`Self::http_timeout_ms`].

@@ -21,13 +21,40 @@ fn timestamp(milliseconds: i64) -> Timestamp {
     })
 }
 
+/// The longest sentence for a person or the log, in characters.
+const MAX_SENTENCE: usize = 1_000;
+
+/// A sentence of the component: one line of bounded length, so that it cannot pass for lines of the host.
+fn sentence(text: String) -> String {
+    let is_fine = text.len() <= MAX_SENTENCE && !text.contains(char::is_control);
+    if is_fine {
+        return text;
+    }
+    let mut characters = text.chars();
+    let mut line: String = characters
+        .by_ref()
+        .take(MAX_SENTENCE)
+        .map(|character| {
+            if character.is_control() {
+                ' '
+            } else {
+                character
+            }
+        })
+        .collect();
+    if characters.next().is_some() {
+        line.push('…');
+    }
+    line
+}
+
 fn all<A, B: From<A>>(items: Vec<A>) -> Vec<B> {
     items.into_iter().map(B::from).collect()
 }
 
 impl From<wit::Error> for IntegrationError {
     fn from(error: wit::Error) -> Self {
-        match error {
+        let error = match error {
             wit::Error::Unauthorized(message) => Self::new(ErrorCode::Unauthorized, message),
             wit::Error::Forbidden(message) => Self::new(ErrorCode::Forbidden, message),
             wit::Error::NotFound(message) => Self::new(ErrorCode::NotFound, message),
@@ -47,6 +74,10 @@ impl From<wit::Error> for IntegrationError {
             wit::Error::Upstream(failure) => Self::new(ErrorCode::Upstream, failure.message),
             wit::Error::Unavailable(message) => Self::new(ErrorCode::Unavailable, message),
             wit::Error::Internal(message) => Self::new(ErrorCode::Internal, message),
+        };
+        Self {
+            message: sentence(error.message),
+            ..error
         }
     }
 }
@@ -176,7 +207,7 @@ impl From<wit::DeliveryResult> for DeliveryResult {
                 wit::DeliveryOutcome::Ignored => DeliveryOutcome::Ignored,
                 wit::DeliveryOutcome::Refused => DeliveryOutcome::Refused,
             },
-            detail: result.detail,
+            detail: sentence(result.detail),
             event_id: result.event_id,
             changes: result.changes.into(),
             names_missing: result.names_missing,
@@ -320,7 +351,21 @@ impl From<wit::NameRefresh> for NameRefresh {
     fn from(refresh: wit::NameRefresh) -> Self {
         Self {
             subjects: all(refresh.subjects),
-            again_in_seconds: refresh.again_in_seconds,
+            // At once would be a loop.
+            again_in_seconds: refresh.again_in_seconds.map(|seconds| seconds.max(1)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_components_sentence_stays_one_line_of_bounded_length() {
+        let error = IntegrationError::from(wit::Error::Internal("a\nWARN forged\u{1b}[2J".into()));
+        assert_eq!(error.message, "a WARN forged [2J");
+        let error = IntegrationError::from(wit::Error::Internal("ü".repeat(100_000)));
+        assert_eq!(error.message.chars().count(), MAX_SENTENCE + 1);
     }
 }

@@ -57,7 +57,13 @@ struct HostsSection {
 }
 
 /// Limits that may be zero: the thing they count is optional.
-const MAY_BE_ZERO: [&str; 3] = ["conflict_retries", "log_lines_per_call", "refusal_delay_ms"];
+const MAY_BE_ZERO: [&str; 5] = [
+    "conflict_retries",
+    "log_lines_per_call",
+    "log_lines_per_minute",
+    "refusal_delay_ms",
+    "waiting_calls_per_connection",
+];
 
 impl SettingsFile {
     /// Reads and checks a file.

@@ -1,16 +1,22 @@
 //! One call: an instance of its own, limits around it, and a unit of work that is committed at the end.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
-use tracing::warn;
+use tracing::{Instrument as _, info_span};
 use wasmtime::component::ResourceTable;
-use wasmtime::{Store, StoreLimits, StoreLimitsBuilder, Trap, UpdateDeadline};
+use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
 
-use super::{CallError, Engine, Integration, TICK};
+use super::bounds::{Measure, Measured};
+use super::cpu::CpuClock;
+use super::memory::Growth;
+use super::slots::{Full, Line};
+use super::stop::{Exceeded, Limit};
+use super::{CallError, Engine, Integration};
 use crate::bindings::IntegrationComponentPre;
 use crate::bindings::exports::worksights::integration::integration::{
     Error as WitError, Guest as Exports,
@@ -28,6 +34,9 @@ use crate::secret::Secrets;
 
 /// The largest amount of random bytes a call may ask for at once.
 const MAX_RANDOM_BYTES: u64 = 4096;
+
+/// The export that takes deliveries. It has a line of its own.
+pub(super) const HANDLE_WEBHOOK: &str = "handle-webhook";
 
 /// Which connection a call is for, and what it is lent.
 #[derive(Clone)]
@@ -54,64 +63,140 @@ pub(super) struct CallState {
     pub(super) log: LentLog,
     pub(super) wasi: WasiCtx,
     pub(super) wasi_table: ResourceTable,
-    memory: StoreLimits,
-    ticks_left: u64,
+    growth: Growth,
+}
+
+/// One use of a function of the contract.
+struct Call<'a> {
+    engine: &'a Engine,
+    connection: &'a ConnectionId,
+    export: &'static str,
+    /// How long it may take, from start to end.
+    time: Duration,
+    deadline: Instant,
+    clock: CpuClock,
+}
+
+impl<'a> Call<'a> {
+    fn new(
+        engine: &'a Engine,
+        context: &'a CallContext,
+        export: &'static str,
+        time: Duration,
+    ) -> Self {
+        Self {
+            engine,
+            connection: &context.connection,
+            export,
+            time,
+            deadline: Instant::now() + time,
+            clock: CpuClock::new(),
+        }
+    }
+
+    /// Runs it when it is its turn, until its deadline, and says in the log what stopped it.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, CallError>> + Send + 'static,
+    ) -> Result<T, CallError> {
+        let (connection, export) = (self.connection, self.export);
+        let line = match export {
+            HANDLE_WEBHOOK => Line::Deliveries,
+            _ => Line::Others,
+        };
+        let turn = self.engine.slots.enter(connection, line);
+        let result = match timeout_at(self.deadline, turn).await {
+            Ok(Ok(slot)) => {
+                // Everything that is logged during the call carries these two.
+                let span = info_span!("call", %connection, export);
+                let work = async move {
+                    let result = work.await;
+                    drop(slot);
+                    result
+                };
+                let run = self
+                    .engine
+                    .lanes
+                    .run(connection, &self.clock, work.instrument(span));
+                match timeout_at(self.deadline, run).await {
+                    Ok(ended) => ended.unwrap_or(Err(CallError::Busy)),
+                    Err(_) => Err(CallError::TimedOut {
+                        export,
+                        time: self.time,
+                    }),
+                }
+            }
+            Ok(Err(Full)) | Err(_) => Err(CallError::Busy),
+        };
+        if let Err(error) = &result {
+            self.engine.report(connection, export, error);
+        }
+        result
+    }
 }
 
 impl Integration {
     /// Runs `export` in a new instance and commits what it wrote to storage. When the commit loses a
     /// race, the call is run again, at most `conflict_retries` times.
-    pub(super) async fn run<A, T>(
+    pub(super) async fn run<A: Send + Sync + 'static, T: Measured + Send + 'static>(
         &self,
         context: &CallContext,
         name: &'static str,
         time: Duration,
         conflict_retries: u32,
-        arguments: &A,
+        arguments: A,
         export: impl for<'a> Fn(
             &'a Exports,
             &'a mut Store<CallState>,
             &'a A,
-        ) -> BoxFuture<'a, wasmtime::Result<Result<T, WitError>>>,
+        ) -> BoxFuture<'a, wasmtime::Result<Result<T, WitError>>>
+        + Send
+        + Sync
+        + 'static,
     ) -> Result<T, CallError> {
-        let deadline = Instant::now() + time;
-        let attempts = async {
+        let call = Call::new(&self.engine, context, name, time);
+        let (engine, pre, context) = (self.engine.clone(), self.pre.clone(), context.clone());
+        let (deadline, clock) = (call.deadline, call.clock.clone());
+        let attempts = async move {
             for _ in 0..=conflict_retries {
-                let _permit = self.engine.permits.acquire().await;
-                let mut store = new_store(&self.engine, context, deadline);
+                let mut store = new_store(&engine, &context, deadline, &clock);
                 let result = {
-                    let component = self
-                        .pre
+                    let component = pre
                         .instantiate_async(&mut store)
                         .await
-                        .map_err(|error| trap(name, &error))?;
+                        .map_err(|error| CallError::ended(name, &error))?;
                     export(
                         component.worksights_integration_integration(),
                         &mut store,
-                        arguments,
+                        &arguments,
                     )
                     .await
-                    .map_err(|error| trap(name, &error))?
+                    .map_err(|error| CallError::ended(name, &error))?
                 };
                 let value = result.map_err(IntegrationError::from)?;
-                match store.into_data().storage.finish().await? {
+                Measure::check(&value, &engine.limits)
+                    .map_err(|exceeded| CallError::stopped(name, exceeded))?;
+                let unit = store.into_data().storage;
+                if !engine.quota.admits(&unit).await? {
+                    return Err(CallError::stopped(name, engine.storage_full()));
+                }
+                match unit.finish().await? {
                     Commit::Committed => return Ok(value),
                     Commit::Conflict => {}
                 }
             }
             Err(CallError::Conflict)
         };
-        let result = timeout_at(deadline, attempts)
-            .await
-            .unwrap_or(Err(CallError::TimedOut { export: name, time }));
-        if let Err(CallError::Trap { cause, .. }) = &result {
-            warn!(connection = %context.connection, export = name, cause, "the integration failed");
-        }
-        result
+        call.run(attempts).await
     }
 }
 
-fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store<CallState> {
+fn new_store(
+    engine: &Engine,
+    context: &CallContext,
+    deadline: Instant,
+    clock: &CpuClock,
+) -> Store<CallState> {
     let limits = &engine.limits;
     let mut store = Store::new(
         &engine.inner,
@@ -121,6 +206,7 @@ fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store
                 context.connection.clone(),
                 context.secrets.clone(),
                 deadline,
+                Arc::clone(&engine.warnings),
             ),
             storage: UnitOfWork::new(
                 Arc::clone(&context.store),
@@ -128,49 +214,35 @@ fn new_store(engine: &Engine, context: &CallContext, deadline: Instant) -> Store
                 context.connection.clone(),
                 INTEGRATION_AREA,
             ),
-            directory: LentDirectory(Arc::clone(&context.directory)),
-            log: LentLog::new(context.connection.clone(), limits.log_lines_per_call),
+            directory: LentDirectory::new(Arc::clone(&context.directory)),
+            log: LentLog::new(
+                context.connection.clone(),
+                limits.log_lines_per_call,
+                Arc::clone(&engine.guest_lines),
+            ),
             wasi: WasiCtxBuilder::new()
                 .wall_clock(WallClock(Arc::clone(&context.clock)))
                 .max_random_size(MAX_RANDOM_BYTES)
                 .build(),
             wasi_table: ResourceTable::new(),
-            memory: StoreLimitsBuilder::new()
-                .memory_size(limits.memory_bytes)
-                .trap_on_grow_failure(true)
-                .build(),
-            ticks_left: ticks(limits.cpu_ms),
+            growth: Growth {
+                max_memory_bytes: limits.memory_bytes,
+            },
         },
     );
-    store.limiter(|state| &mut state.memory);
-    // The callback runs only while the component does: a tick that passes during a host call
-    // counts once, however long the host call took. So it counts CPU time, not waiting.
+    store.limiter(|state| &mut state.growth);
+    store.set_hostcall_fuel(limits.transfer_bytes);
+    // The component asks at every tick, as long as it runs, whether it may go on.
+    let (clock, most) = (clock.clone(), limits.cpu());
     store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(|mut store| {
-        let state = store.data_mut();
-        state.ticks_left = state.ticks_left.saturating_sub(1);
-        Ok(if state.ticks_left == 0 {
-            UpdateDeadline::Interrupt
-        } else {
-            UpdateDeadline::Yield(1)
-        })
+    store.epoch_deadline_callback(move |_| {
+        if clock.spent() < most {
+            return Ok(UpdateDeadline::Yield(1));
+        }
+        let text = format!("it used up its CPU time of {} ms", most.as_millis());
+        Err(Exceeded::new(Limit::Cpu, text).into())
     });
     store
-}
-
-fn ticks(cpu_ms: u64) -> u64 {
-    let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(u64::MAX);
-    cpu_ms.div_ceil(tick_ms).max(1)
-}
-
-/// A trap, in words for the log.
-fn trap(export: &'static str, error: &wasmtime::Error) -> CallError {
-    let cause = match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => "it used up its CPU time".to_owned(),
-        Some(trap) => trap.to_string(),
-        None => format!("{error:#}"),
-    };
-    CallError::Trap { export, cause }
 }
 
 /// The host's clock as the component sees it.
@@ -199,25 +271,24 @@ pub(super) async fn describe(
         http: Arc::new(HttpLender::nothing()),
         clock: Arc::new(SystemClock),
     };
-    let time = engine.limits.delivery_timeout();
-    let deadline = Instant::now() + time;
-    let asking = async {
-        let mut store = new_store(engine, &nothing, deadline);
+    let export = "describe";
+    let call = Call::new(engine, &nothing, export, engine.limits.delivery_timeout());
+    let (engine, pre, context) = (engine.clone(), pre.clone(), nothing.clone());
+    let (deadline, clock) = (call.deadline, call.clock.clone());
+    let asking = async move {
+        let mut store = new_store(&engine, &context, deadline, &clock);
         let component = pre
             .instantiate_async(&mut store)
             .await
-            .map_err(|error| trap("describe", &error))?;
-        component
+            .map_err(|error| CallError::ended(export, &error))?;
+        let manifest = component
             .worksights_integration_integration()
             .call_describe(&mut store)
             .await
-            .map(Manifest::from)
-            .map_err(|error| trap("describe", &error))
+            .map_err(|error| CallError::ended(export, &error))?;
+        Measure::check(&manifest, &engine.limits)
+            .map_err(|exceeded| CallError::stopped(export, exceeded))?;
+        Ok(Manifest::from(manifest))
     };
-    timeout_at(deadline, asking)
-        .await
-        .unwrap_or(Err(CallError::TimedOut {
-            export: "describe",
-            time,
-        }))
+    call.run(asking).await
 }

@@ -8,6 +8,7 @@ use wasmtime::{
     PoolingAllocationConfig,
 };
 
+use super::memory::MAX_TABLE_ENTRIES;
 use crate::limits::Limits;
 
 /// Core instances, memories and tables that one component may consist of. A component made from one
@@ -49,6 +50,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
         .max_memories_per_component(1)
         .max_tables_per_component(MAX_PARTS_PER_COMPONENT)
         .max_memory_size(limits.memory_bytes)
+        .table_elements(MAX_TABLE_ENTRIES)
         .linear_memory_keep_resident(KEEP_RESIDENT_BYTES)
         .table_keep_resident(KEEP_RESIDENT_BYTES)
         .pagemap_scan(Enabled::Auto);

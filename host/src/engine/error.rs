@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use wasmtime::Trap;
+
+use super::stop::{Exceeded, Limit};
 use crate::capability::storage::StorageError;
 use crate::contract::{ErrorCode, IntegrationError};
 use crate::service::ServiceError;
@@ -23,8 +26,26 @@ pub enum LoadError {
         "it is a WebAssembly module, not a component; make one of it with `wasm-tools component new`, or name the file of a component"
     )]
     CoreModule,
+    /// The file is larger than any component should be.
+    #[error(
+        "it is larger than {most} bytes; use a smaller one, or raise `component_bytes` in [limits]"
+    )]
+    TooLarge {
+        /// The limit, in bytes.
+        most: usize,
+    },
+    /// Compiling it takes too long.
+    #[error(
+        "it could not be compiled within {time:?}; use a smaller one, or raise `component_load_timeout_ms` in [limits]"
+    )]
+    TooSlow {
+        /// The time it had.
+        time: Duration,
+    },
     /// The bytes begin like a component, but cannot be compiled.
-    #[error("it is damaged, or needs a newer host ({0}); build it or fetch it again")]
+    #[error(
+        "it is damaged, needs a newer host, or needs more than this host allows ({0}); build it or fetch it again"
+    )]
     Broken(String),
     /// It asks for something the host does not lend.
     #[error("it imports {0}, which this host does not lend; use one made for this host")]
@@ -32,6 +53,9 @@ pub enum LoadError {
     /// It does not implement the contract.
     #[error("it does not implement worksights:integration@0.1.0 ({0}); use one that does")]
     WrongContract(String),
+    /// What it says about itself makes no sense.
+    #[error("it does not describe itself: its {0}; it must be corrected")]
+    BadManifest(String),
     /// Asking for its manifest failed.
     #[error("it does not describe itself: {0}")]
     NoManifest(#[from] CallError),
@@ -54,10 +78,18 @@ impl LoadError {
     }
 }
 
-/// The engine's messages have causes and sometimes several lines; ours are part of a sentence.
-fn one_line(error: &wasmtime::Error) -> String {
-    let text = format!("{error:#}");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The longest text of an error that names what is in a component, in characters.
+const MAX_CAUSE: usize = 500;
+
+/// The engine's messages have causes and sometimes several lines, and names in a component are whatever
+/// its author wrote; ours are part of a sentence.
+pub(super) fn one_line(error: &wasmtime::Error) -> String {
+    let text = format!("{error:#}").replace(char::is_control, " ");
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_CAUSE) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
 }
 
 /// Why a call has no result.
@@ -67,7 +99,7 @@ pub enum CallError {
     /// The integration says why.
     #[error(transparent)]
     Integration(#[from] IntegrationError),
-    /// The component trapped or broke a limit: a defect in it. The text is for the log.
+    /// The component trapped: a defect in it. The text is for the log.
     #[error("the integration failed in `{export}`: {cause}")]
     Trap {
         /// The function that was called.
@@ -75,6 +107,19 @@ pub enum CallError {
         /// What happened.
         cause: String,
     },
+    /// The component was stopped because it hit a limit.
+    #[error("the integration failed in `{export}`: {cause}")]
+    Stopped {
+        /// The function that was called.
+        export: &'static str,
+        /// The limit.
+        limit: Limit,
+        /// What happened.
+        cause: String,
+    },
+    /// Too many calls of the connection are waiting, or this one waited for all of its time.
+    #[error("too much happens on this connection at once; try again in a few seconds")]
+    Busy,
     /// The call took too long.
     #[error("the integration did not finish `{export}` within {time:?}")]
     TimedOut {
@@ -91,14 +136,86 @@ pub enum CallError {
     Storage(#[from] StorageError),
 }
 
+/// How the engine says that more was handed over at once than [`Store::set_hostcall_fuel`] allows. Its
+/// error has no public type.
+///
+/// [`Store::set_hostcall_fuel`]: wasmtime::Store::set_hostcall_fuel
+const TRANSFER_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
+
+/// How `wasi:random` says that more bytes were asked for at once than it gives.
+const RANDOM_EXCEEDED: &str = "requested len ";
+
+impl CallError {
+    /// Why the engine ended a call.
+    pub(super) fn ended(export: &'static str, error: &wasmtime::Error) -> Self {
+        if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+            return Self::stopped(export, exceeded.clone());
+        }
+        let root = error.root_cause().to_string();
+        let limit = match error.downcast_ref::<Trap>() {
+            Some(Trap::StackOverflow) => Some((
+                Limit::Stack,
+                "it calls itself too deeply: its stack is used up",
+            )),
+            Some(_) => None,
+            None if root.contains(TRANSFER_EXHAUSTED) => {
+                Some((Limit::Transfer, "it hands over too much at once"))
+            }
+            None if root.starts_with(RANDOM_EXCEEDED) => {
+                Some((Limit::Random, "it asks for too many random bytes at once"))
+            }
+            None => None,
+        };
+        match (limit, error.downcast_ref::<Trap>()) {
+            (Some((limit, text)), _) => Self::stopped(export, Exceeded::new(limit, text)),
+            (None, Some(trap)) => Self::Trap {
+                export,
+                cause: trap.to_string(),
+            },
+            (None, None) => Self::Trap {
+                export,
+                cause: one_line(error),
+            },
+        }
+    }
+
+    /// A call that hit a limit.
+    pub(super) fn stopped(export: &'static str, exceeded: Exceeded) -> Self {
+        Self::Stopped {
+            export,
+            limit: exceeded.limit,
+            cause: exceeded.text,
+        }
+    }
+
+    /// The limit that ended the call, if one did.
+    pub fn limit(&self) -> Option<Limit> {
+        match self {
+            Self::Stopped { limit, .. } => Some(*limit),
+            Self::TimedOut { .. } => Some(Limit::Time),
+            Self::Busy => Some(Limit::Waiting),
+            _ => None,
+        }
+    }
+}
+
+/// After how many seconds trying again may help when a connection is busy.
+const BUSY_RETRY_SECONDS: u32 = 5;
+
 impl From<CallError> for ServiceError {
     fn from(error: CallError) -> Self {
         let code = match error {
             CallError::Integration(error) => return error.into(),
             CallError::Storage(error) => return error.into(),
-            CallError::Trap { .. } => ErrorCode::Internal,
-            CallError::TimedOut { .. } | CallError::Conflict => ErrorCode::Unavailable,
+            CallError::Trap { .. } | CallError::Stopped { .. } => ErrorCode::Internal,
+            CallError::TimedOut { .. } | CallError::Conflict | CallError::Busy => {
+                ErrorCode::Unavailable
+            }
         };
-        Self::new(code, error.to_string())
+        let retry_after_seconds = matches!(error, CallError::Busy).then_some(BUSY_RETRY_SECONDS);
+        Self {
+            retry_after_seconds,
+            ..Self::new(code, error.to_string())
+        }
     }
 }

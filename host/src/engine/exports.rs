@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::call::HANDLE_WEBHOOK;
 use super::{CallContext, CallError, Integration};
+use crate::bindings::exports::worksights::integration::integration as wit;
 use crate::contract::{
     BoundScope, DeliveryResult, Health, NameRefresh, Reconciliation, Selection, Subscription,
     TeamMember, TestReport, WebhookRequest,
@@ -26,7 +28,7 @@ impl Integration {
             "test",
             self.call_time(),
             self.conflict_retries(),
-            &(),
+            (),
             |exports, store, ()| Box::pin(exports.call_test(store)),
         )
         .await
@@ -44,7 +46,7 @@ impl Integration {
             "connect",
             self.call_time(),
             0,
-            &scope.as_str(),
+            scope.as_str().to_owned(),
             |exports, store, scope| Box::pin(exports.call_connect(store, scope)),
         )
         .await
@@ -62,7 +64,7 @@ impl Integration {
             "subscribe",
             self.call_time(),
             0,
-            &callback_url,
+            callback_url.to_owned(),
             |exports, store, callback_url| Box::pin(exports.call_subscribe(store, callback_url)),
         )
         .await
@@ -75,14 +77,14 @@ impl Integration {
         context: &CallContext,
         request: WebhookRequest,
     ) -> Result<DeliveryResult, CallError> {
-        let request = request.into();
+        let request: wit::WebhookRequest = request.into();
         let time = self.engine.limits.delivery_timeout();
         self.run(
             context,
-            "handle-webhook",
+            HANDLE_WEBHOOK,
             time,
             self.conflict_retries(),
-            &request,
+            request,
             |exports, store, request| Box::pin(exports.call_handle_webhook(store, request)),
         )
         .await
@@ -96,7 +98,7 @@ impl Integration {
             "map-users",
             self.call_time(),
             self.conflict_retries(),
-            &(),
+            (),
             |exports, store, ()| Box::pin(exports.call_map_users(store)),
         )
         .await
@@ -110,7 +112,7 @@ impl Integration {
             "refresh-names",
             self.call_time(),
             self.conflict_retries(),
-            &(),
+            (),
             |exports, store, ()| Box::pin(exports.call_refresh_names(store)),
         )
         .await
@@ -128,7 +130,7 @@ impl Integration {
             "check",
             self.call_time(),
             self.conflict_retries(),
-            &callback_url,
+            callback_url.to_owned(),
             |exports, store, callback_url| Box::pin(exports.call_check(store, callback_url)),
         )
         .await
@@ -142,15 +144,16 @@ impl Integration {
         selection: &Selection,
         cursor: Option<&str>,
     ) -> Result<Reconciliation, CallError> {
-        let selection = selection.into();
+        let arguments: (wit::Selection, Option<String>) =
+            (selection.into(), cursor.map(str::to_owned));
         self.run(
             context,
             "reconcile",
             self.call_time(),
             self.conflict_retries(),
-            &(selection, cursor),
+            arguments,
             |exports, store, (selection, cursor)| {
-                Box::pin(exports.call_reconcile(store, selection, *cursor))
+                Box::pin(exports.call_reconcile(store, selection, cursor.as_deref()))
             },
         )
         .await
@@ -164,7 +167,7 @@ impl Integration {
             "disconnect",
             self.call_time(),
             0,
-            &(),
+            (),
             |exports, store, ()| Box::pin(exports.call_disconnect(store)),
         )
         .await

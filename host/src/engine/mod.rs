@@ -3,37 +3,56 @@
 //! Three lifetimes: [`Engine`] lives as long as the process, [`Integration`] as long as a loaded
 //! component, and a call has an instance of its own that is discarded when the call ends.
 
+mod bounds;
 mod call;
 mod config;
+mod cpu;
 mod error;
 mod exports;
+mod lanes;
 mod linker;
+mod load;
+mod manifest;
+mod memory;
+mod slots;
+mod stop;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use wasmtime::component::Component;
+use tracing::warn;
 
 pub use self::call::CallContext;
 pub use self::error::{CallError, LoadError};
-use self::linker::build_linker;
+use self::lanes::Lanes;
+use self::slots::{Line, Slots};
+use self::stop::Exceeded;
+pub use self::stop::Limit;
 use crate::bindings::IntegrationComponentPre;
+use crate::capability::storage::StorageQuota;
 use crate::contract::Manifest;
+use crate::id::ConnectionId;
 use crate::limits::Limits;
+use crate::log_budget::LogBudget;
 
-/// How often the engine looks whether a call has used up its CPU time.
-const TICK: Duration = Duration::from_millis(10);
+/// How often a component that computes lets others go first, and is asked whether it has used up its CPU
+/// time.
+const TICK: Duration = Duration::from_millis(2);
 
 /// The engine of a process.
 #[derive(Clone)]
 pub struct Engine {
     inner: wasmtime::Engine,
     limits: Arc<Limits>,
-    /// One permit per instance the pool holds.
-    permits: Arc<Semaphore>,
+    slots: Arc<Slots>,
+    lanes: Arc<Lanes>,
+    quota: Arc<StorageQuota>,
+    /// For what components log.
+    guest_lines: Arc<LogBudget>,
+    /// For what the host says about them.
+    warnings: Arc<LogBudget>,
 }
 
 impl Engine {
@@ -43,12 +62,41 @@ impl Engine {
         let config = config::engine_config(&limits, cache_directory).map_err(engine_error)?;
         let inner = wasmtime::Engine::new(&config).map_err(engine_error)?;
         start_ticking(&inner)?;
-        let permits = usize::try_from(limits.concurrent_calls).unwrap_or(usize::MAX);
+        let lanes = Lanes::new().map_err(|error| LoadError::Engine(error.to_string()))?;
         Ok(Self {
             inner,
+            slots: Arc::new(Slots::new(&limits)),
+            lanes: Arc::new(lanes),
+            quota: Arc::new(StorageQuota::new(
+                limits.storage_keys_per_connection,
+                limits.storage_bytes_per_connection,
+            )),
+            guest_lines: Arc::new(LogBudget::new(limits.log_lines_per_minute)),
+            warnings: Arc::new(LogBudget::new(limits.log_lines_per_minute)),
             limits: Arc::new(limits),
-            permits: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
         })
+    }
+
+    fn storage_full(&self) -> Exceeded {
+        let text = format!(
+            "it stores more than {} keys or {} bytes for this connection",
+            self.limits.storage_keys_per_connection, self.limits.storage_bytes_per_connection
+        );
+        Exceeded::new(Limit::Storage, text)
+    }
+
+    /// Says in the log which limit a call hit, or that it trapped. What the integration itself reports as
+    /// an error is not a failure of the call.
+    fn report(&self, connection: &ConnectionId, export: &'static str, error: &CallError) {
+        let limit = error.limit().map(Limit::as_str);
+        let cause = match error {
+            CallError::Trap { cause, .. } | CallError::Stopped { cause, .. } => cause.clone(),
+            CallError::TimedOut { .. } | CallError::Busy => error.to_string(),
+            _ => return,
+        };
+        if self.warnings.admits(connection) {
+            warn!(%connection, export, limit, cause, "the integration was stopped");
+        }
     }
 }
 
@@ -79,37 +127,9 @@ pub struct Integration {
 }
 
 impl Integration {
-    /// Compiles a component, or takes it from the cache, and asks for its manifest.
-    pub async fn load(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        let component = Component::new(&engine.inner, bytes)
-            .map_err(|error| LoadError::uncompiled(bytes, &error))?;
-        let component_type = component.component_type();
-        let imports: Vec<_> = component_type
-            .imports(&engine.inner)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-        let exports: Vec<_> = component_type
-            .exports(&engine.inner)
-            .map(|(name, _)| name.to_owned())
-            .collect();
-
-        let linker =
-            build_linker(&engine.inner).map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        if let Some(import) = imports.iter().find(|import| !linker::lends(import)) {
-            return Err(LoadError::UnknownImport(import.clone()));
-        }
-        let pre = linker
-            .instantiate_pre(&component)
-            .and_then(IntegrationComponentPre::new)
-            .map_err(|error| LoadError::wrong_contract(&error))?;
-        let manifest = call::describe(engine, &pre).await?;
-        Ok(Self {
-            engine: engine.clone(),
-            pre,
-            manifest,
-            imports,
-            exports,
-        })
+    /// Whether so many deliveries of a connection wait already that one more would be turned away.
+    pub fn is_busy(&self, connection: &ConnectionId) -> bool {
+        self.engine.slots.is_full(connection, Line::Deliveries)
     }
 
     /// What the integration is and needs.

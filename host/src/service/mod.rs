@@ -8,7 +8,6 @@ mod deliveries;
 mod error;
 mod gaps;
 mod health;
-mod hook_queues;
 mod lease;
 mod metrics;
 mod reconcile;
@@ -28,7 +27,6 @@ use self::background::Background;
 pub use self::connect::ConnectRequest;
 pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
-use self::hook_queues::HookQueues;
 use self::lease::Leases;
 use self::metrics::Metrics;
 use crate::capability::http::{HttpLender, SecretSource};
@@ -91,7 +89,6 @@ struct Inner {
     sealed_store: Arc<dyn KeyValueStore>,
     secrets: Arc<SecretStore>,
     leases: Leases,
-    hook_queues: HookQueues,
     metrics: Metrics,
     changed: watch::Sender<u64>,
     background: Background,
@@ -116,7 +113,6 @@ impl Service {
                     Arc::clone(&parts.store),
                     Arc::clone(&parts.keys),
                 )),
-                hook_queues: HookQueues::new(parts.integration.limits()),
                 parts,
                 leases: Leases::default(),
                 metrics: Metrics::default(),

@@ -14,7 +14,7 @@ use integration_host::capability::user_directory::EmptyDirectory;
 use integration_host::clock::SystemClock;
 use integration_host::contract::{Manifest, Pacing};
 use integration_host::database::SqliteDatabase;
-use integration_host::engine::Integration;
+use integration_host::engine::{Engine, Integration};
 use integration_host::id::ScopeId;
 use integration_host::ledger::{Connection, SqliteLedger};
 use integration_host::limits::Limits;
@@ -45,26 +45,36 @@ pub struct Embedded {
 impl Embedded {
     /// Starts both, the host with this component.
     pub async fn start(component: &Path) -> Result<Self> {
-        Self::start_with(component, Scenario::default(), None).await
+        let limits = Limits::default();
+        let engine = Engine::new(limits.clone(), None)?;
+        Self::start_on(&engine, limits, component).await
+    }
+
+    /// Starts both, the host on an engine that others use too.
+    pub async fn start_on(engine: &Engine, limits: Limits, component: &Path) -> Result<Self> {
+        Self::start_with(engine, limits, component, Scenario::default(), None).await
     }
 
     /// Starts both, the host sending requests to Toggl as fast as it can.
     pub async fn start_unpaced(component: &Path, scenario: Scenario) -> Result<Self> {
+        let limits = Limits::default();
+        let engine = Engine::new(limits.clone(), None)?;
         let unpaced = Pacing {
             burst: 1_000,
             requests_per_minute: 600_000,
         };
-        Self::start_with(component, scenario, Some(unpaced)).await
+        Self::start_with(&engine, limits, component, scenario, Some(unpaced)).await
     }
 
     async fn start_with(
+        engine: &Engine,
+        limits: Limits,
         component: &Path,
         scenario: Scenario,
         pacing: Option<Pacing>,
     ) -> Result<Self> {
         let sandbox = Sandbox::start(scenario).await?;
-        let limits = Limits::default();
-        let integration = crate::load_component(component, limits.clone()).await?;
+        let integration = Integration::load(engine, &std::fs::read(component)?).await?;
         let mut manifest = integration.manifest().clone();
         manifest.pacing = pacing.unwrap_or(manifest.pacing);
         let clock = Arc::new(SystemClock);

@@ -10,6 +10,8 @@ mod embedded;
 pub mod fault_matrix;
 pub mod flood;
 pub mod histories;
+pub mod hostile;
+pub mod isolation;
 mod process;
 mod raw;
 mod setup;

@@ -1,7 +1,9 @@
 //! A component that tries what an integration must not be able to do.
 //!
-//! `connect` takes the name of an attempt as the scope's id and returns what came of it as the
-//! account's name. `test` makes the request a genuine integration would make and returns everything it got to see.
+//! Every function takes the name of an *attempt* (see [`attempts`]) and otherwise behaves: `connect` as the
+//! scope's id, `subscribe` and `check` as the callback URL, `reconcile` as the cursor, `handle-webhook` as
+//! the header `x-attempt`, and those without arguments find it in storage under the key `attempt`.
+//! `connect` returns what came of it as the account's name.
 #![cfg(target_family = "wasm")]
 #![allow(
     unsafe_code,
@@ -10,17 +12,16 @@
     reason = "generated bindings, and misbehaviour on purpose"
 )]
 
+mod attempts;
+
 wit_bindgen::generate!({ path: "../../wit", world: "integration-component", generate_all });
 
+use attempts::{attempt, returns, stored_attempt};
 use exports::worksights::integration::integration::{
-    Account, BoundScope, DeliveryResult, Error, Guest, Health, Manifest, NameRefresh, Pacing,
-    Reconciliation, Scope, SecretField, Selection, Subscription, TeamMember, TestReport,
-    WebhookRequest, WebhookRequirements,
+    Account, BoundScope, DeliveryOutcome, DeliveryResult, Error, Guest, Health, Manifest,
+    NameRefresh, Pacing, Reconciliation, Scope, SecretField, Selection, Subscription, TeamMember,
+    TestReport, WebhookRequest, WebhookRequirements, WebhookResponse,
 };
-use worksights::integration::http::{
-    self, Authorization, BasicCredentials, Credential, Header, Method, Request,
-};
-use worksights::integration::storage;
 
 struct Misbehaving;
 
@@ -38,7 +39,11 @@ impl Guest for Misbehaving {
                 help_url: "https://example.com/".into(),
                 mistaken: Vec::new(),
             }],
-            hosts: vec!["api.track.toggl.com".into()],
+            hosts: vec![
+                "api.track.toggl.com".into(),
+                "inside.example.com".into(),
+                "odd.example.com".into(),
+            ],
             pacing: Pacing {
                 burst: 1000,
                 requests_per_minute: 60_000,
@@ -50,106 +55,94 @@ impl Guest for Misbehaving {
         }
     }
 
+    /// Without an attempt, makes the request a genuine integration would make and returns everything it
+    /// got to see.
     fn test() -> Result<TestReport, Error> {
-        let seen = request(
-            "https://api.track.toggl.com/api/v9/me",
-            own_token(),
-            Vec::new(),
-        );
+        let name = stored_attempt().unwrap_or_else(|| "own-account".into());
+        let outcome = attempt(&name)?;
         Ok(TestReport {
-            account: account(seen),
-            scopes: Vec::new(),
+            account: account(outcome),
+            scopes: returns::scopes(&name),
         })
     }
 
-    fn connect(attempt: String) -> Result<BoundScope, Error> {
-        let outcome = match attempt.as_str() {
-            "loop" => endless_loop(),
-            "recurse" => recurse(0).to_string(),
-            "grow" => grow(),
-            "trap" => panic!("on purpose"),
-            "flood-log" => flood_log(),
-            "flood-http" => flood_http(),
-            "other-host" => request("https://example.com/", own_token(), Vec::new()),
-            "plain-http" => request(
-                "http://api.track.toggl.com/api/v9/me",
-                own_token(),
-                Vec::new(),
-            ),
-            "undeclared-secret" => {
-                let secret = Authorization::Bearer(Credential::Secret("admin-token".into()));
-                request("https://api.track.toggl.com/api/v9/me", secret, Vec::new())
-            }
-            "inject-header" => {
-                let header = Header {
-                    name: "x-note".into(),
-                    value: "a\r\nx-other: b".into(),
-                };
-                request(
-                    "https://api.track.toggl.com/api/v9/me",
-                    own_token(),
-                    vec![header],
-                )
-            }
-            "leave-scope" => leave_scope(),
-            "write-and-fail" => {
-                let _ = write("left-behind");
-                return Err(Error::Internal("failed on purpose".into()));
-            }
-            "write-and-trap" => {
-                let _ = write("left-behind");
-                panic!("on purpose")
-            }
-            "read" => format!(
-                "{:?}",
-                storage::get("left-behind").map(|entry| entry.is_some())
-            ),
-            other => return Err(Error::InvalidInput(format!("no attempt is called {other}"))),
-        };
+    fn connect(name: String) -> Result<BoundScope, Error> {
+        let outcome = attempt(&name)?;
         Ok(BoundScope {
             account: account(outcome),
-            scope: Scope {
-                id: attempt.clone(),
-                name: attempt,
-                organization: None,
-                plan: None,
-                role: None,
-                obstacle: None,
-            },
+            scope: scope(name),
         })
     }
 
-    fn subscribe(_: String) -> Result<Subscription, Error> {
-        unsupported()
+    fn subscribe(name: String) -> Result<Subscription, Error> {
+        attempt(&name)?;
+        Ok(Subscription {
+            id: returns::text(&name),
+            enabled: true,
+            validated_at: None,
+            events: returns::texts(&name),
+        })
     }
 
-    fn handle_webhook(_: WebhookRequest) -> Result<DeliveryResult, Error> {
-        unsupported()
+    fn handle_webhook(request: WebhookRequest) -> Result<DeliveryResult, Error> {
+        let header = request
+            .headers
+            .into_iter()
+            .find(|header| header.name == "x-attempt");
+        let name = header.map(|header| header.value).unwrap_or_default();
+        attempt(&name)?;
+        Ok(DeliveryResult {
+            response: WebhookResponse {
+                status: 200,
+                content_type: None,
+                body: returns::answer(&name),
+            },
+            outcome: DeliveryOutcome::Accepted,
+            detail: returns::text(&name),
+            event_id: None,
+            changes: returns::changes(&name),
+            names_missing: false,
+        })
     }
 
     fn map_users() -> Result<Vec<TeamMember>, Error> {
-        unsupported()
+        let name = stored_attempt().unwrap_or_default();
+        attempt(&name)?;
+        Ok(returns::members(&name))
     }
 
     fn refresh_names() -> Result<NameRefresh, Error> {
-        unsupported()
+        let name = stored_attempt().unwrap_or_default();
+        attempt(&name)?;
+        Ok(NameRefresh {
+            subjects: returns::changes(&name).subjects,
+            again_in_seconds: None,
+        })
     }
 
-    fn check(_: String) -> Result<Health, Error> {
-        unsupported()
+    fn check(name: String) -> Result<Health, Error> {
+        attempt(&name)?;
+        Ok(Health {
+            account: Some(account(returns::text(&name))),
+            scope: None,
+            subscription: None,
+            quotas: returns::quotas(&name),
+            problem: None,
+        })
     }
 
-    fn reconcile(_: Selection, _: Option<String>) -> Result<Reconciliation, Error> {
-        unsupported()
+    fn reconcile(_: Selection, cursor: Option<String>) -> Result<Reconciliation, Error> {
+        let name = cursor.unwrap_or_default();
+        attempt(&name)?;
+        Ok(Reconciliation {
+            changes: returns::changes(&name),
+            next: None,
+        })
     }
 
     fn disconnect() -> Result<(), Error> {
-        Ok(())
+        attempt(&stored_attempt().unwrap_or_default()).map(drop)
     }
-}
-
-fn unsupported<T>() -> Result<T, Error> {
-    Err(Error::Internal("this component only misbehaves".into()))
 }
 
 fn account(name: String) -> Account {
@@ -160,107 +153,15 @@ fn account(name: String) -> Account {
     }
 }
 
-fn own_token() -> Authorization {
-    Authorization::Basic(BasicCredentials {
-        username: Credential::Secret("api-token".into()),
-        password: Credential::Literal("api_token".into()),
-    })
-}
-
-/// Sends a GET request and returns everything that came back.
-fn request(url: &str, authorization: Authorization, headers: Vec<Header>) -> String {
-    let answer = http::send(&Request {
-        method: Method::Get,
-        url: url.into(),
-        headers,
-        authorization,
-        body: None,
-        idempotent: true,
-    });
-    match answer {
-        Ok(response) => {
-            let body = String::from_utf8_lossy(&response.body);
-            format!("{} {:?} {body}", response.status, response.headers)
-        }
-        Err(error) => format!("{error:?}"),
+fn scope(id: String) -> Scope {
+    Scope {
+        name: id.clone(),
+        id,
+        organization: None,
+        plan: None,
+        role: None,
+        obstacle: None,
     }
-}
-
-fn endless_loop() -> String {
-    let mut number = 0_u64;
-    loop {
-        number = std::hint::black_box(number.wrapping_add(1));
-    }
-}
-
-#[allow(unconditional_recursion, reason = "misbehaviour on purpose")]
-fn recurse(depth: u64) -> u64 {
-    std::hint::black_box(recurse(depth + 1)) + 1
-}
-
-fn grow() -> String {
-    let mut hoard = Vec::new();
-    loop {
-        hoard.push(std::hint::black_box(vec![1_u8; 1 << 20]));
-    }
-}
-
-fn flood_log() -> String {
-    for number in 0..100_000 {
-        wasi::logging::logging::log(
-            wasi::logging::logging::Level::Info,
-            "flood",
-            &format!("line {number}\nforged=true"),
-        );
-    }
-    "logged".into()
-}
-
-fn flood_http() -> String {
-    let mut last = String::new();
-    for _ in 0..1000 {
-        last = request(
-            "https://api.track.toggl.com/api/v9/me/logged",
-            own_token(),
-            Vec::new(),
-        );
-        if !last.starts_with("200") {
-            break;
-        }
-    }
-    last
-}
-
-fn write(key: &str) -> Result<storage::CommitOutcome, storage::Error> {
-    storage::commit(
-        &[],
-        &[storage::Write {
-            key: key.into(),
-            value: Some(vec![1]),
-            expires_at_seconds: None,
-        }],
-    )
-}
-
-/// Tries to reach keys that are not the integration's, and returns what it found.
-fn leave_scope() -> String {
-    let mut found = Vec::new();
-    for key in [
-        "secret/api-token",
-        "../secret/api-token",
-        "/secret/api-token",
-        "integration/",
-    ] {
-        if let Ok(Some(entry)) = storage::get(key) {
-            found.push(entry.key);
-        }
-    }
-    for prefix in ["", "..", "/", "secret", "\0"] {
-        if let Ok(entries) = storage::list(prefix, None, 100) {
-            found.extend(entries.into_iter().map(|entry| entry.key));
-        }
-    }
-    format!("{found:?}")
 }
 
 export!(Misbehaving);

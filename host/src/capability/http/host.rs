@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{
     Authorization, Credential, GuestRequest, HttpError, HttpLender, IncomingResponse, LentHttp,
@@ -10,7 +11,11 @@ use super::{
 use crate::bindings::worksights::integration::http as wit;
 use crate::capability::storage::{SecretStore, StorageError};
 use crate::id::ConnectionId;
+use crate::log_budget::LogBudget;
 use crate::secret::Secrets;
+
+/// How many refusals of one call are told in the log one by one.
+const MAX_REPORTED: u32 = 5;
 
 /// Where a call's secrets come from.
 #[derive(Clone)]
@@ -38,6 +43,8 @@ pub(crate) struct CallHttp {
     secrets: SecretSource,
     deadline: Instant,
     lent: Option<LentHttp>,
+    reported: u32,
+    warnings: Arc<LogBudget>,
 }
 
 impl CallHttp {
@@ -46,6 +53,7 @@ impl CallHttp {
         connection: ConnectionId,
         secrets: SecretSource,
         deadline: Instant,
+        warnings: Arc<LogBudget>,
     ) -> Self {
         Self {
             lender,
@@ -53,6 +61,21 @@ impl CallHttp {
             secrets,
             deadline,
             lent: None,
+            reported: 0,
+            warnings,
+        }
+    }
+
+    /// Names who asked for what is not allowed. The call's span tells in which function.
+    fn report(&mut self, error: &HttpError) {
+        let limit = match error {
+            HttpError::Refused(_) => "http_allowed",
+            HttpError::LimitExceeded(_) => "http",
+            HttpError::Unavailable(_) => return,
+        };
+        self.reported = self.reported.saturating_add(1);
+        if self.reported <= MAX_REPORTED && self.warnings.admits(&self.connection) {
+            warn!(connection = %self.connection, limit, reason = %error, "refused an HTTP request of the integration");
         }
     }
 
@@ -73,7 +96,11 @@ impl CallHttp {
 impl wit::Host for CallHttp {
     async fn send(&mut self, request: wit::Request) -> Result<wit::Response, wit::Error> {
         let lent = self.lent().await?;
-        Ok(lent.send(request.into()).await?.into())
+        let outcome = lent.send(request.into()).await;
+        if let Err(error) = &outcome {
+            self.report(error);
+        }
+        Ok(outcome?.into())
     }
 
     async fn quota_used_up(&mut self, quota: String, resets_in_seconds: u32) {

@@ -184,7 +184,7 @@ impl LentHttp {
         let lender = Arc::clone(&self.lender);
         let refuse = |error: HttpError| {
             lender.metrics.count_refused();
-            warn!(reason = %error, "refused an HTTP request of the integration");
+            debug!(reason = %error, "refused an HTTP request of the integration");
             error
         };
         if let Some(error) = self.count_request() {

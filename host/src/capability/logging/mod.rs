@@ -1,9 +1,12 @@
 //! Logging: what an integration says goes to the host's log, marked as its words.
 
+use std::sync::Arc;
+
 use tracing::{debug, error, info, trace, warn};
 
 use crate::bindings::wasi::logging::logging::{Host, Level};
 use crate::id::ConnectionId;
+use crate::log_budget::LogBudget;
 
 /// The longest message that is logged in full, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -12,14 +15,18 @@ const MAX_MESSAGE_BYTES: usize = 1024;
 pub(crate) struct LentLog {
     connection: ConnectionId,
     lines_left: u32,
+    /// Shared by all calls, so that many calls cannot fill the log either.
+    budget: Arc<LogBudget>,
 }
 
 impl LentLog {
-    /// A log for a call of `connection` that accepts `max_lines` messages.
-    pub(crate) fn new(connection: ConnectionId, max_lines: u32) -> Self {
+    /// A log for a call of `connection` that accepts `max_lines` messages, as far as `budget`
+    /// allows.
+    pub(crate) fn new(connection: ConnectionId, max_lines: u32, budget: Arc<LogBudget>) -> Self {
         Self {
             connection,
             lines_left: max_lines,
+            budget,
         }
     }
 }
@@ -31,8 +38,11 @@ impl Host for LentLog {
             return;
         };
         self.lines_left = lines_left;
+        if !self.budget.admits(connection) {
+            return;
+        }
         if lines_left == 0 {
-            warn!(%connection, "the integration logs too much; the rest of this call's messages is dropped");
+            warn!(%connection, limit = "log_lines", "the integration logs too much; the rest of this call's messages is dropped");
             return;
         }
         let message = one_line(&message);

@@ -1,6 +1,7 @@
 //! Storage as one call sees it: its unit of work.
 
 use jiff::Timestamp;
+use tracing::warn;
 
 use super::unit_of_work::UnitOfWork;
 use super::{Commit, Entry, Expectation, StorageError, Version, Write};
@@ -8,7 +9,8 @@ use crate::bindings::worksights::integration::storage as wit;
 
 impl wit::Host for UnitOfWork {
     async fn get(&mut self, key: String) -> Result<Option<wit::Entry>, wit::Error> {
-        Ok(UnitOfWork::get(self, &key).await?.map(wit::Entry::from))
+        let entry = UnitOfWork::get(self, &key).await;
+        Ok(self.reported(entry)?.map(wit::Entry::from))
     }
 
     async fn list(
@@ -18,7 +20,8 @@ impl wit::Host for UnitOfWork {
         limit: u32,
     ) -> Result<Vec<wit::Entry>, wit::Error> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let entries = UnitOfWork::list(self, &prefix, after.as_deref(), limit).await?;
+        let entries = UnitOfWork::list(self, &prefix, after.as_deref(), limit).await;
+        let entries = self.reported(entries)?;
         Ok(entries.into_iter().map(wit::Entry::from).collect())
     }
 
@@ -32,10 +35,25 @@ impl wit::Host for UnitOfWork {
             .into_iter()
             .map(Write::try_from)
             .collect::<Result<Vec<_>, _>>()?;
-        match UnitOfWork::commit(self, &expected, &writes).await? {
+        let outcome = UnitOfWork::commit(self, &expected, &writes).await;
+        match self.reported(outcome)? {
             Commit::Committed => Ok(wit::CommitOutcome::Committed),
             Commit::Conflict => Ok(wit::CommitOutcome::Conflict),
         }
+    }
+}
+
+impl UnitOfWork {
+    /// Says in the log, once a call, that what the integration asked for is out of bounds. The call's span
+    /// tells for which connection and in which function; the text names keys and is for the integration.
+    fn reported<T>(&mut self, outcome: Result<T, StorageError>) -> Result<T, wit::Error> {
+        if matches!(outcome, Err(StorageError::Invalid(_))) && self.is_first_refusal() {
+            warn!(
+                limit = "storage_call",
+                "refused what the integration asked of its storage"
+            );
+        }
+        Ok(outcome?)
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod conformance;
 mod host;
 mod memory;
+mod quota;
 mod sealed;
 mod secrets;
 mod sqlite;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use self::memory::MemoryStore;
+pub(crate) use self::quota::StorageQuota;
 pub use self::sealed::SealedStore;
 pub use self::secrets::SecretStore;
 pub use self::sqlite::SqliteStore;

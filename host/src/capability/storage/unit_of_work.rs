@@ -23,6 +23,10 @@ pub const MAX_WRITES: usize = 10_000;
 pub const MAX_WRITTEN_BYTES: usize = 16 << 20;
 /// The most keys a call may read.
 pub const MAX_READS: usize = 100_000;
+/// How often a call may use storage.
+pub const MAX_OPERATIONS: u32 = 100_000;
+/// The most bytes a call may read, counting what it reads again.
+pub const MAX_READ_BYTES: usize = 256 << 20;
 /// The most bytes one list may return.
 pub const MAX_LISTED_BYTES: usize = 16 << 20;
 
@@ -43,6 +47,9 @@ pub struct UnitOfWork {
     buffered: u64,
     /// The store changed between two reads of the same key: the call has seen two states.
     torn: bool,
+    operations_left: u32,
+    read_bytes_left: usize,
+    is_refused: bool,
 }
 
 struct Buffered {
@@ -80,11 +87,15 @@ impl UnitOfWork {
             written_bytes: 0,
             buffered: 0,
             torn: false,
+            operations_left: MAX_OPERATIONS,
+            read_bytes_left: MAX_READ_BYTES,
+            is_refused: false,
         }
     }
 
     /// The entry with this key, as this call has left it.
     pub async fn get(&mut self, key: &str) -> Result<Option<Entry>, StorageError> {
+        self.count_operation()?;
         check_key(key)?;
         if let Some(buffered) = self.writes.get(&self.full(key)) {
             return Ok(self
@@ -103,6 +114,7 @@ impl UnitOfWork {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Entry>, StorageError> {
+        self.count_operation()?;
         if prefix.len() > MAX_KEY_BYTES || after.is_some_and(|after| after.len() > MAX_KEY_BYTES) {
             return Err(StorageError::Invalid(format!(
                 "a key is longer than {MAX_KEY_BYTES} bytes"
@@ -132,6 +144,7 @@ impl UnitOfWork {
                     self.remember(&entry.key, Some(&entry.version))?;
                 }
                 listed_bytes += entry.key.len() + entry.value.len();
+                self.count_read(&entry)?;
                 if listed_bytes > MAX_LISTED_BYTES {
                     return Err(StorageError::Invalid(format!(
                         "a list holds more than {MAX_LISTED_BYTES} bytes: ask for fewer entries at once"
@@ -158,6 +171,7 @@ impl UnitOfWork {
         expected: &[Expectation],
         writes: &[Write],
     ) -> Result<Commit, StorageError> {
+        self.count_operation()?;
         self.check_bounds(expected, writes)?;
         for expectation in expected {
             if self.version(&expectation.key).await? != expectation.version {
@@ -181,6 +195,34 @@ impl UnitOfWork {
             }
         }
         Ok(Commit::Committed)
+    }
+
+    /// What is to be written, by full key: the size of the value, or `None` where the key is deleted.
+    pub(super) fn written(&self) -> impl Iterator<Item = (&str, Option<usize>)> {
+        self.writes.iter().map(|(key, buffered)| {
+            let value = buffered.write.value.as_ref();
+            (key.as_str(), value.map(Vec::len))
+        })
+    }
+
+    /// Whether nothing was refused before: who floods this host must not flood its log.
+    pub(super) fn is_first_refusal(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_refused, true)
+    }
+
+    /// The connection whose keys these are.
+    pub(super) fn connection(&self) -> &ConnectionId {
+        &self.connection
+    }
+
+    /// The area its keys are in.
+    pub(super) fn area(&self) -> &'static str {
+        self.area
+    }
+
+    /// The store behind it.
+    pub(super) fn store(&self) -> &dyn KeyValueStore {
+        self.store.as_ref()
     }
 
     /// Commits everything at once. `Conflict`: something that was read has changed, nothing was
@@ -223,6 +265,9 @@ impl UnitOfWork {
     async fn fetch(&mut self, key: &str) -> Result<Option<Entry>, StorageError> {
         let full = self.full(key);
         let entry = self.store.get(&self.connection, &full).await?;
+        if let Some(entry) = &entry {
+            self.count_read(entry)?;
+        }
         self.remember(&full, entry.as_ref().map(|entry| &entry.version))?;
         Ok(entry.map(|entry| Entry {
             key: key.to_owned(),
@@ -257,6 +302,23 @@ impl UnitOfWork {
             )));
         }
         self.reads.insert(full.to_owned(), version.cloned());
+        Ok(())
+    }
+
+    fn count_operation(&mut self) -> Result<(), StorageError> {
+        self.operations_left = self.operations_left.checked_sub(1).ok_or_else(|| {
+            StorageError::Invalid(format!(
+                "a call uses storage more than {MAX_OPERATIONS} times"
+            ))
+        })?;
+        Ok(())
+    }
+
+    fn count_read(&mut self, entry: &Entry) -> Result<(), StorageError> {
+        let bytes = entry.key.len() + entry.value.len();
+        self.read_bytes_left = self.read_bytes_left.checked_sub(bytes).ok_or_else(|| {
+            StorageError::Invalid(format!("a call reads more than {MAX_READ_BYTES} bytes"))
+        })?;
         Ok(())
     }
 

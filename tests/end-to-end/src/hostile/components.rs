@@ -1,0 +1,225 @@
+//! Components that no toolchain would produce, written as WebAssembly text in `fixtures/components`.
+//!
+//! A fixture that begins with `(component` is taken as it is. Any other is a part of a core module: it
+//! defines what it wants to do differently (`$describe`, `$cabi_realloc`, `$memory`, …), and the rest is
+//! filled in by [`module`] so that it implements the contract. Its line `;; expect:` says with which words it is refused or
+//! stopped.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use integration_host::capability::http::{
+    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, SecretSource,
+};
+use integration_host::capability::storage::MemoryStore;
+use integration_host::capability::user_directory::EmptyDirectory;
+use integration_host::clock::SystemClock;
+use integration_host::engine::{CallContext, Engine, Integration, LoadError};
+use integration_host::id::{ConnectionId, ScopeId};
+use integration_host::limits::Limits;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use super::{Log, Report, delivery, shortened};
+
+/// The functions of the contract, as the canonical ABI has them.
+const EXPORTS: [(&str, &str); 10] = [
+    ("describe", "(result i32)"),
+    ("test", "(result i32)"),
+    ("connect", "(param i32 i32) (result i32)"),
+    ("subscribe", "(param i32 i32) (result i32)"),
+    (
+        "handle-webhook",
+        "(param i32 i32 i32 i32 i32 i32) (result i32)",
+    ),
+    ("map-users", "(result i32)"),
+    ("refresh-names", "(result i32)"),
+    ("check", "(param i32 i32) (result i32)"),
+    ("reconcile", "(param i32 i64 i64 i32 i32 i32) (result i32)"),
+    ("disconnect", "(result i32)"),
+];
+
+/// A manifest at 256: four texts, no secrets, no hosts, pacing, no need for https, a header.
+const MANIFEST: &str = r#"
+  (data (i32.const 16) "wat-fixture")
+  (data (i32.const 32) "x-signature")
+  (data (i32.const 256)
+    "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00"
+    "\00\00\00\00\00\00\00\00" "\00\00\00\00\00\00\00\00" "\01\00\00\00\3c\00\00\00"
+    "\00\00\00\00" "\20\00\00\00\0b\00\00\00")
+"#;
+
+/// Runs every fixture, and the bombs that are too large to be written down.
+pub(super) async fn run(engine: &Engine, log: &Log, report: &mut Report) -> Result<()> {
+    for path in fixtures()? {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let outcome = contain(engine, &path, log).await;
+        report.add(&name, outcome);
+    }
+    report.add(
+        "a component that takes long to compile",
+        compiling_has_an_end().await,
+    );
+    report.add("a component that is too large", size_has_an_end().await);
+    Ok(())
+}
+
+fn fixtures() -> Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/components");
+    let mut paths = std::fs::read_dir(folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    ensure!(!paths.is_empty(), "there are no fixtures");
+    Ok(paths)
+}
+
+async fn contain(engine: &Engine, path: &Path, log: &Log) -> Result<()> {
+    let text = std::fs::read_to_string(path)?;
+    let expected = text
+        .lines()
+        .find_map(|line| line.strip_prefix(";; expect: "))
+        .context("the fixture does not say what to expect")?;
+    log.take();
+    let told = told(engine, &text).await?;
+    let logged = log.take();
+    ensure!(
+        told.contains(expected),
+        "it says \"{}\" instead of \"{expected}\"",
+        shortened(&told)
+    );
+    ensure!(
+        !told.contains(char::is_control),
+        "it is not one sentence: {told:?}"
+    );
+    if told.contains("failed in `") {
+        ensure!(
+            logged.contains("export=\""),
+            "the log does not name it: {}",
+            shortened(&logged)
+        );
+    }
+    Ok(())
+}
+
+/// What the host says about a component: when it is loaded, or else when it is called.
+async fn told(engine: &Engine, text: &str) -> Result<String> {
+    let component = if text.contains("\n(component") {
+        wat::parse_str(text)?
+    } else {
+        component(text)?
+    };
+    let integration = match Integration::load(engine, &component).await {
+        Ok(integration) => integration,
+        Err(error) => return Ok(error.to_string()),
+    };
+    let context = context(&integration)?;
+    if let Err(error) = integration
+        .connect(&context, &ScopeId::new("a scope"))
+        .await
+    {
+        return Ok(error.to_string());
+    }
+    match integration
+        .handle_webhook(&context, delivery("nothing"))
+        .await
+    {
+        Err(error) => Ok(error.to_string()),
+        Ok(_) => bail!("it was neither refused nor stopped"),
+    }
+}
+
+fn context(integration: &Integration) -> Result<CallContext> {
+    let manifest = integration.manifest();
+    let http = HttpLender::new(
+        std::sync::Arc::new(ReqwestClient::new(std::time::Duration::from_secs(1))?),
+        manifest,
+        AllowList::new(&manifest.hosts, None, &[])?,
+        HttpLimits::default(),
+        std::sync::Arc::new(HttpMetrics::default()),
+    );
+    let clock = std::sync::Arc::new(SystemClock);
+    Ok(CallContext {
+        connection: ConnectionId::new("attacker"),
+        store: std::sync::Arc::new(MemoryStore::new(clock.clone())),
+        secrets: SecretSource::Given(Default::default()),
+        directory: std::sync::Arc::new(EmptyDirectory),
+        http: std::sync::Arc::new(http),
+        clock,
+    })
+}
+
+/// A component that implements the contract except for what the fixture does.
+fn component(fixture: &str) -> Result<Vec<u8>> {
+    let mut resolve = Resolve::default();
+    let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let (package, _) = resolve.push_dir(&contract)?;
+    let world = resolve.select_world(&[package], Some("integration-component"))?;
+    let mut module = wat::parse_str(module(fixture))?;
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
+    ComponentEncoder::default().module(&module)?.encode()
+}
+
+/// A core module with the fixture and everything it leaves out.
+fn module(fixture: &str) -> String {
+    let defines = |name: &str| fixture.contains(&format!("${name} "));
+    let mut text = String::from("(module\n");
+    if !defines("memory") {
+        text.push_str("  (memory $memory (export \"memory\") 2)\n");
+    }
+    text.push_str(MANIFEST);
+    text.push_str(fixture);
+    for (name, signature) in EXPORTS {
+        if !defines(name) {
+            let body = if name == "describe" {
+                "i32.const 256"
+            } else {
+                "unreachable"
+            };
+            text.push_str(&format!("  (func ${name} {signature} {body})\n"));
+        }
+        text.push_str(&format!(
+            "  (export \"worksights:integration/integration@0.1.0#{name}\" (func ${name}))\n"
+        ));
+    }
+    if !defines("cabi_realloc") {
+        text.push_str(
+            "  (func $cabi_realloc (param i32 i32 i32 i32) (result i32) i32.const 65536)\n",
+        );
+    }
+    text.push_str("  (export \"cabi_realloc\" (func $cabi_realloc)))\n");
+    text
+}
+
+/// Many functions, each of which takes the compiler a while.
+async fn compiling_has_an_end() -> Result<()> {
+    let body =
+        "(i32.add (local.get 0) (i32.mul (local.get 0) (i32.load (local.get 0))))\n".repeat(50);
+    let function = format!(
+        "  (func (param i32) {} )\n",
+        body.replace(")\n", ") drop\n")
+    );
+    let bytes = component(&function.repeat(4_000))?;
+    let limits = Limits {
+        component_load_timeout_ms: 20,
+        ..Limits::default()
+    };
+    match Integration::load(&Engine::new(limits, None)?, &bytes).await {
+        Err(LoadError::TooSlow { .. }) => Ok(()),
+        Err(error) => bail!("it ended with {error:?}"),
+        Ok(_) => bail!("it was compiled all the same"),
+    }
+}
+
+async fn size_has_an_end() -> Result<()> {
+    let bytes = component(&"  (func)\n".repeat(40_000))?;
+    let limits = Limits {
+        component_bytes: 100_000,
+        ..Limits::default()
+    };
+    match Integration::load(&Engine::new(limits, None)?, &bytes).await {
+        Err(LoadError::TooLarge { .. }) => Ok(()),
+        Err(error) => bail!("it ended with {error:?}"),
+        Ok(_) => bail!("it was compiled all the same"),
+    }
+}
