@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask build | demo | test | fuzz | bench`.
+//! The project's own commands: `cargo xtask build | demo | test | fuzz | chaos | bench`.
 
 mod build;
 mod command;
@@ -40,6 +40,15 @@ enum Task {
     },
     /// Makes up inputs for everything that reads input, and looks for one that breaks a promise
     Fuzz(fuzz::FuzzArguments),
+    /// Kills, floods and misleads the host, makes Toggl fail, and prints what was kept of each promise
+    Chaos {
+        /// For how long to fuzz at the end; 0: not at all
+        #[arg(long, default_value_t = 600, value_name = "N")]
+        fuzz_seconds: u64,
+        /// Passed on to the chaos program; see its --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Measures size and speed and prints the figures
     Bench {
         /// Passed on to the benchmark program
@@ -81,17 +90,32 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Test { arguments } => test::everything(arguments),
         Task::Fuzz(arguments) => fuzz::fuzz(&arguments),
-        Task::Bench { arguments } => {
-            let component = build::component()?;
-            let host = build::release_host()?;
-            command::run(
-                cargo()
-                    .args(["run", "--release", "--quiet", "--package", "end-to-end"])
-                    .args(["--bin", "bench", "--"])
-                    .args(arguments)
-                    .env("TOGGL_COMPONENT", component)
-                    .env("INTEGRATION_HOST_PROGRAM", host),
-            )
+        Task::Chaos {
+            fuzz_seconds,
+            arguments,
+        } => {
+            let kept = measure("chaos", arguments);
+            if fuzz_seconds > 0 {
+                fuzz::fuzz(&fuzz::FuzzArguments::all_for(fuzz_seconds))?;
+            }
+            kept
         }
+        Task::Bench { arguments } => measure("bench", arguments),
     }
+}
+
+/// Runs a program of the end-to-end package, everything built in release mode.
+fn measure(program: &str, arguments: Vec<OsString>) -> Result<()> {
+    let component = build::component()?;
+    let misbehaving = build::misbehaving_component()?;
+    let host = build::release_host()?;
+    command::run(
+        cargo()
+            .args(["run", "--release", "--quiet", "--package", "end-to-end"])
+            .args(["--bin", program, "--"])
+            .args(arguments)
+            .env("TOGGL_COMPONENT", component)
+            .env("MISBEHAVING_COMPONENT", misbehaving)
+            .env("INTEGRATION_HOST_PROGRAM", host),
+    )
 }

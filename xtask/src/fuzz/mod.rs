@@ -35,6 +35,18 @@ pub struct FuzzArguments {
     json: bool,
 }
 
+impl FuzzArguments {
+    /// Every target, for so long.
+    pub fn all_for(seconds: u64) -> Self {
+        Self {
+            seconds,
+            targets: Vec::new(),
+            jobs: None,
+            json: false,
+        }
+    }
+}
+
 /// Builds and runs the targets, prints what came of it, and fails if one of them crashed.
 pub fn fuzz(arguments: &FuzzArguments) -> Result<()> {
     let targets = choose(&arguments.targets)?;
