@@ -87,7 +87,7 @@ impl SettingsFile {
                 .span()
                 .and_then(|span| text.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1);
-            let message = error.message().replace('\n', " ");
+            let message = name_alike(&error.message().replace('\n', " "));
             ConfigError(format!(", line {line}: {message}"))
         })?;
         check_numbers("limits", &document.limits)?;
@@ -129,6 +129,30 @@ impl SettingsFile {
             schedule: document.background,
         })
     }
+}
+
+/// The most keys an error lists.
+const MOST_LISTED: usize = 15;
+
+/// An error about an unknown key, with the keys that are like it where all would be too many to read.
+fn name_alike(message: &str) -> String {
+    let Some((unknown, expected)) = message.split_once(", expected one of ") else {
+        return message.to_owned();
+    };
+    let expected: Vec<_> = expected.split(", ").collect();
+    if expected.len() <= MOST_LISTED {
+        return message.to_owned();
+    }
+    let given = unknown.split('`').nth(1).unwrap_or_default();
+    let is_alike = |key: &&&str| {
+        let mut words = key.trim_matches('`').split('_');
+        words.any(|word| word.len() > 2 && given.split('_').any(|part| part == word))
+    };
+    let alike: Vec<_> = expected.iter().filter(is_alike).copied().collect();
+    if alike.is_empty() || alike.len() > MOST_LISTED {
+        return format!("{unknown}; docs/operating.md says where the keys are listed");
+    }
+    format!("{unknown}; keys like it are {}", alike.join(", "))
 }
 
 fn check_numbers(section: &str, numbers: &impl Serialize) -> Result<(), ConfigError> {

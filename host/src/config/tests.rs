@@ -111,6 +111,8 @@ fn a_wrong_value_is_named_with_the_remedy() {
         ("storage = \"sqlite:\"", "names no file"),
         ("deleted_entries = \"maybe\"", "`keep`"),
         ("[limits]\ncpu_seconds = 3", "unknown field `cpu_seconds`"),
+        ("[limits]\ncpu_seconds = 3", "keys like it are `cpu_ms`"),
+        ("[limits]\nnonsense = 3", "docs/operating.md"),
         (
             "[limits]\nmemory_bytes = 0",
             "`memory_bytes` in [limits] is 0",
