@@ -68,7 +68,12 @@ impl Service {
             // The rhythm may be another by then.
             return Ok(unsigned(due.duration_since(now)).min(schedule.silence()));
         }
-        let health = self.compare(id).await?;
+        let health = match self.compare(id).await {
+            Ok(health) => health,
+            // Upkeep tries again; two of them would cost twice the quota.
+            Err(error) if error.retry_after_seconds.is_none() => return Ok(schedule.silence()),
+            Err(error) => return Err(error),
+        };
         if health.problem.is_some() || self.connection(id).await?.coverage.gap.is_some() {
             self.inner.background.look_after_now(id);
             return Ok(schedule.silence());

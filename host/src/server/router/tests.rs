@@ -270,7 +270,7 @@ async fn every_response_carries_the_security_headers() {
 }
 
 /// The addresses and methods of the published API.
-const PUBLISHED: [(Method, &str); 23] = [
+const PUBLISHED: [(Method, &str); 24] = [
     (Method::POST, "/api/v1/test"),
     (Method::POST, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections"),
