@@ -203,13 +203,14 @@ pub fn delivery(attempt: &str) -> WebhookRequest {
     }
 }
 
-/// A name server that answers with an address on the internet at first, and with this machine from then on.
+/// A name server that answers with this machine and with another address in turn. Neither is on the
+/// internet, so this does not cover a name that turns from a public address to a private one.
 #[derive(Default)]
 struct Rebinding(AtomicUsize);
 
 impl Resolve for Rebinding {
     fn resolve(&self, _: Name) -> Resolving {
-        // 203.0.113.0/24 is for documentation; not even a broken check would send anything anywhere.
+        // 203.0.113.0/24 is for documentation, so not even a broken check would send anything anywhere.
         let inside: [SocketAddr; 2] = [([127, 0, 0, 1], 0).into(), ([203, 0, 113, 1], 0).into()];
         let turn = self.0.fetch_add(1, Ordering::Relaxed);
         let found = inside
