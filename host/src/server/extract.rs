@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
+use zeroize::Zeroizing;
 
 use super::body::{self, RequestLimits};
 use super::error::ApiError;
@@ -34,6 +35,8 @@ where
             ));
         }
         let bytes = body::read(&parts.headers, body, limits.api_bytes, limits.read_timeout).await?;
+        // It may hold a secret.
+        let bytes = Zeroizing::new(bytes);
         // Derived readers also take an array of the fields' values, which nobody means to send.
         let is_object = bytes.trim_ascii_start().starts_with(b"{");
         match parse(&bytes) {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -23,6 +24,8 @@ pub(super) struct AppState {
     pub(super) service: Service,
     pub(super) admin_token: AdminToken,
     pub(super) limits: RequestLimits,
+    /// How long whoever fetches a backup may take to read on.
+    pub(super) backup_stall: Duration,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) streams: Arc<Semaphore>,
     work: mpsc::Sender<()>,
@@ -39,6 +42,7 @@ impl AppState {
         let state = Self {
             service,
             limits: RequestLimits::from(&options.limits),
+            backup_stall: options.limits.backup_stall(),
             admin_token: options.admin_token,
             stopping,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),

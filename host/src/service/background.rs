@@ -172,6 +172,9 @@ impl Service {
                     self.abandon(&connection).await;
                 }
                 ConnectionState::Active => {
+                    if let Err(error) = self.ensure_readable(&connection.id).await {
+                        warn!(connection = %connection.id, %error, "a connection cannot work");
+                    }
                     let now = Instant::now();
                     due.plan(&connection.id, Work::Names, now + NAMES_DELAY);
                     due.plan(

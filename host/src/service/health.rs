@@ -26,6 +26,7 @@ impl Service {
     pub async fn check(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
         let connection = self.connection(id).await?;
         let _lease = self.inner.leases.hold(id).await;
+        self.ensure_readable(id).await?;
         let parts = &self.inner.parts;
         let context = self.context(id);
         let callback_url = self.callback_url(&connection.hook);

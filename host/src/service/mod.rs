@@ -3,12 +3,15 @@
 //! The server and the command line call [`Service`] and nothing below it.
 
 mod background;
+mod backup;
 mod connect;
 mod deliveries;
 mod error;
 mod health;
 mod lease;
 mod metrics;
+mod rotation;
+mod sealed;
 mod users;
 
 use std::sync::Arc;
@@ -24,11 +27,15 @@ pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
 use self::lease::Leases;
 use self::metrics::Metrics;
+use self::rotation::Rotations;
+pub use self::rotation::{FormerKeys, Rotation, RotationProgress, SealingKeyStatus};
+pub use self::sealed::SealedContents;
 use crate::capability::http::{HttpLender, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
 use crate::clock::Clock;
 use crate::contract::{Changes, ErrorCode, Manifest};
+use crate::database::SqliteDatabase;
 use crate::engine::{CallContext, Integration};
 use crate::id::{ConnectionId, HookId};
 use crate::ledger::{
@@ -62,6 +69,8 @@ pub struct Parts {
     pub directory: Arc<dyn UserDirectory>,
     /// What secrets, stored values and kept deliveries are sealed with.
     pub keys: Arc<SealingKeys>,
+    /// The embedded database, if storage and ledger are in one: then backups can be made of it.
+    pub database: Option<SqliteDatabase>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Under which the remote service reaches this host.
@@ -83,6 +92,9 @@ struct Inner {
     leases: Leases,
     metrics: Metrics,
     changed: watch::Sender<u64>,
+    rotations: Rotations,
+    /// Held while a backup is copied.
+    copying: tokio::sync::Mutex<()>,
     background: Background,
 }
 
@@ -109,6 +121,8 @@ impl Service {
                 leases: Leases::default(),
                 metrics: Metrics::default(),
                 changed: watch::Sender::new(0),
+                rotations: Rotations::default(),
+                copying: tokio::sync::Mutex::default(),
                 background,
             }),
         };
@@ -124,11 +138,11 @@ impl Service {
         existing: &[Connection],
     ) -> Result<(), ServiceError> {
         for connection in existing {
-            if !self.inner.secrets.has_keys_of(&connection.id).await? {
+            if let Some(key_id) = self.inner.secrets.missing_key(&connection.id).await? {
                 return Err(ServiceError::new(
                     ErrorCode::Internal,
                     format!(
-                        "the sealing key is not the one that the secrets of the connection {} were sealed with: put that key back, or use another data directory",
+                        "the sealing key is not the one that the secrets of the connection {} were sealed with, which has the id {key_id}: put that key back, or use another data directory",
                         connection.id
                     ),
                 ));

@@ -6,6 +6,7 @@
 pub mod conformance;
 mod host;
 mod memory;
+mod resealing;
 mod sealed;
 mod secrets;
 mod sqlite;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use self::memory::MemoryStore;
+pub use self::resealing::{Resealed, reseal};
 pub use self::sealed::SealedStore;
 pub use self::secrets::SecretStore;
 pub use self::sqlite::SqliteStore;
@@ -53,6 +55,8 @@ pub struct Entry {
     pub value: Vec<u8>,
     /// The state it is in.
     pub version: Version,
+    /// When it ceases to exist; `None`: never.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What must hold for a commit to happen.
