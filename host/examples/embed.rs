@@ -49,6 +49,7 @@ async fn main() -> Result<()> {
         ledger: Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?)),
         directory: Arc::new(EmptyDirectory),
         keys: Arc::new(SealingKeys::new(SealingKey::generate())),
+        database: None,
         clock,
         public_url: "https://time.example.com".parse()?,
         deleted_entries: DeletedEntries::default(),

@@ -19,11 +19,11 @@ use crate::capability::user_directory::{EmptyDirectory, FileDirectory, UserDirec
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StorageChoice};
 use crate::contract::Manifest;
-use crate::database::SqliteDatabase;
+use crate::database::{SqliteDatabase, key_ids_in};
 use crate::engine::{Engine, Integration};
 use crate::ledger::SqliteLedger;
 use crate::limits::Limits;
-use crate::seal::{SealingKey, SealingKeys};
+use crate::seal::{KeySource, SealingKeys};
 use crate::service::{Parts, Service};
 
 /// How long connecting to the remote service may take, TLS included.
@@ -48,14 +48,16 @@ pub struct Inspection {
 /// A sentence that names what cannot be used and what helps.
 pub async fn assemble(settings: &Settings) -> Result<Service> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let key = SealingKey::load_or_create(&settings.data.join("sealing-key"))?;
+    refuse_to_replace_a_lost_key(settings)?;
+    let timeout = settings.limits.sealing_key_command();
+    let keys = SealingKeys::load(settings.sealing_key.clone(), timeout).await?;
     let database = open_database(&settings.storage)?;
     let store: Arc<dyn KeyValueStore> = match &database {
         Some(database) => Arc::new(SqliteStore::new(database.clone(), Arc::clone(&clock))),
         None => Arc::new(MemoryStore::new(Arc::clone(&clock))),
     };
-    let ledger_database = match database {
-        Some(database) => database,
+    let ledger_database = match &database {
+        Some(database) => database.clone(),
         None => SqliteDatabase::open_in_memory()?,
     };
     let directory: Arc<dyn UserDirectory> = match &settings.directory {
@@ -73,7 +75,8 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
         store,
         ledger: Arc::new(SqliteLedger::new(ledger_database)),
         directory,
-        keys: Arc::new(SealingKeys::new(key)),
+        keys: Arc::new(keys),
+        database,
         clock,
         public_url,
         deleted_entries: settings.deleted_entries,
@@ -119,6 +122,29 @@ fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
         .take(most.saturating_add(1) as u64)
         .read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// A key that is missing is made at the first start only: another one would open nothing of what there is.
+fn refuse_to_replace_a_lost_key(settings: &Settings) -> Result<()> {
+    let (KeySource::File(key), StorageChoice::Sqlite(database)) =
+        (&settings.sealing_key, &settings.storage)
+    else {
+        return Ok(());
+    };
+    if key.exists() {
+        return Ok(());
+    }
+    // Opening it for good tells what else may be wrong with it.
+    let ids: Vec<_> = key_ids_in(database).into_iter().flatten().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "the sealing key {} is missing, and what {} holds is sealed with the key {}: put that key there, or name it with --sealing-key-file",
+        key.display(),
+        database.display(),
+        ids.join(" and the key ")
+    )
 }
 
 /// The database, or `None` for memory.

@@ -88,6 +88,10 @@ pub struct Limits {
     pub shutdown_ms: u64,
     /// How often a call is run again when its commit loses a race.
     pub conflict_retries: u32,
+    /// How long `sealing_key_command` may take.
+    pub sealing_key_command_ms: u64,
+    /// How long whoever fetches a backup may take to read on.
+    pub backup_stall_ms: u64,
 }
 
 impl Default for Limits {
@@ -131,6 +135,8 @@ impl Default for Limits {
             lock_out_ms: 30_000,
             shutdown_ms: 10_000,
             conflict_retries: 5,
+            sealing_key_command_ms: 30_000,
+            backup_stall_ms: 60_000,
         }
     }
 }
@@ -199,5 +205,15 @@ impl Limits {
     /// [`Self::shutdown_ms`].
     pub fn shutdown(&self) -> Duration {
         Duration::from_millis(self.shutdown_ms)
+    }
+
+    /// [`Self::sealing_key_command_ms`].
+    pub fn sealing_key_command(&self) -> Duration {
+        Duration::from_millis(self.sealing_key_command_ms)
+    }
+
+    /// [`Self::backup_stall_ms`].
+    pub fn backup_stall(&self) -> Duration {
+        Duration::from_millis(self.backup_stall_ms)
     }
 }

@@ -10,6 +10,7 @@ mod connection;
 mod delivery;
 mod health;
 mod problem;
+mod sealing_key;
 mod secrets;
 pub mod time;
 mod user;
@@ -29,6 +30,7 @@ pub use self::connection::{
 pub use self::delivery::{DeliveryList, DeliveryStatusView, DeliveryView};
 pub use self::health::{HealthProblem, HealthView, QuotaView};
 pub use self::problem::Problem;
+pub use self::sealing_key::{FormerKeysView, RotationProgressView, RotationView, SealingKeyView};
 pub use self::secrets::SecretValues;
 pub use self::user::{
     MapRequest, MatchedByView, MemberList, MemberStateView, MemberView, RemoteUserView, UserList,

@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! `serve` runs a host; `inspect` looks at a component; everything else is a client of a running host's
+//! `serve` runs a host; `inspect` looks at a component; `restore` brings back a backup; everything else is a client of a running host's
 //! HTTP API. Answers go to standard output, for people or as JSON; progress and errors go to standard error.
 
 mod activities;
@@ -12,7 +12,9 @@ mod demo;
 mod failure;
 mod follow;
 mod inspect;
+mod keeping;
 mod output;
+mod restore;
 mod secrets;
 mod serve;
 mod table;
@@ -135,6 +137,15 @@ enum Command {
     Deliveries(Remote<deliveries::ListArguments>),
     /// Handle a failed delivery again
     Replay(Remote<deliveries::ReplayArguments>),
+    /// Copy everything a running host keeps into a file, secrets sealed
+    #[command(after_help = keeping::BACKUP_EXAMPLES)]
+    Backup(Remote<keeping::BackupArguments>),
+    /// Bring a backup back into an empty data directory
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(restore::Arguments),
+    /// Seal everything with another key while the host runs
+    #[command(after_help = keeping::ROTATE_EXAMPLES)]
+    RotateKey(Remote<keeping::RotateArguments>),
     /// Show what a component is, wants and may do, before it is trusted
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Arguments),
@@ -218,6 +229,13 @@ async fn run(command: Command, output: &Output) -> Result<(), Failure> {
         }
         Command::Replay(remote) => {
             deliveries::replay(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Backup(remote) => {
+            keeping::backup(remote.arguments, &remote.target.client()?, output).await
+        }
+        Command::Restore(arguments) => restore::run(arguments, output).await,
+        Command::RotateKey(remote) => {
+            keeping::rotate_key(remote.arguments, &remote.target.client()?, output).await
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::secret::Secret;
 
 /// The variable that holds the token.
 const VARIABLE: &str = "TOGGL_API_TOKEN";
+/// Longer than any token, in bytes.
+const MOST_TYPED: usize = 4096;
 /// What the integration's manifest calls it.
 const NAME: &str = "api-token";
 
@@ -57,7 +59,8 @@ fn read_line() -> Result<Secret, Failure> {
             "--token-stdin would show the token while you type; pipe it in, or set {VARIABLE}"
         )));
     }
-    let mut line = String::new();
+    // Made large enough at once: a text that grows leaves copies behind.
+    let mut line = String::with_capacity(MOST_TYPED);
     stdin
         .lock()
         .read_line(&mut line)

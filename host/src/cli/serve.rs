@@ -21,7 +21,8 @@ Examples:
 
 Every flag has a variable, and a key of the same name with _ for - in host.toml, which also has the
 sections [limits] and [hosts]. INTEGRATION_HOST_TOKEN sets the admin token; without it, one is made in
-DIR/admin-token.";
+DIR/admin-token. INTEGRATION_HOST_SEALING_KEY holds the sealing key itself, and sealing_key_command in
+host.toml is a program that prints it; without any of them, one is made in DIR/sealing-key.";
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -41,6 +42,7 @@ struct Summary {
     integration: Integration,
     hosts: Vec<String>,
     admin_token_file: Option<String>,
+    sealing_key: String,
 }
 
 #[derive(Serialize)]
@@ -205,6 +207,7 @@ async fn summarise(
             AdminTokenSource::Environment => None,
             AdminTokenSource::File(path) => Some(path.display().to_string()),
         },
+        sealing_key: settings.sealing_key.to_string(),
     })
 }
 
@@ -239,6 +242,7 @@ fn describe(summary: &Summary, is_loopback: bool) -> String {
                 None => "from INTEGRATION_HOST_TOKEN".to_owned(),
             },
         ),
+        ("Sealing key", format!("from {}", summary.sealing_key)),
     ]);
     if is_loopback {
         text.push_str(
@@ -279,6 +283,7 @@ mod tests {
             },
             hosts: vec!["api.track.toggl.com".into()],
             admin_token_file: Some("data/admin-token".into()),
+            sealing_key: "the file data/sealing-key".into(),
         }
     }
 
@@ -291,6 +296,7 @@ mod tests {
             "Toggl Track 0.1.0",
             "users.csv (12 users)",
             "in the file data/admin-token",
+            "from the file data/sealing-key",
             "--public-url",
             "Next: TOGGL_API_TOKEN=… integration-host test --host http://127.0.0.1:8080 --data data",
         ] {

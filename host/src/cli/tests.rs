@@ -32,6 +32,9 @@ fn every_documented_command_is_there() {
         "disconnect",
         "deliveries",
         "replay",
+        "backup",
+        "restore",
+        "rotate-key",
         "inspect",
     ] {
         assert!(names.iter().any(|name| name == expected), "{expected}");

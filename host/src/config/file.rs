@@ -9,6 +9,7 @@ use super::{ConfigError, DeletedEntries, Hosts, LogFormat, StorageChoice};
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
 use crate::schedule::Schedule;
+use crate::seal::KeySource;
 
 /// What the file says, its paths read relative to the file's directory.
 #[derive(Debug, Default)]
@@ -20,6 +21,7 @@ pub(super) struct SettingsFile {
     pub trusted_proxies: Option<Vec<String>>,
     pub storage: Option<StorageChoice>,
     pub directory: Option<PathBuf>,
+    pub sealing_key: Option<KeySource>,
     pub deleted_entries: Option<DeletedEntries>,
     pub log_format: Option<LogFormat>,
     pub log_level: Option<String>,
@@ -38,6 +40,8 @@ struct Document {
     trusted_proxies: Option<Vec<String>>,
     storage: Option<String>,
     directory: Option<PathBuf>,
+    sealing_key_file: Option<PathBuf>,
+    sealing_key_command: Option<Vec<String>>,
     deleted_entries: Option<DeletedEntries>,
     log_format: Option<LogFormat>,
     log_level: Option<String>,
@@ -107,6 +111,10 @@ impl SettingsFile {
             trusted_proxies: document.trusted_proxies,
             storage,
             directory: document.directory.map(|path| directory.join(path)),
+            sealing_key: sealing_key(
+                document.sealing_key_file.map(|path| directory.join(path)),
+                document.sealing_key_command,
+            )?,
             deleted_entries: document.deleted_entries,
             log_format: document.log_format,
             log_level: document.log_level,
@@ -128,6 +136,26 @@ impl SettingsFile {
             limits: document.limits,
             schedule: document.background,
         })
+    }
+}
+
+fn sealing_key(
+    file: Option<PathBuf>,
+    command: Option<Vec<String>>,
+) -> Result<Option<KeySource>, ConfigError> {
+    match (file, command) {
+        (Some(_), Some(_)) => Err(ConfigError(
+            ": both `sealing_key_file` and `sealing_key_command` are given; keep one of them"
+                .to_owned(),
+        )),
+        (Some(path), None) => Ok(Some(KeySource::File(path))),
+        (None, Some(command)) if command.first().is_none_or(String::is_empty) => {
+            Err(ConfigError(
+                ": `sealing_key_command` names no program; it must be a program and its arguments, such as [\"vault\", \"read\", \"-field=key\", \"secret/host\"]".to_owned(),
+            ))
+        }
+        (None, Some(command)) => Ok(Some(KeySource::Command(command))),
+        (None, None) => Ok(None),
     }
 }
 

@@ -22,6 +22,7 @@ pub use self::storage::StorageChoice;
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
 use crate::schedule::Schedule;
+use crate::seal::KeySource;
 use crate::sentence::{on_one_line, shorten};
 pub use crate::service::DeletedEntries;
 
@@ -32,7 +33,9 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 /// Where the component is looked for unless told otherwise, in order.
 pub const DEFAULT_COMPONENTS: [&str; 2] = ["./toggl.wasm", "target/dist/toggl.wasm"];
 /// The database in the data directory, unless another storage is chosen.
-const DEFAULT_DATABASE: &str = "host.sqlite";
+pub(crate) const DEFAULT_DATABASE: &str = "host.sqlite";
+/// The keys in the data directory, unless others are chosen.
+pub(crate) const DEFAULT_SEALING_KEY: &str = "sealing-key";
 
 /// What is wrong with the configuration, and what helps, in a sentence.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub struct Settings {
     pub storage: StorageChoice,
     /// The file of platform users; `None`: there are none, so nobody is matched.
     pub directory: Option<PathBuf>,
+    /// Where the keys come from that secrets are sealed with.
+    pub sealing_key: KeySource,
     /// Which hosts the integration may call.
     pub hosts: Hosts,
     /// How deleted activities are listed.
@@ -119,6 +124,17 @@ impl Settings {
                 .storage
                 .unwrap_or_else(|| StorageChoice::Sqlite(data.join(DEFAULT_DATABASE))),
         };
+        let sealing_key = match (
+            overrides.sealing_key_file,
+            overrides.sealing_key_in_environment,
+        ) {
+            (Some(path), true) => return Err(two_sources(&path)),
+            (Some(path), false) => KeySource::File(path),
+            (None, true) => KeySource::Environment,
+            (None, false) => file
+                .sealing_key
+                .unwrap_or_else(|| KeySource::File(data.join(DEFAULT_SEALING_KEY))),
+        };
         let mut hosts = file.hosts;
         let flags = overrides
             .upstream
@@ -139,6 +155,7 @@ impl Settings {
             trusted_proxies,
             storage,
             directory: overrides.directory.or(file.directory),
+            sealing_key,
             hosts,
             deleted_entries: overrides
                 .deleted_entries
@@ -167,6 +184,15 @@ impl Settings {
     pub fn is_loopback(&self) -> bool {
         self.public_url.as_ref().is_none_or(is_loopback)
     }
+}
+
+/// Two sources of keys are named, and nothing says which one is meant.
+pub(crate) fn two_sources(path: &Path) -> ConfigError {
+    ConfigError(format!(
+        "the sealing key is given twice, in {} and as the variable {}; keep one of them",
+        path.display(),
+        KeySource::VARIABLE
+    ))
 }
 
 fn find_component(chosen: Option<PathBuf>) -> Result<PathBuf, ConfigError> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DeletedEntries, LogFormat};
+use crate::seal::KeySource;
 
 /// Settings from flags, or else from the environment. They win over `host.toml`.
 #[derive(Args, Clone, Debug, Default)]
@@ -52,6 +53,13 @@ pub struct Overrides {
         value_delimiter = ','
     )]
     pub upstream: Vec<String>,
+    /// File of the keys that secrets are sealed with; INTEGRATION_HOST_SEALING_KEY holds keys itself
+    /// [default: DIR/sealing-key]
+    #[arg(long, value_name = "FILE", env = "INTEGRATION_HOST_SEALING_KEY_FILE")]
+    pub sealing_key_file: Option<PathBuf>,
+    /// Whether the environment holds the keys.
+    #[arg(skip = KeySource::is_in_environment())]
+    pub sealing_key_in_environment: bool,
     /// Whether deleted activities are listed without being asked for [default: keep]
     #[arg(long, value_name = "HOW", env = "INTEGRATION_HOST_DELETED_ENTRIES")]
     pub deleted_entries: Option<DeletedEntries>,

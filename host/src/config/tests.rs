@@ -182,3 +182,41 @@ fn plain_http_is_enough_on_this_machine() {
         assert!(parse_public_url(url).is_ok(), "{url}");
     }
 }
+
+#[test]
+fn the_sealing_key_has_one_source() {
+    let resolve = |toml: &str, change: &dyn Fn(&mut Overrides)| {
+        let (_directory, mut overrides) = directory(toml);
+        change(&mut overrides);
+        Settings::resolve(overrides).map(|settings| settings.sealing_key)
+    };
+    let nothing = |_: &mut Overrides| {};
+    let flag = |overrides: &mut Overrides| overrides.sealing_key_file = Some("key".into());
+    let variable = |overrides: &mut Overrides| overrides.sealing_key_in_environment = true;
+    let command = "sealing_key_command = [\"vault\", \"read\"]";
+    let in_vault = KeySource::Command(vec!["vault".into(), "read".into()]);
+    assert_eq!(
+        resolve("data = \"/d\"", &nothing),
+        Ok(KeySource::File("/d/sealing-key".into()))
+    );
+    assert_eq!(
+        resolve("sealing_key_file = \"/k\"", &nothing),
+        Ok(KeySource::File("/k".into()))
+    );
+    assert_eq!(resolve(command, &nothing), Ok(in_vault));
+    assert_eq!(resolve(command, &flag), Ok(KeySource::File("key".into())));
+    assert_eq!(resolve(command, &variable), Ok(KeySource::Environment));
+
+    let both = |overrides: &mut Overrides| {
+        flag(overrides);
+        variable(overrides);
+    };
+    let twice = resolve("", &both).unwrap_err().to_string();
+    assert!(twice.contains("keep one of them"), "{twice}");
+    let twice = error(&format!("{command}\nsealing_key_file = \"k\""));
+    assert!(twice.contains("keep one of them"), "{twice}");
+    for empty in ["[]", "[\"\"]"] {
+        let error = error(&format!("sealing_key_command = {empty}"));
+        assert!(error.contains("names no program"), "{error}");
+    }
+}

@@ -4,6 +4,7 @@
 //! commits once: many deliveries, one fsync. Each change stands or falls alone, and its result is
 //! told only after the commit. Reads run beside it on connections of their own.
 
+mod copy;
 mod open;
 mod readers;
 mod writer;
@@ -16,6 +17,7 @@ use rusqlite::Connection;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::copy::{BackupError, DatabaseContents, DatabaseCopy, inspect_backup, key_ids_in};
 pub use self::open::OpenError;
 use self::readers::Readers;
 use self::writer::{Message, Task, Writer};
@@ -89,6 +91,9 @@ impl SqliteDatabase {
 
     fn start(location: Location) -> Result<Self, OpenError> {
         let connection = open::open_writer(&location)?;
+        if let Location::File(path) = &location {
+            copy::remove_unfinished(path);
+        }
         let counters = Arc::new(Counters::default());
         let readers = match &location {
             Location::File(path) => Some(Arc::new(Readers::new(path.clone()))),
@@ -155,6 +160,22 @@ impl SqliteDatabase {
             // An error means that the writer has ended already.
             let _ = closed.await;
         }
+    }
+
+    /// Has the writer move everything into the main file and empty its log, between two transactions.
+    async fn checkpoint(&self) -> Result<(), DatabaseError> {
+        let (reply, done) = oneshot::channel();
+        if self.writer.send(Message::Checkpoint(reply)).await.is_err() {
+            return Err(DatabaseError::closed());
+        }
+        done.await.unwrap_or_else(|_| Err(DatabaseError::closed()))
+    }
+
+    /// Where the database is; `None`: in memory.
+    fn path(&self) -> Option<PathBuf> {
+        self.readers
+            .as_ref()
+            .map(|readers| readers.path().to_owned())
     }
 
     /// How much the writer has done.

@@ -10,16 +10,16 @@ use thiserror::Error;
 use super::Location;
 
 /// Marks a file as this program's: "WSIH".
-const APPLICATION_ID: i32 = 0x5753_4948;
+pub(super) const APPLICATION_ID: i32 = 0x5753_4948;
 
 /// The steps from an empty database to the present schema. A released step never changes.
-const MIGRATIONS: &[&str] = &[
+pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001-storage.sql"),
     include_str!("schema/0002-ledger.sql"),
     include_str!("schema/0003-continuity.sql"),
 ];
 
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Prepared statements kept per connection: more than there are.
 const STATEMENTS: usize = 128;
 
@@ -144,6 +144,11 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// Opens a connection that copies the database.
+pub(super) fn open_copier(path: &Path) -> rusqlite::Result<Connection> {
+    connect(&Location::File(path.to_owned()))
+}
+
 fn connect(location: &Location) -> rusqlite::Result<Connection> {
     let connection = match location {
         // Without a mutex: a connection is used by one thread at a time.
@@ -166,6 +171,8 @@ fn connect(location: &Location) -> rusqlite::Result<Connection> {
 fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -16000;")?;
+    // What is erased is overwritten, not only marked as free.
+    connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
     // Pages that change often reach the main file once per 16 MiB of changes rather than per 4.
     connection.query_row("PRAGMA wal_autocheckpoint = 4000", [], |_| Ok(()))?;
     connection.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))

@@ -321,3 +321,76 @@ async fn the_schema_is_made_once() {
         assert_eq!(mode & 0o777, 0o600, "others can read the database");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_of_one_moment_and_holds_nobody_up() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("host.db");
+    let database = SqliteDatabase::open(&path).unwrap();
+    create_table(&database).await;
+    for number in 0..100 {
+        add(&database, number).await.unwrap();
+    }
+    let left = directory.path().join(".host.db.copy-old");
+    std::fs::write(&left, "of a copy that was killed").unwrap();
+
+    let writing = {
+        let database = database.clone();
+        tokio::spawn(async move {
+            for number in 100..400 {
+                add(&database, number).await.unwrap();
+            }
+        })
+    };
+    let copy = database.copy().await.unwrap().unwrap();
+    writing.await.unwrap();
+    let copied = directory.path().join("copied");
+    let mut source = copy.file;
+    let mut target = std::fs::File::create(&copied).unwrap();
+    assert_eq!(
+        std::io::copy(&mut source, &mut target).unwrap(),
+        copy.size_bytes
+    );
+    let contents = inspect_backup(&copied).unwrap();
+    assert_eq!(contents.schema_version, open::MIGRATIONS.len() as i64);
+    let copied = SqliteDatabase::open(&copied).unwrap();
+    let rows = count(&copied).await;
+    let last = |database: &Connection| -> Result<i64> {
+        Ok(database.query_row("SELECT max(number) FROM numbers", [], |row| row.get(0))?)
+    };
+    assert_eq!(
+        copied.read(last).await.unwrap(),
+        rows - 1,
+        "the copy holds a change but not one before it"
+    );
+    assert!(rows >= 100);
+    assert!(!left.exists(), "what a killed copy left takes up room");
+    let memory = SqliteDatabase::open_in_memory().unwrap();
+    assert!(memory.copy().await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_erased_is_in_no_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = SqliteDatabase::open(directory.path().join("host.db")).unwrap();
+    let run = async |sql: &'static str| {
+        let run =
+            database.write(move |database| -> Result<()> { Ok(database.execute_batch(sql)?) });
+        run.await.unwrap();
+    };
+    run("CREATE TABLE texts (text TEXT); INSERT INTO texts VALUES ('something secret')").await;
+    let found = || {
+        std::fs::read_dir(directory.path())
+            .unwrap()
+            .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+            .any(|bytes| {
+                bytes
+                    .windows(16)
+                    .any(|window| window == b"something secret")
+            })
+    };
+    assert!(found());
+    run("DELETE FROM texts").await;
+    database.scrub().await;
+    assert!(!found(), "an erased text is still in a file");
+}

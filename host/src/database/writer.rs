@@ -15,11 +15,17 @@ const MAX_BATCH: usize = 512;
 /// How long a transaction takes in changes that arrive while it runs.
 const MAX_BATCH_TIME: Duration = Duration::from_millis(50);
 
+/// How long emptying the log waits for readers: everybody else waits with it.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(200);
+
 /// What the writer is asked to do.
 pub(super) enum Message {
     Change(Box<dyn Change>),
+    Checkpoint(CheckpointReply),
     Close(oneshot::Sender<()>),
 }
+
+type CheckpointReply = oneshot::Sender<Result<(), DatabaseError>>;
 
 /// A change whose types are known only to who asked for it.
 pub(super) trait Change: Send {
@@ -95,29 +101,36 @@ impl Writer {
     /// Works until the last handle is dropped or one asks to close.
     pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         while let Some(message) = messages.blocking_recv() {
-            let close = match message {
-                Message::Change(first) => self.commit_batch(first, &mut messages),
-                Message::Close(reply) => Some(reply),
-            };
-            if let Some(reply) = close {
-                messages.close();
-                self.close();
-                let _ = reply.send(());
-                return;
+            let mut next = Some(message);
+            while let Some(message) = next.take() {
+                match message {
+                    Message::Change(first) => next = self.commit_batch(first, &mut messages),
+                    Message::Checkpoint(reply) => {
+                        // Who asked may have stopped waiting.
+                        let _ = reply.send(self.checkpoint().map_err(DatabaseError::from));
+                    }
+                    Message::Close(reply) => {
+                        messages.close();
+                        self.close();
+                        let _ = reply.send(());
+                        return;
+                    }
+                }
             }
         }
         self.close();
     }
 
-    /// Runs a change and those that arrive meanwhile, commits them together and answers them.
+    /// Runs a change and those that arrive meanwhile, commits them together and answers them. What
+    /// arrived and is no change comes next.
     fn commit_batch(
         &mut self,
         first: Box<dyn Change>,
         messages: &mut mpsc::Receiver<Message>,
-    ) -> Option<oneshot::Sender<()>> {
+    ) -> Option<Message> {
         let mut batch = vec![first];
-        let mut close = None;
-        let outcome = self.run_batch(&mut batch, messages, &mut close);
+        let mut next = None;
+        let outcome = self.run_batch(&mut batch, messages, &mut next);
         match &outcome {
             Ok(()) => {
                 self.counters.commits.fetch_add(1, Ordering::Relaxed);
@@ -134,14 +147,14 @@ impl Writer {
         for change in batch {
             change.answer(outcome.clone());
         }
-        close
+        next
     }
 
     fn run_batch(
         &mut self,
         batch: &mut Vec<Box<dyn Change>>,
         messages: &mut mpsc::Receiver<Message>,
-        close: &mut Option<oneshot::Sender<()>>,
+        next: &mut Option<Message>,
     ) -> rusqlite::Result<()> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
@@ -162,9 +175,9 @@ impl Writer {
                 break;
             }
             match messages.try_recv() {
-                Ok(Message::Change(next)) => batch.push(next),
-                Ok(Message::Close(reply)) => {
-                    *close = Some(reply);
+                Ok(Message::Change(change)) => batch.push(change),
+                Ok(other) => {
+                    *next = Some(other);
                     break;
                 }
                 Err(_) => break,
@@ -188,6 +201,17 @@ impl Writer {
         if matches!(self.location, Location::File(_)) && !passing {
             self.connection = None;
         }
+    }
+
+    /// Moves everything into the main file and empties the log, unless readers prevent it.
+    fn checkpoint(&mut self) -> rusqlite::Result<()> {
+        let Some(connection) = &self.connection else {
+            return Ok(());
+        };
+        connection.busy_timeout(CHECKPOINT_PATIENCE)?;
+        let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        connection.busy_timeout(open::BUSY_TIMEOUT)?;
+        done
     }
 
     /// Moves everything into the main file, which needs no other file then.

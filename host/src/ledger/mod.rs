@@ -200,6 +200,19 @@ pub struct Delivery {
     pub replayable: bool,
 }
 
+/// The sealed request of a failed delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptRequest {
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// Its delivery.
+    pub delivery_id: DeliveryId,
+    /// The request, sealed.
+    pub sealed: Vec<u8>,
+    /// Its place among the kept requests.
+    pub place: u64,
+}
+
 /// How many activities a change touched.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
@@ -382,6 +395,21 @@ pub trait Ledger: Continuity {
 
     /// One delivery, with its sealed request if it is still kept.
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, LedgerError>;
+
+    /// Requests kept for replay whose place is after `after`, in order of their places, which stay.
+    async fn kept_requests(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<KeptRequest>, LedgerError>;
+
+    /// Puts a request that was sealed again in the place of a kept one, if that is still as it was given
+    /// out.
+    async fn replace_kept_request(
+        &self,
+        kept: &KeptRequest,
+        sealed: Vec<u8>,
+    ) -> Result<(), LedgerError>;
 
     /// Finishes what waits and lets go of the database. Nothing can be asked afterwards.
     async fn close(&self);

@@ -1,8 +1,6 @@
-//! Sealing keys and the file one is kept in.
+//! A sealing key, and why there may be none.
 
 use std::fmt;
-use std::io::{ErrorKind, Write as _};
-use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
@@ -10,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::KEY_ID_BYTES;
+use super::ring::KEY_ID_BYTES;
 use crate::id::random_bytes;
 
 const KEY_BYTES: usize = 32;
@@ -25,11 +23,21 @@ pub struct SealingKey(Zeroizing<[u8; KEY_BYTES]>);
 pub enum SealingKeyError {
     /// The text is not a key.
     #[error(
-        "{source_name} is not a sealing key: it must be 32 random bytes as 64 hexadecimal digits or in base64"
+        "{source_name} is not a sealing key: it must be 32 random bytes as 64 hexadecimal digits or in base64, and one a line if there are several"
     )]
     Malformed {
         /// Where the text came from.
         source_name: String,
+    },
+    /// The text holds more keys than can be meant.
+    #[error(
+        "{source_name} holds more than {most} keys: run `integration-host rotate-key`, and keep the first"
+    )]
+    TooMany {
+        /// Where the text came from.
+        source_name: String,
+        /// The most keys.
+        most: usize,
     },
     /// Others can read the file.
     #[error("other users of this machine can read the sealing key {path}: run `chmod 600 {path}`")]
@@ -44,6 +52,22 @@ pub enum SealingKeyError {
         path: String,
         /// What the system says.
         cause: std::io::Error,
+    },
+    /// The key is not in the environment.
+    #[error("{variable} is not set or no text: set it to the sealing key")]
+    Environment {
+        /// The variable.
+        variable: &'static str,
+    },
+    /// The command did not yield a key.
+    #[error(
+        "the command `{program}` yields no sealing key: {cause}; run it by hand, and correct `sealing_key_command`"
+    )]
+    Command {
+        /// The program, without its arguments.
+        program: String,
+        /// What went wrong.
+        cause: String,
     },
 }
 
@@ -68,59 +92,6 @@ impl SealingKey {
             .ok_or_else(|| SealingKeyError::Malformed {
                 source_name: source_name.to_owned(),
             })
-    }
-
-    /// The key in a file, which is made with a new key if it is not there.
-    pub fn load_or_create(path: &Path) -> Result<Self, SealingKeyError> {
-        let failed = |cause| SealingKeyError::File {
-            path: path.display().to_string(),
-            cause,
-        };
-        match std::fs::metadata(path) {
-            Ok(metadata) => {
-                if is_exposed(&metadata) {
-                    return Err(SealingKeyError::Exposed {
-                        path: path.display().to_string(),
-                    });
-                }
-                let bytes = Zeroizing::new(std::fs::read(path).map_err(failed)?);
-                Self::from_text(
-                    &path.display().to_string(),
-                    &String::from_utf8_lossy(&bytes),
-                )
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let key = Self::generate();
-                match key.write_new(path) {
-                    Ok(()) => Ok(key),
-                    // Somebody else was faster: theirs counts.
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                        Self::load_or_create(path)
-                    }
-                    Err(error) => Err(failed(error)),
-                }
-            }
-            Err(error) => Err(failed(error)),
-        }
-    }
-
-    /// Writes the key to a file that must not exist. The file appears whole or not at all, so that
-    /// a crash leaves no half key behind.
-    fn write_new(&self, path: &Path) -> std::io::Result<()> {
-        let draft = path.with_extension(format!("new-{}", hex::encode(random_bytes::<4>())));
-        let mut options = std::fs::OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&draft)?;
-        let text = Zeroizing::new(format!("{}\n", hex::encode(self.0.as_slice())));
-        let written = file
-            .write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .and_then(|()| std::fs::hard_link(&draft, path))
-            .and_then(|()| sync_directory(path));
-        let removed = std::fs::remove_file(&draft);
-        written.and(removed)
     }
 
     /// Names the key without telling anything about it.
@@ -153,62 +124,9 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
         .find_map(|alphabet| alphabet.decode(text).ok())
 }
 
-/// Whether others than its owner can read or change a file.
-#[cfg(unix)]
-pub(crate) fn is_exposed(metadata: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::PermissionsExt as _;
-    metadata.permissions().mode() & 0o077 != 0
-}
-
-/// Whether others than its owner can read or change a file, which this system does not tell.
-#[cfg(not(unix))]
-pub(crate) fn is_exposed(_metadata: &std::fs::Metadata) -> bool {
-    false
-}
-
-fn sync_directory(path: &Path) -> std::io::Result<()> {
-    match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => {
-            std::fs::File::open(directory)?.sync_all()
-        }
-        _ => std::fs::File::open(".")?.sync_all(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_key_is_made_once_and_found_again() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing-key");
-        let made = SealingKey::load_or_create(&path).unwrap();
-        let found = SealingKey::load_or_create(&path).unwrap();
-        assert_eq!(made.bytes(), found.bytes());
-        assert_eq!(
-            std::fs::read_dir(directory.path()).unwrap().count(),
-            1,
-            "a draft was left behind"
-        );
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_key_that_others_can_read_is_refused_with_the_remedy() {
-        use std::os::unix::fs::PermissionsExt as _;
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("sealing-key");
-        SealingKey::load_or_create(&path).unwrap();
-        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        let error = SealingKey::load_or_create(&path).unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("chmod 600 {}", path.display())),
-            "{error}"
-        );
-    }
 
     #[test]
     fn a_key_is_read_from_hexadecimal_and_base64() {

@@ -9,8 +9,9 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
+use zeroize::Zeroizing;
 
-use super::body::RequestLimits;
+use super::body::{Received, RequestLimits};
 use super::error::ApiError;
 
 /// A JSON body.
@@ -33,11 +34,13 @@ where
                 "the body must be JSON, with the header “Content-Type: application/json”",
             ));
         }
-        let received = limits.read(&parts.headers, body, limits.api_bytes).await?;
-        let bytes = &received.bytes;
+        let Received { bytes, _large } =
+            limits.read(&parts.headers, body, limits.api_bytes).await?;
+        // It may hold a secret.
+        let bytes = Zeroizing::new(bytes);
         // Derived readers also take an array of the fields' values, which nobody means to send.
         let is_object = bytes.trim_ascii_start().starts_with(b"{");
-        match parse(bytes) {
+        match parse(&bytes) {
             Ok(value) if is_object => Ok(Self(value)),
             Err(Misfit { error, .. }) if error.classify() != Category::Data => Err(
                 ApiError::malformed(format!("the body is no valid JSON: {error}")),

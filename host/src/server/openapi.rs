@@ -3,7 +3,7 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::routes::{activities, connections, deliveries, hooks, operations, users};
+use super::routes::{activities, connections, deliveries, hooks, keeping, operations, users};
 use crate::api::Problem;
 
 /// What every operation may answer instead.
@@ -53,6 +53,9 @@ pub(super) enum Problems {
         activities::stream,
         deliveries::list,
         deliveries::replay,
+        keeping::backup,
+        keeping::show_sealing_key,
+        keeping::rotate_sealing_key,
         hooks::receive,
         operations::alive,
         operations::ready,

@@ -7,7 +7,7 @@ use axum::routing::{get, post, put};
 use super::authentication::require_admin;
 use super::browser::{OwnAddress, guard};
 use super::layers::finish;
-use super::routes::{activities, connections, deliveries, home, hooks, operations, users};
+use super::routes::{activities, connections, deliveries, home, hooks, keeping, operations, users};
 use super::state::AppState;
 
 /// Every route.
@@ -75,6 +75,12 @@ fn admin_routes() -> Router<AppState> {
         .route("/api/v1/activities/stream", get(activities::stream))
         .route("/api/v1/deliveries", get(deliveries::list))
         .route("/api/v1/deliveries/{id}/replay", post(deliveries::replay))
+        .route("/api/v1/backup", get(keeping::backup))
+        .route("/api/v1/sealing-key", get(keeping::show_sealing_key))
+        .route(
+            "/api/v1/sealing-key/rotate",
+            post(keeping::rotate_sealing_key),
+        )
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub(super) struct AppState {
     pub(super) refusals: Arc<Refusals>,
     /// When a refused delivery is answered, counted from its arrival.
     pub(super) refusal_delay: Duration,
+    /// How long whoever fetches a backup may take to read on.
+    pub(super) backup_stall: Duration,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) streams: Arc<Semaphore>,
     work: mpsc::Sender<()>,
@@ -50,6 +52,7 @@ impl AppState {
             refusals: Arc::new(Refusals::new(limits.refused_deliveries_per_second)),
             refusal_delay: limits.refusal_delay(),
             admission: Admission::new(options.admin_token, guesses),
+            backup_stall: limits.backup_stall(),
             stopping,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             work,

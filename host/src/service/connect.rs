@@ -215,6 +215,7 @@ impl Service {
         let callback_url = self.callback_url(&connection.hook);
         let subscription = parts.integration.subscribe(&given, &callback_url).await?;
         self.inner.secrets.put(id, &secrets).await?;
+        self.scrub().await;
         let update = ConnectionUpdate {
             scope_name: Some(bound.scope.name),
             owner: Some(bound.account),
@@ -247,12 +248,17 @@ impl Service {
     }
 
     async fn remove_traces(&self, id: &ConnectionId) -> Result<(), ServiceError> {
-        self.inner
-            .parts
-            .integration
-            .disconnect(&self.context(id))
-            .await?;
+        let context = self.context(id);
+        match self.inner.parts.integration.disconnect(&context).await {
+            Ok(()) => {}
+            // Erasing is then the only way out. A later connection takes over the webhook.
+            Err(error) if self.is_unreadable(id).await => {
+                warn!(connection = %id, %error, "the webhook stays at the remote service");
+            }
+            Err(error) => return Err(error.into()),
+        }
         self.inner.secrets.erase_everything(id).await?;
+        self.scrub().await;
         Ok(())
     }
 

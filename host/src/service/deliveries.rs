@@ -5,17 +5,22 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::{Service, ServiceError};
 use crate::contract::{
     DeliveryOutcome, DeliveryResult, ErrorCode, Header, WebhookRequest, WebhookResponse,
 };
-use crate::id::{DeliveryId, HookId};
+use crate::id::{ConnectionId, DeliveryId, HookId};
 use crate::ledger::{Connection, Delivery, DeliveryRecord, DeliveryStatus};
 
 /// What a sealed delivery is bound to, beside its connection and id.
 const SEAL_PURPOSE: &str = "delivery";
+
+/// What a kept delivery is bound to.
+pub(super) fn seal_context<'a>(connection: &'a ConnectionId, id: &'a DeliveryId) -> [&'a str; 3] {
+    [SEAL_PURPOSE, connection.as_str(), id.as_str()]
+}
 
 /// After how many seconds the remote service should deliver again when the host could not take it.
 const RETRY_AFTER_SECONDS: u32 = 30;
@@ -201,9 +206,10 @@ impl Service {
         let Ok(plain) = serde_json::to_vec(&kept) else {
             return;
         };
-        let seal_context = [SEAL_PURPOSE, connection.id.as_str(), id.as_str()];
+        // Held until the ledger has it.
+        let keys = self.inner.parts.keys.hold();
         let record = DeliveryRecord {
-            sealed_request: Some(self.inner.parts.keys.seal(&seal_context, &plain)),
+            sealed_request: Some(keys.seal(&seal_context(&connection.id, &id), &plain)),
             received_at: self.inner.parts.clock.now(),
             event_id: None,
             status: DeliveryStatus::Failed,
@@ -222,6 +228,7 @@ impl Service {
     /// Handles a failed delivery again.
     pub async fn replay(&self, id: &DeliveryId) -> Result<Delivery, ServiceError> {
         let ledger = &self.inner.parts.ledger;
+        let keys = self.inner.parts.keys.hold();
         let no_delivery = || ServiceError::not_found(format!("there is no delivery {id}"));
         let delivery = ledger.delivery(id).await?.ok_or_else(no_delivery)?;
         let Some(sealed) = &delivery.record.sealed_request else {
@@ -234,19 +241,20 @@ impl Service {
             return Err(ServiceError::new(ErrorCode::Conflict, why));
         };
         let connection = self.connection(&delivery.connection_id).await?;
-        let seal_context = [SEAL_PURPOSE, connection.id.as_str(), id.as_str()];
         let unreadable = || {
             ServiceError::new(
                 ErrorCode::Internal,
                 "the kept delivery cannot be read: it was changed, or its sealing key is gone",
             )
         };
-        let plain = self
-            .inner
-            .parts
-            .keys
-            .open(&seal_context, sealed)
-            .map_err(|_| unreadable())?;
+        let plain = keys
+            .open(&seal_context(&connection.id, id), sealed)
+            .map_err(|error| {
+                error!(connection = %connection.id, delivery = %id, %error, "a kept delivery cannot be read");
+                unreadable()
+            })?;
+        // Handling it again takes a while, and a rotation need not wait for that.
+        drop(keys);
         let kept: KeptRequest = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
         let request = WebhookRequest {
             callback_url: self.callback_url(&connection.hook),

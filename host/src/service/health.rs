@@ -30,6 +30,7 @@ impl Service {
     pub(super) async fn compare(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
         let connection = self.connection(id).await?;
         let _lease = self.inner.leases.hold(id).await;
+        self.ensure_readable(id).await?;
         let since = self.now();
         match self.check_and_repair(&connection).await {
             Ok((health, trouble)) => {

@@ -3,6 +3,7 @@
 //! The server and the command line call [`Service`] and nothing below it.
 
 mod background;
+mod backup;
 mod connect;
 mod deliveries;
 mod error;
@@ -11,6 +12,8 @@ mod health;
 mod lease;
 mod metrics;
 mod reconcile;
+mod rotation;
+mod sealed;
 mod upkeep;
 mod users;
 
@@ -29,11 +32,15 @@ pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
 use self::lease::Leases;
 use self::metrics::Metrics;
+use self::rotation::Rotations;
+pub use self::rotation::{FormerKeys, Rotation, RotationProgress, SealingKeyStatus};
+pub use self::sealed::SealedContents;
 use crate::capability::http::{HttpLender, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
 use crate::clock::Clock;
 use crate::contract::{Changes, ErrorCode, Manifest};
+use crate::database::SqliteDatabase;
 use crate::engine::{CallContext, Integration};
 use crate::id::{ConnectionId, HookId};
 use crate::ledger::{
@@ -68,6 +75,8 @@ pub struct Parts {
     pub directory: Arc<dyn UserDirectory>,
     /// What secrets, stored values and kept deliveries are sealed with.
     pub keys: Arc<SealingKeys>,
+    /// The embedded database, if storage and ledger are in one: then backups can be made of it.
+    pub database: Option<SqliteDatabase>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Under which the remote service reaches this host.
@@ -91,6 +100,9 @@ struct Inner {
     leases: Leases,
     metrics: Metrics,
     changed: watch::Sender<u64>,
+    rotations: Rotations,
+    /// Held while a backup is copied.
+    copying: tokio::sync::Mutex<()>,
     background: Background,
 }
 
@@ -117,6 +129,8 @@ impl Service {
                 leases: Leases::default(),
                 metrics: Metrics::default(),
                 changed: watch::Sender::new(0),
+                rotations: Rotations::default(),
+                copying: tokio::sync::Mutex::default(),
                 background,
             }),
         };
@@ -132,11 +146,11 @@ impl Service {
         existing: &[Connection],
     ) -> Result<(), ServiceError> {
         for connection in existing {
-            if !self.inner.secrets.has_keys_of(&connection.id).await? {
+            if let Some(key_id) = self.inner.secrets.missing_key(&connection.id).await? {
                 return Err(ServiceError::new(
                     ErrorCode::Internal,
                     format!(
-                        "the sealing key is not the one that the secrets of the connection {} were sealed with: put that key back, or use another data directory",
+                        "the sealing key is not the one that the secrets of the connection {} were sealed with, which has the id {key_id}: put that key back, or use another data directory",
                         connection.id
                     ),
                 ));

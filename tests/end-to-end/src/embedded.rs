@@ -89,6 +89,7 @@ impl Embedded {
             ledger: Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?)),
             directory: Arc::new(EmptyDirectory),
             keys: Arc::clone(&keys),
+            database: None,
             clock,
             public_url: format!("http://{}", listener.local_addr()?).parse()?,
             deleted_entries: Default::default(),

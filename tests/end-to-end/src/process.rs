@@ -29,6 +29,8 @@ pub struct HostOptions {
     pub listen: String,
     /// Further arguments.
     pub arguments: Vec<String>,
+    /// Further variables of its environment.
+    pub environment: Vec<(String, String)>,
 }
 
 /// A running host. Dropping it kills it.
@@ -62,6 +64,7 @@ impl HostProcess {
             .arg("--upstream")
             .arg(format!("api.track.toggl.com={}", options.upstream))
             .args(&options.arguments)
+            .envs(options.environment.iter().cloned())
             .stdout(Stdio::piped())
             .stderr(log_file)
             .kill_on_drop(true)

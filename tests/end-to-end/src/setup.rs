@@ -57,6 +57,7 @@ impl Setup {
                 .iter()
                 .map(|argument| (*argument).to_owned())
                 .collect(),
+            environment: Vec::new(),
         };
         let host = HostProcess::start(&options).await?;
         Ok(Self {

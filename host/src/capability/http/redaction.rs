@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use aho_corasick::{AhoCorasick, MatchKind};
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use zeroize::Zeroize as _;
 
 /// Below this length a text occurs by chance in ordinary answers: it is blotted out only where it
 /// stands as a word of its own. No real token is that short, but people type such things.
@@ -58,10 +59,14 @@ impl Redactor {
             .ascii_case_insensitive(true)
             .build(&forms)
             .ok();
-        Self {
+        let redactor = Self {
             automaton: automaton.filter(|_| !forms.is_empty()),
             lengths: forms.iter().map(Vec::len).collect(),
+        };
+        for mut form in forms {
+            form.zeroize();
         }
+        redactor
     }
 
     /// Replaces every secret in the bytes. Their number does not change.

@@ -500,6 +500,11 @@ async fn expiry_takes_effect_everywhere_at_once(store: &impl KeyValueStore, cloc
     commit(store, &[], &[short("a"), short("b"), short("c")]).await;
     commit(store, &[], &[put("b", b"2")]).await;
     let before = get(store, "a").await.expect("a key expired early");
+    assert_eq!(
+        before.expires_at, expires_at,
+        "whoever writes the value again would change its expiry"
+    );
+    assert_eq!(get(store, "b").await.unwrap().expires_at, None);
     clock.advance(SignedDuration::from_millis(59_999));
     assert_eq!(
         keys(store, "", None, 10).await,

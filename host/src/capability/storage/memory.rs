@@ -57,6 +57,7 @@ impl Stored {
             key: key.to_owned(),
             value: self.value.clone(),
             version: Version(self.version.to_string()),
+            expires_at: self.expires_at,
         }
     }
 }

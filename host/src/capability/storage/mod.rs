@@ -7,6 +7,7 @@ pub mod conformance;
 mod host;
 mod memory;
 mod quota;
+mod resealing;
 mod sealed;
 mod secrets;
 mod sqlite;
@@ -20,6 +21,7 @@ use thiserror::Error;
 
 pub use self::memory::MemoryStore;
 pub(crate) use self::quota::StorageQuota;
+pub use self::resealing::{Resealed, reseal};
 pub use self::sealed::SealedStore;
 pub use self::secrets::SecretStore;
 pub use self::sqlite::SqliteStore;
@@ -55,6 +57,8 @@ pub struct Entry {
     pub value: Vec<u8>,
     /// The state it is in.
     pub version: Version,
+    /// When it ceases to exist; `None`: never.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// What must hold for a commit to happen.

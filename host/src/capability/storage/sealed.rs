@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use super::{Commit, Entry, Expectation, KeyValueStore, MAX_VALUE_BYTES, StorageError, Write};
 use crate::id::ConnectionId;
-use crate::seal::SealingKeys;
+use crate::seal::{HeldKeys, SealingKeys};
 
 /// A store whose values are sealed before they reach the provider behind it. Each is bound to its
 /// connection and key: put anywhere else, it does not open.
@@ -20,25 +20,30 @@ impl SealedStore {
     pub fn new(store: Arc<dyn KeyValueStore>, keys: Arc<SealingKeys>) -> Self {
         Self { store, keys }
     }
-
-    fn open(&self, connection: &ConnectionId, entry: Entry) -> Result<Entry, StorageError> {
-        let value = self
-            .keys
-            .open(&context(connection, &entry.key), &entry.value)
-            .map_err(|error| {
-                StorageError::Invalid(format!(
-                    "the stored value `{}` of the connection {connection} cannot be read: {error}",
-                    entry.key
-                ))
-            })?;
-        Ok(Entry {
-            value: value.to_vec(),
-            ..entry
-        })
-    }
 }
 
-fn context<'a>(connection: &'a ConnectionId, key: &'a str) -> [&'a str; 3] {
+fn open(
+    keys: &HeldKeys<'_>,
+    connection: &ConnectionId,
+    entry: Entry,
+) -> Result<Entry, StorageError> {
+    let mut value = keys
+        .open(&context(connection, &entry.key), &entry.value)
+        .map_err(|error| {
+            tracing::error!(%connection, key = entry.key, %error, "a stored value cannot be read");
+            StorageError::Invalid(format!(
+                "the stored value `{}` of the connection {connection} cannot be read: {error}",
+                entry.key
+            ))
+        })?;
+    Ok(Entry {
+        value: std::mem::take(&mut *value),
+        ..entry
+    })
+}
+
+/// What a stored value is bound to.
+pub(super) fn context<'a>(connection: &'a ConnectionId, key: &'a str) -> [&'a str; 3] {
     ["storage", connection.as_str(), key]
 }
 
@@ -49,8 +54,11 @@ impl KeyValueStore for SealedStore {
         connection: &ConnectionId,
         key: &str,
     ) -> Result<Option<Entry>, StorageError> {
+        let keys = self.keys.hold();
         let entry = self.store.get(connection, key).await?;
-        entry.map(|entry| self.open(connection, entry)).transpose()
+        entry
+            .map(|entry| open(&keys, connection, entry))
+            .transpose()
     }
 
     async fn list(
@@ -60,10 +68,11 @@ impl KeyValueStore for SealedStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Entry>, StorageError> {
+        let keys = self.keys.hold();
         let entries = self.store.list(connection, prefix, after, limit).await?;
         entries
             .into_iter()
-            .map(|entry| self.open(connection, entry))
+            .map(|entry| open(&keys, connection, entry))
             .collect()
     }
 
@@ -73,6 +82,8 @@ impl KeyValueStore for SealedStore {
         expected: &[Expectation],
         writes: &[Write],
     ) -> Result<Commit, StorageError> {
+        // Held until the commit is through.
+        let keys = self.keys.hold();
         let mut sealed = Vec::with_capacity(writes.len());
         for write in writes {
             if write
@@ -84,7 +95,7 @@ impl KeyValueStore for SealedStore {
                     "a value is larger than {MAX_VALUE_BYTES} bytes"
                 )));
             }
-            let seal = |value: &Vec<u8>| self.keys.seal(&context(connection, &write.key), value);
+            let seal = |value: &Vec<u8>| keys.seal(&context(connection, &write.key), value);
             sealed.push(Write {
                 value: write.value.as_ref().map(seal),
                 ..write.clone()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::sealed::SealedStore;
 use super::{Commit, KeyValueStore, StorageError, Write};
 use crate::id::ConnectionId;
-use crate::seal::SealingKeys;
+use crate::seal::{SealingKeys, key_id_of};
 use crate::secret::{Secret, Secrets};
 
 /// Where secrets are in a connection's keys.
@@ -69,7 +69,8 @@ impl SecretStore {
             let Some(entry) = self.sealed.get(connection, &key).await? else {
                 continue;
             };
-            let value = String::from_utf8(entry.value).map_err(|_| {
+            let value = String::from_utf8(entry.value).map_err(|error| {
+                zeroize::Zeroize::zeroize(&mut error.into_bytes());
                 StorageError::Invalid(format!("the stored secret `{key}` is not text"))
             })?;
             let name = key.strip_prefix(SECRET_AREA).unwrap_or(&key);
@@ -78,16 +79,20 @@ impl SecretStore {
         Ok(secrets)
     }
 
-    /// Whether the keys that a connection's secrets were sealed with are at hand.
-    pub async fn has_keys_of(&self, connection: &ConnectionId) -> Result<bool, StorageError> {
+    /// The id of a key that a connection's secrets were sealed with and that is not at hand, if there is
+    /// such a key.
+    pub async fn missing_key(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Option<String>, StorageError> {
         for key in self.names(connection, SECRET_AREA).await? {
             if let Some(entry) = self.raw.get(connection, &key).await?
                 && !self.keys.has_key_of(&entry.value)
             {
-                return Ok(false);
+                return Ok(key_id_of(&entry.value));
             }
         }
-        Ok(true)
+        Ok(None)
     }
 
     /// Removes everything that storage holds of a connection: its secrets and what the integration kept.

@@ -54,7 +54,7 @@ impl KeyValueStore for SqliteStore {
         self.database
             .read(move |database| {
                 let mut statement = database.prepare_cached(
-                    "SELECT key, value, version FROM storage_entries
+                    "SELECT key, value, version, expires_at FROM storage_entries
                      WHERE connection = ?1 AND key = ?2 AND (expires_at IS NULL OR expires_at > ?3)",
                 )?;
                 let parameters = params![connection.as_str(), key, now.as_millisecond()];
@@ -105,7 +105,7 @@ fn list(
 ) -> Result<Vec<Entry>, StorageError> {
     // The comparison begins with the first key that can match; the loop ends with the last.
     let mut statement = database.prepare_cached(
-        "SELECT key, value, version FROM storage_entries
+        "SELECT key, value, version, expires_at FROM storage_entries
          WHERE connection = ?1 AND key >= ?2 AND key IS NOT ?3 AND (expires_at IS NULL OR expires_at > ?4)
          ORDER BY key LIMIT ?5",
     )?;
@@ -201,10 +201,13 @@ fn commit(
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let version: i64 = row.get(2)?;
+    let expires_at: Option<i64> = row.get(3)?;
     Ok(Entry {
         key: row.get(0)?,
         value: row.get(1)?,
         version: Version(version.to_string()),
+        // What no timestamp can say is beyond all times.
+        expires_at: expires_at.map(|at| Timestamp::from_millisecond(at).unwrap_or(Timestamp::MAX)),
     })
 }
 

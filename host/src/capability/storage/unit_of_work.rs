@@ -64,6 +64,7 @@ impl Buffered {
             key: key.to_owned(),
             value,
             version: self.version.clone(),
+            expires_at: self.write.expires_at,
         })
     }
 }

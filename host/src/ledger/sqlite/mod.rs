@@ -4,6 +4,7 @@ mod activities;
 mod connections;
 mod continuity;
 mod deliveries;
+mod kept;
 mod listing;
 mod members;
 mod rows;
@@ -16,7 +17,7 @@ use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRecord,
-    DeliveryStatus, Ledger, LedgerActivity, LedgerError, Member, NewConnection, Page,
+    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, Member, NewConnection, Page,
 };
 use crate::contract::{Changes, TeamMember, User};
 use crate::database::{DatabaseError, SqliteDatabase};
@@ -236,6 +237,19 @@ impl Ledger for SqliteLedger {
         let id = id.clone();
         self.database
             .read(move |database| deliveries::find(database, &id))
+            .await
+    }
+
+    async fn kept_requests(&self, after: u64, limit: usize) -> Result<Vec<KeptRequest>> {
+        self.database
+            .read(move |database| kept::page(database, after, limit))
+            .await
+    }
+
+    async fn replace_kept_request(&self, kept: &KeptRequest, sealed: Vec<u8>) -> Result<()> {
+        let kept = kept.clone();
+        self.database
+            .write(move |database| kept::replace(database, &kept, &sealed))
             .await
     }
 

@@ -270,7 +270,7 @@ async fn every_response_carries_the_security_headers() {
 }
 
 /// The addresses and methods of the published API.
-const PUBLISHED: [(Method, &str); 24] = [
+const PUBLISHED: [(Method, &str); 27] = [
     (Method::POST, "/api/v1/test"),
     (Method::POST, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections"),
@@ -290,6 +290,9 @@ const PUBLISHED: [(Method, &str); 24] = [
     (Method::GET, "/api/v1/activities/stream"),
     (Method::GET, "/api/v1/deliveries"),
     (Method::POST, "/api/v1/deliveries/{id}/replay"),
+    (Method::GET, "/api/v1/backup"),
+    (Method::GET, "/api/v1/sealing-key"),
+    (Method::POST, "/api/v1/sealing-key/rotate"),
     (Method::POST, "/hooks/{hook}"),
     (Method::GET, "/healthz"),
     (Method::GET, "/readyz"),

@@ -5,6 +5,7 @@ pub(super) mod connections;
 pub(super) mod deliveries;
 pub(super) mod home;
 pub(super) mod hooks;
+pub(super) mod keeping;
 pub(super) mod operations;
 pub(super) mod users;
 

@@ -193,6 +193,9 @@ impl Service {
                     self.abandon(&connection).await;
                 }
                 ConnectionState::Active => {
+                    if let Err(error) = self.ensure_readable(id).await {
+                        warn!(connection = %id, %error, "a connection cannot work");
+                    }
                     let now = Instant::now();
                     due.plan(id, Work::Names, now + NAMES_DELAY);
                     due.plan(id, Work::Upkeep, now + jittered(schedule.upkeep() / 2));

@@ -118,6 +118,7 @@ impl Site {
             public_url: format!("http://{}", listener.local_addr()?).parse()?,
             deleted_entries: Default::default(),
             schedule: Default::default(),
+            database: None,
         })
         .await?;
         let (admin_token, _) = AdminToken::obtain(Some("matrix".into()), Path::new("."))?;

@@ -228,3 +228,32 @@ async fn requests_kept_for_replay_are_bounded_in_number_and_bytes() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_kept_request_is_replaced_only_while_it_is_as_it_was_given_out() {
+    let ledger = ledger();
+    let id = connect(&ledger, "43").await;
+    for name in ["a", "b", "c"] {
+        record(&ledger, &id, failed(name, 3)).await;
+    }
+    let first = ledger.kept_requests(0, 2).await.unwrap();
+    let names = |kept: &[KeptRequest]| -> Vec<String> {
+        kept.iter()
+            .map(|kept| kept.delivery_id.to_string())
+            .collect()
+    };
+    assert_eq!(names(&first), ["a", "b"]);
+    let rest = ledger.kept_requests(first[1].place, 2).await.unwrap();
+    assert_eq!(names(&rest), ["c"]);
+
+    // One is handled and one fails again meanwhile.
+    record(&ledger, &id, delivery("a", DeliveryStatus::Accepted)).await;
+    record(&ledger, &id, failed("b", 4)).await;
+    for kept in first.iter().chain(&rest) {
+        ledger.replace_kept_request(kept, vec![2; 3]).await.unwrap();
+    }
+    let now = ledger.kept_requests(0, 10).await.unwrap();
+    let sealed: Vec<_> = now.iter().map(|kept| kept.sealed.clone()).collect();
+    assert_eq!(names(&now), ["b", "c"], "a handled delivery came back");
+    assert_eq!(sealed, [vec![1; 4], vec![2; 3]], "a newer request was lost");
+}

@@ -1,0 +1,131 @@
+//! Everything that is kept sealed: looked through, and sealed again with the current key.
+
+use tracing::{error, warn};
+
+use super::deliveries::seal_context;
+use super::{Service, ServiceError};
+use crate::capability::storage::{KeyValueStore, Resealed, StorageError, reseal};
+use crate::contract::ErrorCode;
+use crate::id::ConnectionId;
+use crate::ledger::{Attention, ConnectionUpdate, Ledger};
+use crate::seal::SealingKeys;
+
+/// Kept deliveries read at once: each may be larger than a megabyte.
+const PAGE: usize = 16;
+
+/// Everything a host keeps sealed, with the keys to open it.
+pub struct SealedContents<'a> {
+    /// Storage, without seals.
+    pub store: &'a dyn KeyValueStore,
+    /// The ledger.
+    pub ledger: &'a dyn Ledger,
+    /// The keys.
+    pub keys: &'a SealingKeys,
+}
+
+impl SealedContents<'_> {
+    /// Opens everything, and says what does not open. Nothing is changed.
+    ///
+    /// # Errors
+    /// A provider does not answer.
+    pub async fn verify(&self) -> Result<Resealed, ServiceError> {
+        let mut found = Resealed::default();
+        for connection in self.ledger.connections().await? {
+            found.add(reseal(self.store, self.keys, &connection.id, false, |_| {}).await?);
+        }
+        found.add(self.go_through_deliveries(false).await?);
+        Ok(found)
+    }
+
+    /// Goes through the deliveries kept for replay.
+    pub(super) async fn go_through_deliveries(
+        &self,
+        reseal: bool,
+    ) -> Result<Resealed, ServiceError> {
+        let mut found = Resealed::default();
+        let mut after = 0;
+        loop {
+            let held = self.keys.hold();
+            let page = self.ledger.kept_requests(after, PAGE).await?;
+            let last = page.len() < PAGE;
+            for kept in page {
+                after = kept.place;
+                let context = seal_context(&kept.connection_id, &kept.delivery_id);
+                if let Some(sealed) = found.look_at(&held, &context, &kept.sealed, reseal) {
+                    self.ledger.replace_kept_request(&kept, sealed).await?;
+                }
+            }
+            if last {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn sealed_contents(&self) -> SealedContents<'_> {
+        let parts = &self.inner.parts;
+        SealedContents {
+            store: &*parts.store,
+            ledger: &*parts.ledger,
+            keys: &parts.keys,
+        }
+    }
+
+    /// Makes sure that everything stored of a connection opens. What does not was changed or put
+    /// elsewhere behind the host's back: it is not used, and the people are told.
+    ///
+    /// # Errors
+    /// Something does not open, or a provider does not answer.
+    pub(super) async fn ensure_readable(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+        let parts = &self.inner.parts;
+        let secrets = self.inner.secrets.get(id).await;
+        let message = match secrets {
+            Err(StorageError::Invalid(_)) => {
+                "the stored secret cannot be read, because it was changed or moved outside of this program: give the API token again with set-token"
+            }
+            Err(error) => return Err(error.into()),
+            Ok(_) => {
+                let stored = reseal(&*parts.store, &parts.keys, id, false, |_| {}).await?;
+                if stored.unreadable == 0 {
+                    return Ok(());
+                }
+                "what is stored of this connection cannot be read, because it was changed or moved outside of this program: restore a backup, or disconnect the workspace and connect it again"
+            }
+        };
+        error!(connection = %id, "{message}");
+        let attention = Attention {
+            code: ErrorCode::Internal.as_str().to_owned(),
+            message: message.to_owned(),
+        };
+        let update = ConnectionUpdate {
+            attention: Some(Some(attention)),
+            ..ConnectionUpdate::default()
+        };
+        parts
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?;
+        Err(ServiceError::new(ErrorCode::Internal, message))
+    }
+
+    /// Whether something stored of a connection does not open, so that the integration can do nothing
+    /// with it, not even end it.
+    pub(super) async fn is_unreadable(&self, id: &ConnectionId) -> bool {
+        let parts = &self.inner.parts;
+        match reseal(&*parts.store, &parts.keys, id, false, |_| {}).await {
+            Ok(stored) => stored.unreadable > 0,
+            Err(error) => {
+                warn!(connection = %id, %error, "storage could not be looked through");
+                false
+            }
+        }
+    }
+
+    /// Makes what was erased disappear from where the database keeps its recent changes.
+    pub(super) async fn scrub(&self) {
+        if let Some(database) = &self.inner.parts.database {
+            database.scrub().await;
+        }
+    }
+}
