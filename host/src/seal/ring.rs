@@ -127,11 +127,13 @@ impl KeyRing {
         Self::new(self.current.clone())
     }
 
-    pub(super) fn is_outdated(&self, sealed: &[u8]) -> bool {
+    /// Whether a value is sealed with another key than the one that seals now.
+    pub fn is_outdated(&self, sealed: &[u8]) -> bool {
         key_id(sealed) != Some(&self.current.id())
     }
 
-    pub(super) fn has_key_of(&self, sealed: &[u8]) -> bool {
+    /// Whether the key is at hand that a value is sealed with; also if it is no sealed value at all.
+    pub fn has_key_of(&self, sealed: &[u8]) -> bool {
         key_id(sealed).is_none_or(|id| self.keys().any(|key| key.id() == *id))
     }
 

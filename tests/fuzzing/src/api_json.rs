@@ -255,6 +255,8 @@ async fn connect() -> (Service, Connection) {
         clock,
         public_url: "https://time.example.com".parse().expect("a URL"),
         deleted_entries: Default::default(),
+        schedule: Default::default(),
+        database: None,
     });
     let service = service.await.expect("a service");
     let secrets = BTreeMap::from([("api-token".to_owned(), Secret::new(API_TOKEN))]);

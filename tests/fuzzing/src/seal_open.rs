@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use integration_host::seal::{SealingKey, SealingKeys};
+use integration_host::seal::{KeyRing, SealingKey};
 
 struct Case<'a> {
     context: Vec<&'a str>,
@@ -31,9 +31,9 @@ impl<'a> Case<'a> {
     }
 }
 
-static KEYS: LazyLock<SealingKeys> = LazyLock::new(|| {
+static KEYS: LazyLock<KeyRing> = LazyLock::new(|| {
     let key = |digit: &str| SealingKey::from_text("a test", &digit.repeat(64)).expect("64 digits");
-    SealingKeys::new(key("1")).with_older(key("2"))
+    KeyRing::new(key("1")).with_older(key("2"))
 });
 
 /// Runs the target.
