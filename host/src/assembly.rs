@@ -21,7 +21,7 @@ use crate::config::{Settings, StorageChoice};
 use crate::contract::Manifest;
 use crate::database::SqliteDatabase;
 use crate::engine::{Engine, Integration};
-use crate::ledger::SqliteLedger;
+use crate::ledger::{Retention, SqliteLedger};
 use crate::limits::Limits;
 use crate::seal::{SealingKey, SealingKeys};
 use crate::service::{Parts, Service};
@@ -71,7 +71,9 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
         integration,
         http: Arc::new(http),
         store,
-        ledger: Arc::new(SqliteLedger::new(ledger_database)),
+        ledger: Arc::new(
+            SqliteLedger::new(ledger_database).with_retention(Retention::from(&settings.limits)),
+        ),
         directory,
         keys: Arc::new(SealingKeys::new(key)),
         clock,

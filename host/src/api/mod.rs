@@ -25,7 +25,9 @@ pub use self::connection::{
     AttentionView, ConnectRequestBody, ConnectionList, ConnectionStatus, ConnectionView,
     MappedUsers, RenameRequest, ReplaceSecretsRequest, ScopeReference, SubscriptionView,
 };
-pub use self::delivery::{DeliveryList, DeliveryStatusView, DeliveryView};
+pub use self::delivery::{
+    DeliveryList, DeliveryStatusView, DeliveryView, ReplayRequest, ReplayResult,
+};
 pub use self::health::{HealthProblem, HealthView, QuotaView};
 pub use self::problem::Problem;
 pub use self::secrets::SecretValues;

@@ -133,7 +133,8 @@ enum Command {
     /// List webhook deliveries, newest first
     #[command(after_help = deliveries::EXAMPLES)]
     Deliveries(Remote<deliveries::ListArguments>),
-    /// Handle a failed delivery again
+    /// Handle a failed delivery again, or all of them
+    #[command(after_help = deliveries::REPLAY_EXAMPLES)]
     Replay(Remote<deliveries::ReplayArguments>),
     /// Show what a component is, wants and may do, before it is trusted
     #[command(after_help = inspect::EXAMPLES)]

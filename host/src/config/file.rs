@@ -51,7 +51,12 @@ struct HostsSection {
 }
 
 /// Limits that may be zero: the thing they count is optional.
-const MAY_BE_ZERO: [&str; 2] = ["conflict_retries", "log_lines_per_call"];
+const MAY_BE_ZERO: [&str; 4] = [
+    "conflict_retries",
+    "log_lines_per_call",
+    "failed_deliveries",
+    "replay_attempts",
+];
 
 impl SettingsFile {
     /// Reads and checks a file.

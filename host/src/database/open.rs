@@ -16,6 +16,7 @@ const APPLICATION_ID: i32 = 0x5753_4948;
 const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001-storage.sql"),
     include_str!("schema/0002-ledger.sql"),
+    include_str!("schema/0004-deliveries.sql"),
 ];
 
 /// How long to wait for another program that holds the database. A delivery waits as long, twice if it

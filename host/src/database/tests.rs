@@ -1,4 +1,5 @@
 mod outages;
+mod upgrade;
 
 use std::time::Duration;
 

@@ -111,6 +111,11 @@ impl Integration {
         })
     }
 
+    /// The limits of its calls and of what they lead to.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.engine.limits
+    }
+
     /// What the integration is and needs.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest

@@ -52,6 +52,7 @@ pub(super) enum Problems {
         activities::stream,
         deliveries::list,
         deliveries::replay,
+        deliveries::replay_failed,
         hooks::receive,
         operations::alive,
         operations::ready,

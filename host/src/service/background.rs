@@ -218,7 +218,7 @@ impl Service {
 }
 
 /// The duration give or take a quarter, so that connections do not all act at once.
-fn jittered(duration: Duration) -> Duration {
+pub(super) fn jittered(duration: Duration) -> Duration {
     let [random] = random_bytes::<1>();
     duration.mul_f64(0.75 + f64::from(random) / 255.0 * 0.5)
 }

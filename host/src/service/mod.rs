@@ -7,8 +7,10 @@ mod connect;
 mod deliveries;
 mod error;
 mod health;
+mod kept;
 mod lease;
 mod metrics;
+mod replay;
 mod users;
 
 use std::sync::Arc;
@@ -24,6 +26,8 @@ pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
 use self::lease::Leases;
 use self::metrics::Metrics;
+pub use self::replay::Replayed;
+use self::replay::Replays;
 use crate::capability::http::{HttpLender, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
@@ -84,6 +88,7 @@ struct Inner {
     metrics: Metrics,
     changed: watch::Sender<u64>,
     background: Background,
+    replays: Replays,
 }
 
 impl Service {
@@ -110,10 +115,12 @@ impl Service {
                 metrics: Metrics::default(),
                 changed: watch::Sender::new(0),
                 background,
+                replays: Replays::default(),
             }),
         };
         service.ensure_secrets_can_be_read(&existing).await?;
         background::start(&service, due, existing);
+        replay::start(&service);
         Ok(service)
     }
 
@@ -140,6 +147,7 @@ impl Service {
     /// Ends background work, letting what runs finish, and closes the ledger.
     pub async fn stop(&self) {
         self.inner.background.stop().await;
+        self.inner.replays.stop().await;
         self.inner.parts.ledger.close().await;
     }
 
@@ -220,9 +228,12 @@ impl Service {
             .await?)
     }
 
-    /// Whether the providers answer.
+    /// Whether the providers answer and the ledger can be changed: whether a delivery would be taken.
     pub async fn ready(&self) -> Result<(), ServiceError> {
-        self.inner.parts.ledger.last_change().await?;
+        let parts = &self.inner.parts;
+        parts.ledger.ready().await?;
+        let nobody = ConnectionId::new("ready");
+        parts.store.get(&nobody, "ready").await?;
         Ok(())
     }
 

@@ -261,7 +261,7 @@ async fn every_response_carries_the_security_headers() {
 }
 
 /// The addresses and methods of the published API.
-const PUBLISHED: [(Method, &str); 23] = [
+const PUBLISHED: [(Method, &str); 24] = [
     (Method::POST, "/api/v1/test"),
     (Method::POST, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections"),
@@ -279,6 +279,7 @@ const PUBLISHED: [(Method, &str); 23] = [
     (Method::GET, "/api/v1/activities/changes"),
     (Method::GET, "/api/v1/activities/stream"),
     (Method::GET, "/api/v1/deliveries"),
+    (Method::POST, "/api/v1/deliveries/replay"),
     (Method::POST, "/api/v1/deliveries/{id}/replay"),
     (Method::POST, "/hooks/{hook}"),
     (Method::GET, "/healthz"),
