@@ -44,11 +44,20 @@ pub struct Embedded {
 impl Embedded {
     /// Starts both, the host with this component.
     pub async fn start(component: &Path) -> Result<Self> {
+        Self::start_with(component, Limits::default(), |store| store).await
+    }
+
+    /// Starts both, with these limits and something around the host's storage.
+    pub async fn start_with(
+        component: &Path,
+        limits: Limits,
+        around_storage: impl FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore>,
+    ) -> Result<Self> {
         let sandbox = Sandbox::start(Scenario::default()).await?;
-        let limits = Limits::default();
         let integration = crate::load_component(component, limits.clone()).await?;
         let clock = Arc::new(SystemClock);
-        let store: Arc<dyn KeyValueStore> = Arc::new(MemoryStore::new(clock.clone()));
+        let store: Arc<dyn KeyValueStore> =
+            around_storage(Arc::new(MemoryStore::new(clock.clone())));
         let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
         let http = Arc::new(lend_http(&integration, &sandbox, HttpLimits::default())?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;

@@ -7,6 +7,7 @@
 
 mod built;
 mod embedded;
+pub mod kills;
 mod process;
 mod setup;
 

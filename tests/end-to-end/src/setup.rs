@@ -45,6 +45,7 @@ impl Setup {
                 .iter()
                 .map(|argument| (*argument).to_owned())
                 .collect(),
+            wrapper: Vec::new(),
         };
         let host = HostProcess::start(&options).await?;
         Ok(Self {
@@ -103,9 +104,14 @@ impl Setup {
         Ok(activity)
     }
 
+    /// Has the host listen where it did when it is started again: subscriptions name that address.
+    pub fn keep_address(&mut self) {
+        self.options.listen = self.host.url.trim_start_matches("http://").to_owned();
+    }
+
     /// Starts the host again where it was.
     pub async fn restart(&mut self) -> Result<()> {
-        self.options.listen = self.host.url.trim_start_matches("http://").to_owned();
+        self.keep_address();
         self.host = HostProcess::start(&self.options).await?;
         Ok(())
     }
