@@ -21,7 +21,7 @@ use crate::config::{Settings, StorageChoice};
 use crate::contract::Manifest;
 use crate::database::{SqliteDatabase, key_ids_in};
 use crate::engine::{Engine, Integration};
-use crate::ledger::SqliteLedger;
+use crate::ledger::{Retention, SqliteLedger};
 use crate::limits::Limits;
 use crate::seal::{KeySource, SealingKeys};
 use crate::service::{Parts, Service};
@@ -73,7 +73,9 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
         integration,
         http: Arc::new(http),
         store,
-        ledger: Arc::new(SqliteLedger::new(ledger_database)),
+        ledger: Arc::new(
+            SqliteLedger::new(ledger_database).with_retention(Retention::from(&settings.limits)),
+        ),
         directory,
         keys: Arc::new(keys),
         database,

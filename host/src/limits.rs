@@ -92,6 +92,21 @@ pub struct Limits {
     pub sealing_key_command_ms: u64,
     /// How long whoever fetches a backup may take to read on.
     pub backup_stall_ms: u64,
+    /// Deliveries the log keeps of one connection, beside failed ones that can be replayed.
+    pub delivery_log_rows: u32,
+    /// How long the log keeps a delivery.
+    pub delivery_log_days: u32,
+    /// Failed deliveries kept for replay, over all connections. The oldest go first.
+    pub failed_deliveries: u32,
+    /// Bytes these may have together, sealed.
+    pub failed_delivery_bytes: usize,
+    /// How long a failed delivery is kept for replay.
+    pub failed_delivery_days: u32,
+    /// How long after it failed a delivery is handled again; twice as long after each further failure, up
+    /// to ten minutes.
+    pub replay_delay_ms: u64,
+    /// How often a delivery is handled before only a person has it handled again.
+    pub replay_attempts: u32,
 }
 
 impl Default for Limits {
@@ -137,6 +152,13 @@ impl Default for Limits {
             conflict_retries: 5,
             sealing_key_command_ms: 30_000,
             backup_stall_ms: 60_000,
+            delivery_log_rows: 10_000,
+            delivery_log_days: 90,
+            failed_deliveries: 1_000,
+            failed_delivery_bytes: 64 << 20,
+            failed_delivery_days: 30,
+            replay_delay_ms: 10_000,
+            replay_attempts: 100,
         }
     }
 }
@@ -215,5 +237,10 @@ impl Limits {
     /// [`Self::backup_stall_ms`].
     pub fn backup_stall(&self) -> Duration {
         Duration::from_millis(self.backup_stall_ms)
+    }
+
+    /// [`Self::replay_delay_ms`].
+    pub fn replay_delay(&self) -> Duration {
+        Duration::from_millis(self.replay_delay_ms)
     }
 }

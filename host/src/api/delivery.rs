@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::ledger::{Delivery, DeliveryStatus, Page};
+use crate::service::Replayed;
 
 /// One page of the delivery log, newest first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -25,6 +26,11 @@ pub struct DeliveryView {
     /// When it arrived.
     #[schema(value_type = String, format = DateTime)]
     pub received_at: Timestamp,
+    /// When it was last handled.
+    #[schema(value_type = String, format = DateTime)]
+    pub handled_at: Timestamp,
+    /// How long that took until it was handed to the ledger, in microseconds.
+    pub elapsed_us: u64,
     /// The remote service's id of the event.
     pub event_id: Option<String>,
     /// What became of it.
@@ -39,6 +45,46 @@ pub struct DeliveryView {
     pub replayable: bool,
 }
 
+/// Which failed deliveries to handle again. Nothing need be given.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReplayRequest {
+    /// Of this connection only.
+    pub connection: Option<String>,
+    /// Only those last handled before this time, which is now unless given. The `before` of the answer
+    /// before, so that what failed again is not taken up a second time.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub before: Option<Timestamp>,
+    /// At most so many, 100 unless given.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub limit: Option<u16>,
+}
+
+/// What became of failed deliveries that were handled again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReplayResult {
+    /// Handled, or known to be handled by now.
+    pub replayed: u64,
+    /// Failed again; they stay.
+    pub failed: u64,
+    /// Still to be handled: ask again with this `before` until there are none.
+    pub remaining: u64,
+    /// What to ask again with.
+    #[schema(value_type = String, format = DateTime)]
+    pub before: Timestamp,
+}
+
+impl From<Replayed> for ReplayResult {
+    fn from(replayed: Replayed) -> Self {
+        Self {
+            replayed: replayed.handled,
+            failed: replayed.failed,
+            remaining: replayed.remaining,
+            before: replayed.before,
+        }
+    }
+}
+
 /// What became of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -51,6 +97,10 @@ pub enum DeliveryStatusView {
     Ignored,
     /// Could not be handled; kept for replay.
     Failed,
+    /// Failed, and then another delivery brought the same event.
+    Superseded,
+    /// Failed, and when it could be handled, it turned out not to be genuine.
+    Refused,
 }
 
 impl From<DeliveryStatus> for DeliveryStatusView {
@@ -60,6 +110,8 @@ impl From<DeliveryStatus> for DeliveryStatusView {
             DeliveryStatus::Ping => Self::Ping,
             DeliveryStatus::Ignored => Self::Ignored,
             DeliveryStatus::Failed => Self::Failed,
+            DeliveryStatus::Superseded => Self::Superseded,
+            DeliveryStatus::Refused => Self::Refused,
         }
     }
 }
@@ -71,6 +123,8 @@ impl From<DeliveryStatusView> for DeliveryStatus {
             DeliveryStatusView::Ping => Self::Ping,
             DeliveryStatusView::Ignored => Self::Ignored,
             DeliveryStatusView::Failed => Self::Failed,
+            DeliveryStatusView::Superseded => Self::Superseded,
+            DeliveryStatusView::Refused => Self::Refused,
         }
     }
 }
@@ -81,6 +135,8 @@ impl From<Delivery> for DeliveryView {
             id: delivery.record.id.to_string(),
             connection_id: delivery.connection_id.to_string(),
             received_at: delivery.record.received_at,
+            handled_at: delivery.record.handled_at,
+            elapsed_us: delivery.record.elapsed_us,
             event_id: delivery.record.event_id,
             status: delivery.record.status.into(),
             detail: delivery.record.detail,

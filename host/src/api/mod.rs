@@ -27,7 +27,9 @@ pub use self::connection::{
     ConnectionStatus, ConnectionView, GapView, MappedUsers, RenameRequest, ReplaceSecretsRequest,
     ScopeReference, SubscriptionView,
 };
-pub use self::delivery::{DeliveryList, DeliveryStatusView, DeliveryView};
+pub use self::delivery::{
+    DeliveryList, DeliveryStatusView, DeliveryView, ReplayRequest, ReplayResult,
+};
 pub use self::health::{HealthProblem, HealthView, QuotaView};
 pub use self::problem::Problem;
 pub use self::sealing_key::{FormerKeysView, RotationProgressView, RotationView, SealingKeyView};

@@ -135,7 +135,8 @@ enum Command {
     /// List webhook deliveries, newest first
     #[command(after_help = deliveries::EXAMPLES)]
     Deliveries(Remote<deliveries::ListArguments>),
-    /// Handle a failed delivery again
+    /// Handle a failed delivery again, or all of them
+    #[command(after_help = deliveries::REPLAY_EXAMPLES)]
     Replay(Remote<deliveries::ReplayArguments>),
     /// Copy everything a running host keeps into a file, secrets sealed
     #[command(after_help = keeping::BACKUP_EXAMPLES)]

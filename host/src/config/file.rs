@@ -61,11 +61,13 @@ struct HostsSection {
 }
 
 /// Limits that may be zero: the thing they count is optional.
-const MAY_BE_ZERO: [&str; 5] = [
+const MAY_BE_ZERO: [&str; 7] = [
     "conflict_retries",
+    "failed_deliveries",
     "log_lines_per_call",
     "log_lines_per_minute",
     "refusal_delay_ms",
+    "replay_attempts",
     "waiting_calls_per_connection",
 ];
 

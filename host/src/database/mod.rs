@@ -5,13 +5,16 @@
 //! told only after the commit. Reads run beside it on connections of their own.
 
 mod copy;
+mod files;
 mod open;
 mod readers;
 mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use thiserror::Error;
@@ -24,6 +27,9 @@ use self::writer::{Message, Task, Writer};
 
 /// Changes that may wait for the writer before callers wait with them.
 const QUEUE: usize = 1024;
+
+/// For how long a commit shows that further ones will succeed, so that probes cost nothing.
+const RECENT_COMMIT: Duration = Duration::from_secs(5);
 
 /// The database could not do what was asked; whether a change happened is unknown. Trying again may help.
 #[derive(Clone, Debug, Error)]
@@ -59,6 +65,39 @@ pub struct WriteStatistics {
 struct Counters {
     commits: AtomicU64,
     changes: AtomicU64,
+    /// Counts the writer's connections: readers of an older one are not used any more.
+    generation: AtomicU64,
+    /// Whether the last commit failed.
+    failing: AtomicBool,
+    last_commit: Mutex<Option<Instant>>,
+}
+
+impl Counters {
+    fn committed(&self, changes: usize) {
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.changes.fetch_add(changes as u64, Ordering::Relaxed);
+        *self.last_commit() = Some(Instant::now());
+        if self.failing.swap(false, Ordering::Relaxed) {
+            tracing::info!("the database commits again");
+        }
+    }
+
+    fn failed(&self) {
+        self.failing.store(true, Ordering::Relaxed);
+    }
+
+    fn committed_recently(&self) -> bool {
+        !self.failing.load(Ordering::Relaxed)
+            && self
+                .last_commit()
+                .is_some_and(|at| at.elapsed() < RECENT_COMMIT)
+    }
+
+    fn last_commit(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.last_commit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Where the database is.
@@ -96,7 +135,9 @@ impl SqliteDatabase {
         }
         let counters = Arc::new(Counters::default());
         let readers = match &location {
-            Location::File(path) => Some(Arc::new(Readers::new(path.clone()))),
+            Location::File(path) => {
+                Some(Arc::new(Readers::new(path.clone(), Arc::clone(&counters))))
+            }
             Location::Memory => None,
         };
         let (sender, receiver) = mpsc::channel(QUEUE);
@@ -147,6 +188,20 @@ impl SqliteDatabase {
             Some(readers) => Readers::run(Arc::clone(readers), query).await,
             None => self.write(query).await,
         }
+    }
+
+    /// Whether changes can be committed. If none was lately, or the last one failed, this commits one
+    /// that changes nothing.
+    pub async fn ensure_writable(&self) -> Result<(), DatabaseError> {
+        if self.counters.committed_recently() {
+            return Ok(());
+        }
+        self.write(|database| {
+            // Writing the same number again still writes a page.
+            let version: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            Ok(database.execute_batch(&format!("PRAGMA user_version = {version}"))?)
+        })
+        .await
     }
 
     /// Finishes the changes that wait, moves everything into the main file and closes it. Whatever is

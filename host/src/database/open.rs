@@ -17,9 +17,12 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0001-storage.sql"),
     include_str!("schema/0002-ledger.sql"),
     include_str!("schema/0003-continuity.sql"),
+    include_str!("schema/0004-deliveries.sql"),
 ];
 
-pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for another program that holds the database. A delivery waits as long, twice if it
+/// is then to be kept, and its sender does not wait for ever.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 /// Prepared statements kept per connection: more than there are.
 const STATEMENTS: usize = 128;
 
@@ -76,13 +79,23 @@ pub enum OpenError {
     Other(String),
 }
 
-/// Opens the connection that writes and brings the schema up to date.
+/// Opens the connection that writes, makes the file if it is not there, and brings the schema up to date.
 pub(super) fn open_writer(location: &Location) -> Result<Connection, OpenError> {
+    if let Location::File(path) = location {
+        create_file(path)?;
+    }
+    open(location, true)
+}
+
+/// Opens the connection that writes once more, after an error. The file must still be there: a new one
+/// in its place would be an empty ledger. It may be another one, such as a restored backup.
+pub(super) fn reopen_writer(location: &Location) -> Result<Connection, OpenError> {
+    open(location, false)
+}
+
+fn open(location: &Location, may_be_new: bool) -> Result<Connection, OpenError> {
     let path = match location {
-        Location::File(path) => {
-            create_file(path)?;
-            path.display().to_string()
-        }
+        Location::File(path) => path.display().to_string(),
         Location::Memory => "in memory".to_owned(),
     };
     let describe = |error: rusqlite::Error| match error.sqlite_error_code() {
@@ -109,7 +122,8 @@ pub(super) fn open_writer(location: &Location) -> Result<Connection, OpenError> 
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(describe)?;
-    if application_id != APPLICATION_ID && (application_id != 0 || tables > 0) {
+    let is_new = application_id == 0 && tables == 0;
+    if application_id != APPLICATION_ID && !(is_new && may_be_new) {
         return Err(OpenError::Foreign { path });
     }
     let known = MIGRATIONS.len() as i64;
@@ -126,14 +140,9 @@ pub(super) fn open_writer(location: &Location) -> Result<Connection, OpenError> 
         });
     }
     configure_writer(&connection).map_err(describe)?;
-    migrate(&mut connection).map_err(describe)?;
-    Ok(connection)
-}
-
-/// Opens the connection that writes once more, after an error. The file must still be there.
-pub(super) fn reopen_writer(location: &Location) -> rusqlite::Result<Connection> {
-    let connection = connect(location)?;
-    configure_writer(&connection)?;
+    if found < known {
+        migrate(&mut connection).map_err(describe)?;
+    }
     Ok(connection)
 }
 
@@ -141,12 +150,20 @@ pub(super) fn reopen_writer(location: &Location) -> rusqlite::Result<Connection>
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(&Location::File(path.to_owned()))?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -4000;")?;
+    leave_files_alone(&connection)?;
     Ok(connection)
 }
 
 /// Opens a connection that copies the database.
 pub(super) fn open_copier(path: &Path) -> rusqlite::Result<Connection> {
     connect(&Location::File(path.to_owned()))
+}
+
+/// Has a connection close without tidying up. The last one to close would remove the write-ahead log by
+/// its name, and in a place where files were exchanged that may be another database's.
+pub(super) fn leave_files_alone(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(())
 }
 
 fn connect(location: &Location) -> rusqlite::Result<Connection> {

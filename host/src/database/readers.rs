@@ -1,26 +1,30 @@
 //! Connections for reading: a few, opened when they are needed.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::{DatabaseError, open};
+use super::{Counters, DatabaseError, open};
 
 /// Reads that may run at once.
 const MAX_READERS: usize = 4;
 
 pub(super) struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    counters: Arc<Counters>,
+    /// With the generation of the writer's connection at the time they were opened.
+    idle: Mutex<Vec<(u64, Connection)>>,
     permits: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, counters: Arc<Counters>) -> Self {
         Self {
             path,
+            counters,
             idle: Mutex::new(Vec::new()),
             permits: Arc::new(Semaphore::new(MAX_READERS)),
         }
@@ -60,7 +64,7 @@ impl Readers {
         &self,
         query: impl FnOnce(&Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let connection = self.take().map_err(DatabaseError::from)?;
+        let (generation, connection) = self.take().map_err(DatabaseError::from)?;
         connection
             .execute_batch("BEGIN")
             .map_err(DatabaseError::from)?;
@@ -70,20 +74,21 @@ impl Readers {
             self.idle
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .push(connection);
+                .push((generation, connection));
         }
         result
     }
 
-    fn take(&self) -> rusqlite::Result<Connection> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+    fn take(&self) -> rusqlite::Result<(u64, Connection)> {
+        let generation = self.counters.generation.load(Ordering::Relaxed);
+        let idle = {
+            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.retain(|(opened_in, _)| *opened_in == generation);
+            idle.pop()
+        };
         match idle {
-            Some(connection) => Ok(connection),
-            None => open::open_reader(&self.path),
+            Some(idle) => Ok(idle),
+            None => Ok((generation, open::open_reader(&self.path)?)),
         }
     }
 

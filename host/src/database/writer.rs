@@ -6,14 +6,19 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
+use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Counters, DatabaseError, Location, open};
+use super::files::Files;
+use super::open::OpenError;
+use super::{Counters, DatabaseError, Location, QUEUE, open};
 
 /// The most changes one transaction holds.
 const MAX_BATCH: usize = 512;
 /// How long a transaction takes in changes that arrive while it runs.
 const MAX_BATCH_TIME: Duration = Duration::from_millis(50);
+/// After how long a failure also ends the changes that waited meanwhile: each would wait as long again.
+const LONG_FAILURE: Duration = Duration::from_millis(500);
 
 /// How long emptying the log waits for readers: everybody else waits with it.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(200);
@@ -82,18 +87,64 @@ where
     }
 }
 
+/// Why a batch was not committed.
+#[derive(Debug, Error)]
+enum Failure {
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It may be committed, in files that nobody will find.
+    #[error("{0}")]
+    Moved(String),
+}
+
+impl Failure {
+    /// Whether the connection is as good as before.
+    fn passes(&self) -> bool {
+        let Self::Sqlite(error) = self else {
+            return false;
+        };
+        matches!(
+            error.sqlite_error_code(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
+        )
+    }
+}
+
+/// The open database.
+struct Open {
+    connection: Connection,
+    /// Absent in memory.
+    files: Option<Files>,
+}
+
+impl Open {
+    fn new(location: &Location, connection: Connection) -> Result<Self, Failure> {
+        let files = match location {
+            Location::File(path) => Some(
+                Files::of(path)
+                    .map_err(|error| Failure::Moved(format!("{}: {error}", path.display())))?,
+            ),
+            Location::Memory => None,
+        };
+        Ok(Self { connection, files })
+    }
+}
+
 pub(super) struct Writer {
     location: Location,
     /// `None` after an error that a new connection may cure.
-    connection: Option<Connection>,
+    open: Option<Open>,
     counters: Arc<Counters>,
 }
 
 impl Writer {
     pub(super) fn new(location: Location, connection: Connection, counters: Arc<Counters>) -> Self {
         Self {
+            // If the files are gone already, the first change finds out.
+            open: Open::new(&location, connection).ok(),
             location,
-            connection: Some(connection),
             counters,
         }
     }
@@ -128,22 +179,22 @@ impl Writer {
         first: Box<dyn Change>,
         messages: &mut mpsc::Receiver<Message>,
     ) -> Option<Message> {
+        let began = Instant::now();
         let mut batch = vec![first];
         let mut next = None;
         let outcome = self.run_batch(&mut batch, messages, &mut next);
         match &outcome {
-            Ok(()) => {
-                self.counters.commits.fetch_add(1, Ordering::Relaxed);
-                self.counters
-                    .changes
-                    .fetch_add(batch.len() as u64, Ordering::Relaxed);
-            }
+            Ok(()) => self.counters.committed(batch.len()),
             Err(error) => {
                 tracing::warn!(%error, changes = batch.len(), "the database could not commit");
+                self.counters.failed();
                 self.recover(error);
+                if began.elapsed() >= LONG_FAILURE {
+                    take_waiting(&mut batch, messages, &mut next);
+                }
             }
         }
-        let outcome = outcome.map_err(DatabaseError::from);
+        let outcome = outcome.map_err(|error| DatabaseError(error.to_string()));
         for change in batch {
             change.answer(outcome.clone());
         }
@@ -155,11 +206,19 @@ impl Writer {
         batch: &mut Vec<Box<dyn Change>>,
         messages: &mut mpsc::Receiver<Message>,
         next: &mut Option<Message>,
-    ) -> rusqlite::Result<()> {
-        let connection = match &mut self.connection {
-            Some(connection) => connection,
-            None => self.connection.insert(open::reopen_writer(&self.location)?),
+    ) -> Result<(), Failure> {
+        let Open { connection, files } = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let connection = open::reopen_writer(&self.location)?;
+                let open = self.open.insert(Open::new(&self.location, connection)?);
+                // Connections for reading may have been opened to other files.
+                self.counters.generation.fetch_add(1, Ordering::Relaxed);
+                open
+            }
         };
+        // Before, so that nothing is written into them; after, because they may be moved meanwhile.
+        ensure_in_place(files)?;
         execute(connection, "BEGIN IMMEDIATE")?;
         let began = Instant::now();
         while let Some(change) = batch.last_mut() {
@@ -183,29 +242,31 @@ impl Writer {
                 Err(_) => break,
             }
         }
-        execute(connection, "COMMIT")
+        execute(connection, "COMMIT")?;
+        ensure_in_place(files)
     }
 
     /// Makes sure that the next batch starts afresh.
-    fn recover(&mut self, error: &rusqlite::Error) {
-        if let Some(connection) = &self.connection
-            && !connection.is_autocommit()
+    fn recover(&mut self, failure: &Failure) {
+        let Some(Open { connection, .. }) = &self.open else {
+            return;
+        };
+        if !connection.is_autocommit()
             && let Err(error) = connection.execute_batch("ROLLBACK")
         {
             tracing::warn!(%error, "the database could not roll back");
         }
-        let passing = matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
-        );
-        if matches!(self.location, Location::File(_)) && !passing {
-            self.connection = None;
+        if matches!(self.location, Location::File(_)) && !failure.passes() {
+            if let Err(error) = open::leave_files_alone(connection) {
+                tracing::warn!(%error, "the database could not be let go of");
+            }
+            self.open = None;
         }
     }
 
     /// Moves everything into the main file and empties the log, unless readers prevent it.
     fn checkpoint(&mut self) -> rusqlite::Result<()> {
-        let Some(connection) = &self.connection else {
+        let Some(Open { connection, .. }) = &self.open else {
             return Ok(());
         };
         connection.busy_timeout(CHECKPOINT_PATIENCE)?;
@@ -216,7 +277,7 @@ impl Writer {
 
     /// Moves everything into the main file, which needs no other file then.
     fn close(&mut self) {
-        let Some(connection) = self.connection.take() else {
+        let Some(Open { connection, .. }) = self.open.take() else {
             return;
         };
         let tidied = connection
@@ -226,6 +287,31 @@ impl Writer {
         if let Err(error) = tidied {
             // Nothing is lost: the next start reads the write-ahead log.
             tracing::warn!(%error, "the database was not closed cleanly");
+        }
+    }
+}
+
+fn ensure_in_place(files: &Option<Files>) -> Result<(), Failure> {
+    match files {
+        Some(files) => files.ensure_in_place().map_err(Failure::Moved),
+        None => Ok(()),
+    }
+}
+
+/// Adds the changes that wait. What is no change comes next.
+fn take_waiting(
+    batch: &mut Vec<Box<dyn Change>>,
+    messages: &mut mpsc::Receiver<Message>,
+    next: &mut Option<Message>,
+) {
+    for _ in 0..QUEUE {
+        if next.is_some() {
+            return;
+        }
+        match messages.try_recv() {
+            Ok(Message::Change(change)) => batch.push(change),
+            Ok(other) => *next = Some(other),
+            Err(_) => return,
         }
     }
 }

@@ -4,6 +4,8 @@
 //! platform comes from here; what an integration keeps for itself is in [storage](crate::capability::storage).
 
 mod continuity;
+mod delivery;
+mod retention;
 mod sqlite;
 
 use async_trait::async_trait;
@@ -13,6 +15,8 @@ use thiserror::Error;
 pub use self::continuity::{
     ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, MAX_EVENTS,
 };
+pub use self::delivery::{Delivery, DeliveryRecord, DeliveryStatus};
+pub use self::retention::Retention;
 pub use self::sqlite::SqliteLedger;
 use crate::contract::{Account, Changes, RemoteUser, Subscription, TeamMember, User};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
@@ -133,71 +137,6 @@ pub enum MatchedBy {
     Email,
     /// A person.
     Manual,
-}
-
-/// A delivery to be recorded together with what it adds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeliveryRecord {
-    /// Its id in the log. Recording the same id again updates the row and counts an attempt.
-    pub id: DeliveryId,
-    /// When it arrived.
-    pub received_at: Timestamp,
-    /// The remote service's id of the event.
-    pub event_id: Option<String>,
-    /// What became of it.
-    pub status: DeliveryStatus,
-    /// One sentence about it.
-    pub detail: String,
-    /// Size of its body, in bytes.
-    pub size_bytes: u64,
-    /// The raw request, sealed, for replay; kept for failed deliveries only.
-    pub sealed_request: Option<Vec<u8>>,
-}
-
-/// What became of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeliveryStatus {
-    /// In the ledger.
-    Accepted,
-    /// A genuine ping, answered.
-    Ping,
-    /// Genuine, about nothing that is recorded.
-    Ignored,
-    /// Could not be handled; kept for replay.
-    Failed,
-}
-
-impl DeliveryStatus {
-    /// Every status.
-    pub const ALL: [Self; 4] = [Self::Accepted, Self::Ping, Self::Ignored, Self::Failed];
-
-    /// Its name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::Ping => "ping",
-            Self::Ignored => "ignored",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// The status with this name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == name)
-    }
-}
-
-/// A delivery in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Delivery {
-    /// Its connection.
-    pub connection_id: ConnectionId,
-    /// What was recorded.
-    pub record: DeliveryRecord,
-    /// How often it was handled.
-    pub attempts: u32,
-    /// Whether its request is still kept, so that it can be replayed.
-    pub replayable: bool,
 }
 
 /// The sealed request of a failed delivery.
@@ -350,6 +289,8 @@ pub trait Ledger: Continuity {
 
     /// Applies activities and subjects and records the delivery that brought them, at once. Whatever
     /// the order and repetition of calls, the ledger ends up the same (see `wit/integration.wit`).
+    /// A failed delivery that is recorded as accepted or ignored becomes superseded if another delivery
+    /// brought its event meanwhile.
     async fn apply(
         &self,
         id: &ConnectionId,
@@ -410,6 +351,20 @@ pub trait Ledger: Continuity {
         kept: &KeptRequest,
         sealed: Vec<u8>,
     ) -> Result<(), LedgerError>;
+    /// Failed deliveries whose requests are kept, of connections that are active, last handled before a
+    /// time, without the requests: those handled the least often first, then the oldest. And how many there are.
+    async fn failed_deliveries(
+        &self,
+        connection: Option<&ConnectionId>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, u64), LedgerError>;
+
+    /// Removes some of the deliveries that are older than they are to be kept. True: there are more.
+    async fn prune_deliveries(&self, now: Timestamp) -> Result<bool, LedgerError>;
+
+    /// Whether a change could be made durable now. May be asked every second.
+    async fn ready(&self) -> Result<(), LedgerError>;
 
     /// Finishes what waits and lets go of the database. Nothing can be asked afterwards.
     async fn close(&self);

@@ -53,6 +53,7 @@ pub(super) enum Problems {
         activities::stream,
         deliveries::list,
         deliveries::replay,
+        deliveries::replay_failed,
         keeping::backup,
         keeping::show_sealing_key,
         keeping::rotate_sealing_key,

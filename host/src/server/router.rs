@@ -74,6 +74,7 @@ fn admin_routes() -> Router<AppState> {
         .route("/api/v1/activities/changes", get(activities::changes))
         .route("/api/v1/activities/stream", get(activities::stream))
         .route("/api/v1/deliveries", get(deliveries::list))
+        .route("/api/v1/deliveries/replay", post(deliveries::replay_failed))
         .route("/api/v1/deliveries/{id}/replay", post(deliveries::replay))
         .route("/api/v1/backup", get(keeping::backup))
         .route("/api/v1/sealing-key", get(keeping::show_sealing_key))

@@ -239,11 +239,33 @@ impl Service {
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), ServiceError> {
         self.connection(id).await?;
         let _lease = self.inner.leases.hold(id).await;
-        self.remove_traces(id).await?;
+        // If the host stops in the middle, the next start completes it, as it undoes an attempt to connect.
+        self.change_state(id, ConnectionState::Connecting).await?;
+        if let Err(error) = self.remove_traces(id).await {
+            self.change_state(id, ConnectionState::Active).await?;
+            return Err(error);
+        }
         self.mark_disconnected(id).await?;
         info!(connection = %id, "disconnected");
         let message = "It was disconnected.".to_owned();
         self.record(id, EventKind::Disconnected, message).await;
+        Ok(())
+    }
+
+    async fn change_state(
+        &self,
+        id: &ConnectionId,
+        state: ConnectionState,
+    ) -> Result<(), ServiceError> {
+        let parts = &self.inner.parts;
+        let update = ConnectionUpdate {
+            state: Some(state),
+            ..ConnectionUpdate::default()
+        };
+        parts
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?;
         Ok(())
     }
 

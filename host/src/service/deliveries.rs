@@ -1,26 +1,14 @@
-//! Deliveries: from the remote service's POST to the ledger, and again when that failed.
+//! Deliveries: from the remote service's POST to the ledger.
 
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::{Deserialize, Serialize};
-use tracing::{debug, error, warn};
+use jiff::Timestamp;
+use tracing::{debug, warn};
 
-use super::{Service, ServiceError};
-use crate::contract::{
-    DeliveryOutcome, DeliveryResult, ErrorCode, Header, WebhookRequest, WebhookResponse,
-};
-use crate::id::{ConnectionId, DeliveryId, HookId};
-use crate::ledger::{Connection, Delivery, DeliveryRecord, DeliveryStatus};
-
-/// What a sealed delivery is bound to, beside its connection and id.
-const SEAL_PURPOSE: &str = "delivery";
-
-/// What a kept delivery is bound to.
-pub(super) fn seal_context<'a>(connection: &'a ConnectionId, id: &'a DeliveryId) -> [&'a str; 3] {
-    [SEAL_PURPOSE, connection.as_str(), id.as_str()]
-}
+use super::{Service, ServiceError, kept};
+use crate::contract::{DeliveryOutcome, DeliveryResult, Header, WebhookRequest, WebhookResponse};
+use crate::id::{DeliveryId, HookId};
+use crate::ledger::{Connection, DeliveryRecord, DeliveryStatus};
 
 /// After how many seconds the remote service should deliver again when the host could not take it.
 const RETRY_AFTER_SECONDS: u32 = 30;
@@ -28,11 +16,53 @@ const RETRY_AFTER_SECONDS: u32 = 30;
 /// The status for a delivery whose signature is missing or wrong.
 const REFUSED: u16 = 401;
 
-/// A delivery as it is kept for replay.
-#[derive(Serialize, Deserialize)]
-struct KeptRequest {
-    headers: Vec<(String, String)>,
-    body_base64: String,
+/// The longest sentence about a delivery that the log keeps, in characters. The integration makes it up.
+const MAX_DETAIL_CHARACTERS: usize = 500;
+
+/// The longest event id that the log keeps, in bytes.
+const MAX_EVENT_ID_BYTES: usize = 200;
+
+/// One attempt to handle a delivery.
+pub(super) struct Attempt {
+    id: DeliveryId,
+    received_at: Timestamp,
+    handled_at: Timestamp,
+    size_bytes: u64,
+    started: Instant,
+}
+
+impl Attempt {
+    /// The attempt that begins now, at a delivery that arrived then.
+    pub(super) fn new(
+        id: DeliveryId,
+        received_at: Timestamp,
+        handled_at: Timestamp,
+        request: &WebhookRequest,
+    ) -> Self {
+        Self {
+            id,
+            received_at,
+            handled_at,
+            size_bytes: request.body.len() as u64,
+            started: Instant::now(),
+        }
+    }
+
+    /// What became of it, for the log.
+    pub(super) fn record(&self, status: DeliveryStatus, detail: &str) -> DeliveryRecord {
+        let elapsed_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        DeliveryRecord {
+            id: self.id.clone(),
+            received_at: self.received_at,
+            handled_at: self.handled_at,
+            elapsed_us,
+            event_id: None,
+            status,
+            detail: detail.chars().take(MAX_DETAIL_CHARACTERS).collect(),
+            size_bytes: self.size_bytes,
+            sealed_request: None,
+        }
+    }
 }
 
 /// What the host answers to a delivery.
@@ -108,19 +138,19 @@ impl Service {
             }
         };
         if self.inner.parts.integration.is_busy(&connection.id) {
-            // Not kept: nobody knows yet whether it is genuine, and a genuine one is delivered again.
             metrics.failed.add(1);
             return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
         }
-        let id = DeliveryId::generate();
         let request = WebhookRequest {
             callback_url: self.callback_url(hook),
             headers,
             body,
         };
+        let now = self.inner.parts.clock.now();
+        let attempt = Attempt::new(DeliveryId::generate(), now, now, &request);
         // Kept only if handling fails, but the call consumes the request.
         let kept = request.clone();
-        let answer = match self.process(&connection, id.clone(), request).await {
+        let answer = match self.process(&connection, &attempt, request).await {
             Ok(result)
                 if result.outcome == DeliveryOutcome::Refused
                     && result.response.status == REFUSED =>
@@ -133,9 +163,13 @@ impl Service {
                 was_refused: result.outcome == DeliveryOutcome::Refused,
             },
             Err(error) => {
-                warn!(connection = %connection.id, delivery = %id, %error, "a delivery failed");
+                warn!(connection = %connection.id, delivery = %attempt.id, %error, "a delivery failed");
                 metrics.failed.add(1);
-                self.keep(&connection, id, &kept, &error).await;
+                // One that found no turn was not looked at: it may be forged, and forged ones must not
+                // push out what is kept.
+                if error.retry_after_seconds.is_none() {
+                    self.keep(&connection, &attempt, &kept, &error).await;
+                }
                 HookAnswer::new(503, Some(RETRY_AFTER_SECONDS))
             }
         };
@@ -144,14 +178,13 @@ impl Service {
     }
 
     /// Has the integration handle a delivery and commits the outcome.
-    async fn process(
+    pub(super) async fn process(
         &self,
         connection: &Connection,
-        id: DeliveryId,
+        attempt: &Attempt,
         request: WebhookRequest,
     ) -> Result<DeliveryResult, ServiceError> {
         let metrics = &self.inner.metrics;
-        let size_bytes = request.body.len() as u64;
         let context = self.context(&connection.id);
         let result = self
             .inner
@@ -169,14 +202,10 @@ impl Service {
                 return Ok(result);
             }
         };
+        let event_id = result.event_id.clone();
         let record = DeliveryRecord {
-            id,
-            received_at: self.inner.parts.clock.now(),
-            event_id: result.event_id.clone(),
-            status,
-            detail: result.detail.clone(),
-            size_bytes,
-            sealed_request: None,
+            event_id: event_id.filter(|id| id.len() <= MAX_EVENT_ID_BYTES),
+            ..attempt.record(status, &result.detail)
         };
         self.apply(&connection.id, &result.changes, Some(record))
             .await?;
@@ -191,89 +220,24 @@ impl Service {
     async fn keep(
         &self,
         connection: &Connection,
-        id: DeliveryId,
+        attempt: &Attempt,
         request: &WebhookRequest,
         error: &ServiceError,
     ) {
-        let kept = KeptRequest {
-            headers: request
-                .headers
-                .iter()
-                .map(|header| (header.name.clone(), header.value.clone()))
-                .collect(),
-            body_base64: BASE64.encode(&request.body),
-        };
-        let Ok(plain) = serde_json::to_vec(&kept) else {
-            return;
-        };
         // Held until the ledger has it.
         let keys = self.inner.parts.keys.hold();
-        let record = DeliveryRecord {
-            sealed_request: Some(keys.seal(&seal_context(&connection.id, &id), &plain)),
-            received_at: self.inner.parts.clock.now(),
-            event_id: None,
-            status: DeliveryStatus::Failed,
-            detail: error.message.clone(),
-            size_bytes: request.body.len() as u64,
-            id,
-        };
-        if let Err(error) = self
-            .apply(&connection.id, &Default::default(), Some(record))
-            .await
-        {
-            warn!(connection = %connection.id, %error, "a failed delivery could not be kept");
-        }
-    }
-
-    /// Handles a failed delivery again.
-    pub async fn replay(&self, id: &DeliveryId) -> Result<Delivery, ServiceError> {
-        let ledger = &self.inner.parts.ledger;
-        let keys = self.inner.parts.keys.hold();
-        let no_delivery = || ServiceError::not_found(format!("there is no delivery {id}"));
-        let delivery = ledger.delivery(id).await?.ok_or_else(no_delivery)?;
-        let Some(sealed) = &delivery.record.sealed_request else {
-            let why = match delivery.record.status {
-                DeliveryStatus::Failed => {
-                    "this delivery is no longer kept, because many failed after it; reconciling its connection brings what it was about"
-                }
-                _ => "this delivery was handled; only failed ones are kept for replay",
+        let kept = async {
+            let record = DeliveryRecord {
+                sealed_request: Some(kept::seal(&keys, &connection.id, &attempt.id, request)?),
+                ..attempt.record(DeliveryStatus::Failed, &error.message)
             };
-            return Err(ServiceError::new(ErrorCode::Conflict, why));
+            self.apply(&connection.id, &Default::default(), Some(record))
+                .await
         };
-        let connection = self.connection(&delivery.connection_id).await?;
-        let unreadable = || {
-            ServiceError::new(
-                ErrorCode::Internal,
-                "the kept delivery cannot be read: it was changed, or its sealing key is gone",
-            )
-        };
-        let plain = keys
-            .open(&seal_context(&connection.id, id), sealed)
-            .map_err(|error| {
-                error!(connection = %connection.id, delivery = %id, %error, "a kept delivery cannot be read");
-                unreadable()
-            })?;
-        // Handling it again takes a while, and a rotation need not wait for that.
-        drop(keys);
-        let kept: KeptRequest = serde_json::from_slice(&plain).map_err(|_| unreadable())?;
-        let request = WebhookRequest {
-            callback_url: self.callback_url(&connection.hook),
-            headers: kept
-                .headers
-                .into_iter()
-                .map(|(name, value)| Header { name, value })
-                .collect(),
-            body: BASE64.decode(kept.body_base64).map_err(|_| unreadable())?,
-        };
-        let retained = request.clone();
-        match self.process(&connection, id.clone(), request).await {
-            Ok(result) if result.outcome == DeliveryOutcome::Refused => {
-                Err(ServiceError::new(ErrorCode::Forbidden, result.detail))
-            }
-            Ok(_) => ledger.delivery(id).await?.ok_or_else(no_delivery),
+        match kept.await {
+            Ok(_) => self.inner.replays.wake(),
             Err(error) => {
-                self.keep(&connection, id.clone(), &retained, &error).await;
-                Err(error)
+                warn!(connection = %connection.id, %error, "a failed delivery could not be kept");
             }
         }
     }

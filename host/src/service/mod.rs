@@ -9,9 +9,11 @@ mod deliveries;
 mod error;
 mod gaps;
 mod health;
+mod kept;
 mod lease;
 mod metrics;
 mod reconcile;
+mod replay;
 mod rotation;
 mod sealed;
 mod upkeep;
@@ -32,6 +34,8 @@ pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
 use self::lease::Leases;
 use self::metrics::Metrics;
+pub use self::replay::Replayed;
+use self::replay::Replays;
 use self::rotation::Rotations;
 pub use self::rotation::{FormerKeys, Rotation, RotationProgress, SealingKeyStatus};
 pub use self::sealed::SealedContents;
@@ -104,6 +108,7 @@ struct Inner {
     /// Held while a backup is copied.
     copying: tokio::sync::Mutex<()>,
     background: Background,
+    replays: Replays,
 }
 
 impl Service {
@@ -132,10 +137,12 @@ impl Service {
                 rotations: Rotations::default(),
                 copying: tokio::sync::Mutex::default(),
                 background,
+                replays: Replays::default(),
             }),
         };
         service.ensure_secrets_can_be_read(&existing).await?;
         background::start(&service, due, existing);
+        replay::start(&service);
         Ok(service)
     }
 
@@ -162,6 +169,7 @@ impl Service {
     /// Ends background work, letting what runs finish, and closes the ledger.
     pub async fn stop(&self) {
         self.inner.background.stop().await;
+        self.inner.replays.stop().await;
         self.last_beat().await;
         self.inner.parts.ledger.close().await;
     }
@@ -259,9 +267,12 @@ impl Service {
         Ok(self.inner.parts.ledger.events(id, cursor, limit).await?)
     }
 
-    /// Whether the providers answer.
+    /// Whether the providers answer and the ledger can be changed: whether a delivery would be taken.
     pub async fn ready(&self) -> Result<(), ServiceError> {
-        self.inner.parts.ledger.last_change().await?;
+        let parts = &self.inner.parts;
+        parts.ledger.ready().await?;
+        let nobody = ConnectionId::new("ready");
+        parts.store.get(&nobody, "ready").await?;
         Ok(())
     }
 

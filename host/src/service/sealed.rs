@@ -2,7 +2,7 @@
 
 use tracing::{error, warn};
 
-use super::deliveries::seal_context;
+use super::kept::seal_context;
 use super::{Service, ServiceError};
 use crate::capability::storage::{KeyValueStore, Resealed, StorageError, reseal};
 use crate::contract::ErrorCode;

@@ -21,7 +21,7 @@ use integration_host::limits::Limits;
 use integration_host::seal::{SealingKey, SealingKeys};
 use integration_host::secret::{Secret, Secrets};
 use integration_host::server::{AdminToken, ServerOptions, serve};
-use integration_host::service::{ConnectRequest, Parts, Service};
+use integration_host::service::{self, ConnectRequest, Service};
 use toggl_sandbox::model::Subscription;
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
 use tokio::net::TcpListener;
@@ -52,7 +52,7 @@ impl Embedded {
 
     /// Starts both, the host on an engine that others use too.
     pub async fn start_on(engine: &Engine, limits: Limits, component: &Path) -> Result<Self> {
-        Self::start_with(engine, limits, component, Scenario::default(), None).await
+        Parts::default().start(engine, limits, component).await
     }
 
     /// Starts both, the host sending requests to Toggl as fast as it can.
@@ -63,26 +63,83 @@ impl Embedded {
             burst: 1_000,
             requests_per_minute: 600_000,
         };
-        Self::start_with(&engine, limits, component, scenario, Some(unpaced)).await
+        let parts = Parts {
+            scenario,
+            pacing: Some(unpaced),
+            ..Parts::default()
+        };
+        parts.start(&engine, limits, component).await
     }
 
-    async fn start_with(
-        engine: &Engine,
-        limits: Limits,
+    /// Starts both, with these limits and something around the host's storage.
+    pub async fn start_around(
         component: &Path,
-        scenario: Scenario,
-        pacing: Option<Pacing>,
+        limits: Limits,
+        around_storage: impl FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore> + 'static,
     ) -> Result<Self> {
-        let sandbox = Sandbox::start(scenario).await?;
+        let engine = Engine::new(limits.clone(), None)?;
+        let parts = Parts {
+            around_storage: Box::new(around_storage),
+            ..Parts::default()
+        };
+        parts.start(&engine, limits, component).await
+    }
+
+    /// The account owner's secrets.
+    pub fn secrets(&self) -> Secrets {
+        BTreeMap::from([("api-token".to_owned(), Secret::new(self.sandbox.token()))])
+    }
+
+    /// Connects the workspace of twelve, and returns the connection and Toggl's side of it.
+    pub async fn connect(&self) -> Result<(Connection, Subscription)> {
+        let connection = self
+            .service
+            .connect(ConnectRequest {
+                secrets: self.secrets(),
+                scope_id: ScopeId::new(NORTHWIND.to_string()),
+                name: None,
+            })
+            .await?;
+        let subscriptions = self.sandbox.control().subscriptions();
+        let subscription = subscriptions
+            .into_iter()
+            .next()
+            .context("nothing is subscribed")?;
+        Ok((connection, subscription))
+    }
+}
+
+/// What differs from one embedded host to the other.
+struct Parts {
+    scenario: Scenario,
+    /// Instead of the manifest's.
+    pacing: Option<Pacing>,
+    around_storage: Box<dyn FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore>>,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            scenario: Scenario::default(),
+            pacing: None,
+            around_storage: Box::new(|store| store),
+        }
+    }
+}
+
+impl Parts {
+    async fn start(self, engine: &Engine, limits: Limits, component: &Path) -> Result<Embedded> {
+        let sandbox = Sandbox::start(self.scenario).await?;
         let integration = Integration::load(engine, &std::fs::read(component)?).await?;
         let mut manifest = integration.manifest().clone();
-        manifest.pacing = pacing.unwrap_or(manifest.pacing);
+        manifest.pacing = self.pacing.unwrap_or(manifest.pacing);
         let clock = Arc::new(SystemClock);
-        let store: Arc<dyn KeyValueStore> = Arc::new(MemoryStore::new(clock.clone()));
+        let store: Arc<dyn KeyValueStore> =
+            (self.around_storage)(Arc::new(MemoryStore::new(clock.clone())));
         let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
         let http = Arc::new(lend(&manifest, &sandbox, HttpLimits::default())?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let service = Service::start(Parts {
+        let service = Service::start(service::Parts {
             integration,
             http: Arc::clone(&http),
             store: Arc::clone(&store),
@@ -109,36 +166,13 @@ impl Embedded {
             options,
             std::future::pending(),
         ));
-        Ok(Self {
+        Ok(Embedded {
             sandbox,
             service,
             http,
             store,
             keys,
         })
-    }
-
-    /// The account owner's secrets.
-    pub fn secrets(&self) -> Secrets {
-        BTreeMap::from([("api-token".to_owned(), Secret::new(self.sandbox.token()))])
-    }
-
-    /// Connects the workspace of twelve, and returns the connection and Toggl's side of it.
-    pub async fn connect(&self) -> Result<(Connection, Subscription)> {
-        let connection = self
-            .service
-            .connect(ConnectRequest {
-                secrets: self.secrets(),
-                scope_id: ScopeId::new(NORTHWIND.to_string()),
-                name: None,
-            })
-            .await?;
-        let subscriptions = self.sandbox.control().subscriptions();
-        let subscription = subscriptions
-            .into_iter()
-            .next()
-            .context("nothing is subscribed")?;
-        Ok((connection, subscription))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod flood;
 pub mod histories;
 pub mod hostile;
 pub mod isolation;
+pub mod kills;
 mod process;
 mod raw;
 mod setup;

@@ -31,6 +31,8 @@ pub struct HostOptions {
     pub arguments: Vec<String>,
     /// Further variables of its environment.
     pub environment: Vec<(String, String)>,
+    /// A program and its arguments that run the host, such as a shell that sets something up first.
+    pub wrapper: Vec<String>,
 }
 
 /// A running host. Dropping it kills it.
@@ -48,27 +50,7 @@ pub struct HostProcess {
 impl HostProcess {
     /// Starts a host and waits until it listens.
     pub async fn start(options: &HostOptions) -> Result<Self> {
-        let log = options.data.with_extension("log");
-        let log_file = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(&log)?;
-        let mut child = Command::new(built::host_program()?)
-            .args(["serve", "--json", "--listen", &options.listen])
-            .arg("--component")
-            .arg(built::component()?)
-            .arg("--data")
-            .arg(&options.data)
-            .arg("--directory")
-            .arg(&options.directory)
-            .arg("--upstream")
-            .arg(format!("api.track.toggl.com={}", options.upstream))
-            .args(&options.arguments)
-            .envs(options.environment.iter().cloned())
-            .stdout(Stdio::piped())
-            .stderr(log_file)
-            .kill_on_drop(true)
-            .spawn()?;
+        let (mut child, log) = spawn(options)?;
         let stdout = child.stdout.take().context("no standard output")?;
         let mut lines = BufReader::new(stdout).lines();
         let line = timeout(PATIENCE, lines.next_line()).await??;
@@ -94,6 +76,13 @@ impl HostProcess {
         })
     }
 
+    /// Starts a host and kills it after a time, wherever it is by then.
+    pub async fn start_and_kill(options: &HostOptions, after: Duration) -> Result<()> {
+        let (mut child, _) = spawn(options)?;
+        tokio::time::sleep(after).await;
+        Ok(child.kill().await?)
+    }
+
     /// Its process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.child.id()
@@ -116,6 +105,11 @@ impl HostProcess {
             .args(["-TERM", &id.to_string()])
             .status()
             .await?;
+        self.wait().await
+    }
+
+    /// Waits until it ends by itself and returns its exit code.
+    pub async fn wait(&mut self) -> Result<Option<i32>> {
         Ok(timeout(PATIENCE, self.child.wait()).await??.code())
     }
 
@@ -174,6 +168,41 @@ impl HostProcess {
         }
         Ok(request.send().await?.status())
     }
+}
+
+/// Starts the program and says where it logs.
+fn spawn(options: &HostOptions) -> Result<(Child, PathBuf)> {
+    let log = options.data.with_extension("log");
+    let log_file = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&log)?;
+    let program = built::host_program()?;
+    let mut command = match options.wrapper.split_first() {
+        None => Command::new(program),
+        Some((wrapper, arguments)) => {
+            let mut command = Command::new(wrapper);
+            command.args(arguments).arg(program);
+            command
+        }
+    };
+    let child = command
+        .args(["serve", "--json", "--listen", &options.listen])
+        .arg("--component")
+        .arg(built::component()?)
+        .arg("--data")
+        .arg(&options.data)
+        .arg("--directory")
+        .arg(&options.directory)
+        .arg("--upstream")
+        .arg(format!("api.track.toggl.com={}", options.upstream))
+        .args(&options.arguments)
+        .envs(options.environment.iter().cloned())
+        .stdout(Stdio::piped())
+        .stderr(log_file)
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok((child, log))
 }
 
 /// Runs the host program to its end.

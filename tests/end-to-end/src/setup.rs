@@ -58,6 +58,7 @@ impl Setup {
                 .map(|argument| (*argument).to_owned())
                 .collect(),
             environment: Vec::new(),
+            wrapper: Vec::new(),
         };
         let host = HostProcess::start(&options).await?;
         Ok(Self {
@@ -116,9 +117,14 @@ impl Setup {
         Ok(activity)
     }
 
+    /// Has the host listen where it did when it is started again: subscriptions name that address.
+    pub fn keep_address(&mut self) {
+        self.options.listen = self.host.url.trim_start_matches("http://").to_owned();
+    }
+
     /// Starts the host again where it was.
     pub async fn restart(&mut self) -> Result<()> {
-        self.options.listen = self.host.url.trim_start_matches("http://").to_owned();
+        self.keep_address();
         self.host = HostProcess::start(&self.options).await?;
         Ok(())
     }

@@ -4,8 +4,10 @@
 use std::path::Path;
 
 use end_to_end::{NORTHWIND, Setup, delivery, run_cli};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use toggl_sandbox::Scenario;
+use toggl_sandbox::model::Subscription;
 
 const TOMAS: i64 = 9_500_002;
 
@@ -44,40 +46,63 @@ fn store(database: &rusqlite::Connection, entries: &[(i64, Vec<u8>)]) {
     }
 }
 
-#[tokio::test]
-async fn a_delivery_that_failed_is_kept_and_replayed() {
-    let mut setup = Setup::start().await.unwrap();
-    setup.connect(NORTHWIND).await.unwrap();
-    let subscription = setup.toggl().subscriptions().remove(0);
-    let path = setup.options.data.join("host.sqlite");
-
-    // What the integration keeps is damaged, so no signature can be verified.
-    let database = rusqlite::Connection::open(&path).unwrap();
-    let intact = stored(&database);
-    assert!(!intact.is_empty());
-    let damaged: Vec<_> = intact
-        .iter()
-        .map(|(number, value)| (*number, value[..value.len() - 1].to_vec()))
-        .collect();
-    store(&database, &damaged);
-    let body = json!({
-        "event_id": 18_446_744_073_709_551_615_u64, "created_at": "2026-03-02T10:00:00.5Z",
+/// A delivery of a finished entry.
+fn event(subscription: &Subscription, event: u64, entry: u64) -> Value {
+    json!({
+        "event_id": event, "created_at": "2026-03-02T10:00:00.5Z",
         "creator_id": TOMAS,
         "metadata": {
             "action": "created", "model": "time_entry", "event_user_id": TOMAS.to_string(),
-            "model_owner_id": TOMAS.to_string(), "request_type": "POST", "time_entry_id": "500",
+            "model_owner_id": TOMAS.to_string(), "request_type": "POST", "time_entry_id": entry.to_string(),
             "workspace_id": NORTHWIND.to_string()
         },
         "payload": {
             "at": "2026-03-02T10:00:00+00:00", "billable": false, "description": "Kept",
-            "duration": 3600, "duronly": true, "id": 500, "project_id": null,
+            "duration": 3600, "duronly": true, "id": entry, "project_id": null,
             "server_deleted_at": null, "start": "2026-03-02T09:00:00Z",
             "stop": "2026-03-02T10:00:00Z", "tag_ids": null, "tags": null, "task_id": null,
             "uid": TOMAS, "user_id": TOMAS, "wid": NORTHWIND, "workspace_id": NORTHWIND
         },
         "subscription_id": subscription.id, "timestamp": "2026-03-02T10:00:01Z",
         "url_callback": subscription.url_callback,
-    });
+    })
+}
+
+/// Damages what the integration keeps, so that no signature can be verified, and returns what it was.
+fn damage(database: &rusqlite::Connection) -> Vec<(i64, Vec<u8>)> {
+    let intact = stored(database);
+    assert!(!intact.is_empty());
+    let damaged: Vec<_> = intact
+        .iter()
+        .map(|(number, value)| (*number, value[..value.len() - 1].to_vec()))
+        .collect();
+    store(database, &damaged);
+    intact
+}
+
+/// A host that has nothing replayed unless somebody asks for it.
+async fn setup_with(limits: &str) -> (Setup, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("host.toml");
+    std::fs::write(&config, format!("[limits]\n{limits}\n")).unwrap();
+    let arguments = ["--config", config.to_str().unwrap()];
+    let setup = Setup::start_with(Scenario::default(), &arguments)
+        .await
+        .unwrap();
+    (setup, folder)
+}
+
+#[tokio::test]
+async fn a_delivery_that_failed_is_kept_and_replayed() {
+    let (mut setup, _folder) = setup_with("replay_attempts = 1").await;
+    setup.connect(NORTHWIND).await.unwrap();
+    let subscription = setup.toggl().subscriptions().remove(0);
+    let path = setup.options.data.join("host.sqlite");
+
+    // What the integration keeps is damaged, so no signature can be verified.
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let intact = damage(&database);
+    let body = event(&subscription, 18_446_744_073_709_551_615, 500);
     let (signature, body) = delivery(&subscription.secret, &body);
     let status = setup
         .host
@@ -130,4 +155,85 @@ async fn a_delivery_that_failed_is_kept_and_replayed() {
     assert_eq!(list["deliveries"], json!([]));
     let error = command(&setup, &["replay", id], 1).await;
     assert!(error.as_str().unwrap().contains("was handled"), "{error}");
+}
+
+#[tokio::test]
+async fn all_failed_deliveries_are_replayed_with_one_command() {
+    let (mut setup, _folder) = setup_with("replay_attempts = 1").await;
+    let connection = setup.connect(NORTHWIND).await.unwrap();
+    let connection = connection["id"].as_str().unwrap();
+    let subscription = setup.toggl().subscriptions().remove(0);
+    let nothing = command(&setup, &["replay", "--all"], 0).await;
+    assert_eq!(
+        (&nothing["replayed"], &nothing["failed"]),
+        (&json!(0), &json!(0))
+    );
+
+    let database = rusqlite::Connection::open(setup.options.data.join("host.sqlite")).unwrap();
+    let intact = damage(&database);
+    for number in 1..=250 {
+        let body = event(&subscription, number, 500 + number);
+        let (signature, body) = delivery(&subscription.secret, &body);
+        let status = setup
+            .host
+            .deliver(&subscription.url_callback, Some(&signature), body)
+            .await
+            .unwrap();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    // Each is tried once, and the command ends although all of them fail again.
+    command(&setup, &["replay", "--all"], 1).await;
+    let list = command(
+        &setup,
+        &["deliveries", "--status", "failed", "--limit", "1000"],
+        0,
+    )
+    .await;
+    let failed = list["deliveries"].as_array().unwrap();
+    assert_eq!(failed.len(), 250);
+    assert!(failed.iter().all(|one| one["attempts"] == 2), "{list}");
+
+    assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+    store(&database, &intact);
+    drop(database);
+    setup.restart().await.unwrap();
+    // Toggl has delivered one again meanwhile.
+    let (signature, body) = delivery(&subscription.secret, &event(&subscription, 7, 507));
+    let status = setup
+        .host
+        .deliver(&subscription.url_callback, Some(&signature), body)
+        .await
+        .unwrap();
+    assert_eq!(status, StatusCode::OK);
+
+    let body = json!({ "connection": connection, "limit": 20 });
+    let (status, part) = setup
+        .host
+        .call(Method::POST, "/deliveries/replay", body)
+        .await
+        .unwrap();
+    assert_eq!(status, StatusCode::OK, "{part}");
+    assert_eq!(
+        (&part["replayed"], &part["failed"], &part["remaining"]),
+        (&json!(20), &json!(0), &json!(230))
+    );
+    let rest = command(&setup, &["replay", "--all", "--connection", connection], 0).await;
+    assert_eq!(
+        (&rest["replayed"], &rest["failed"], &rest["remaining"]),
+        (&json!(230), &json!(0), &json!(0))
+    );
+    let list = setup
+        .host
+        .get("/activities?include=unmapped,deleted&limit=1000")
+        .await
+        .unwrap();
+    assert_eq!(
+        list["activities"].as_array().unwrap().len(),
+        250,
+        "each once"
+    );
+    let superseded = command(&setup, &["deliveries", "--status", "superseded"], 0).await;
+    let superseded = superseded["deliveries"].as_array().unwrap();
+    assert_eq!(superseded.len(), 1, "{superseded:?}");
+    assert_eq!(superseded[0]["event_id"], "7");
 }

@@ -1,32 +1,37 @@
 //! A host that is killed or stopped has lost nothing it acknowledged.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use end_to_end::kills::{self, KillPlan};
 use end_to_end::{NORTHWIND, Setup};
 use toggl_sandbox::Activity;
 
-#[tokio::test]
-async fn a_kill_in_the_middle_loses_nothing() {
-    let mut setup = Setup::start().await.unwrap();
-    setup.connect(NORTHWIND).await.unwrap();
-    for round in 0..3 {
-        let control = setup.toggl().clone();
-        let work = tokio::spawn(async move {
-            let activity = Activity {
-                workspace_id: Some(NORTHWIND),
-                per_second: 200.0,
-                events: Some(100),
-                seed: Some(round),
-                ..Activity::default()
-            };
-            control.activity(activity).await.unwrap()
-        });
-        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
-        setup.host.kill().await.unwrap();
-        setup.restart().await.unwrap();
-        work.await.unwrap();
-    }
-    setup.settle().await.unwrap();
-    assert_everything_is_there(&setup).await;
+/// A seed that differs from run to run and is printed with every report and error.
+fn seed() -> u64 {
+    let seed = jiff::Timestamp::now().as_nanosecond() as u64;
+    eprintln!("seed {seed}");
+    seed
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_kills_at_random_moments_lose_and_double_nothing() {
+    let plan = KillPlan {
+        kills: 100,
+        deliveries: 8_000,
+        seed: seed(),
+    };
+    let report = kills::run(plan).await.unwrap();
+    eprintln!("{report}");
+    assert!(report.is_clean(), "{report}");
+    assert!(
+        report.kills >= 100 && report.acknowledged >= 8_000,
+        "{report}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_person_asked_for_is_done_or_undone_when_the_host_is_killed_meanwhile() {
+    let report = kills::interrupt_use_cases(16, seed()).await.unwrap();
+    eprintln!("{report}");
 }
 
 #[tokio::test]

@@ -213,6 +213,7 @@ fn start() -> Host {
     let options = ServerOptions {
         admin_token,
         limits: Limits::default(),
+        trusted_proxies: Vec::new(),
     };
     let router = server::router(service.clone(), options, stopping);
     Host {

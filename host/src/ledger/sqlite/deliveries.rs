@@ -1,60 +1,68 @@
-//! The delivery log, bounded.
+//! Keeping the delivery log, within its bounds.
 
-use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
+use jiff::Timestamp;
+use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
-use super::{Result, connection_number, rows};
-use crate::id::{ConnectionId, DeliveryId};
-use crate::ledger::{Delivery, DeliveryRecord, DeliveryStatus, LedgerError, MAX_PAGE, Page};
+use super::Result;
+use crate::ledger::{DeliveryRecord, DeliveryStatus, LedgerError, Retention};
 
-/// The most deliveries the log keeps of one connection. Those that can be replayed go last.
-pub const MAX_DELIVERIES: usize = 10_000;
-/// The most requests of failed deliveries that are kept for replay, over all connections.
-pub const MAX_REQUESTS: usize = 1_000;
-/// The most bytes these requests may have together.
-pub const MAX_REQUEST_BYTES: usize = 64 << 20;
+/// Rows removed at once: enough that it happens rarely, few enough that nobody waits for it.
+const PRUNED_AT_ONCE: i64 = 200;
 
-/// How many more than necessary are removed at once, so that it happens rarely.
-const PRUNED_AT_ONCE: i64 = 100;
+/// What a failed delivery says once another one brought its event.
+const SUPERSEDED: &str = "It was delivered again meanwhile, and that delivery was handled.";
 
-pub(super) fn record(database: &Database, connection: i64, record: &DeliveryRecord) -> Result<()> {
+pub(super) fn record(
+    database: &Database,
+    connection: i64,
+    record: &DeliveryRecord,
+    retention: &Retention,
+) -> Result<()> {
     let received_at = record.received_at.as_millisecond();
-    let number: Option<i64> = database
+    // Only what is failed can become something else: of two replays at a time, the one that succeeds counts.
+    let recorded: Option<(i64, u32)> = database
         .prepare_cached(
-            "INSERT INTO deliveries (id, connection, received_at, event_id, status, detail, size_bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
-             ON CONFLICT (id) DO UPDATE SET received_at = excluded.received_at, event_id = excluded.event_id,
-                 status = excluded.status, detail = excluded.detail, size_bytes = excluded.size_bytes,
+            "INSERT INTO deliveries
+                 (id, connection, received_at, handled_at, elapsed_us, event_id, status, detail, size_bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+             ON CONFLICT (id) DO UPDATE SET handled_at = excluded.handled_at, elapsed_us = excluded.elapsed_us,
+                 event_id = excluded.event_id, status = excluded.status, detail = excluded.detail,
                  attempts = attempts + 1
-             WHERE connection = excluded.connection
-             RETURNING number",
+             WHERE connection = excluded.connection AND status = 'failed'
+             RETURNING number, attempts",
         )?
         .query_row(
             params![
                 record.id.as_str(),
                 connection,
                 received_at,
+                record.handled_at.as_millisecond(),
+                i64::try_from(record.elapsed_us).unwrap_or(i64::MAX),
                 record.event_id,
                 record.status.as_str(),
                 record.detail,
                 i64::try_from(record.size_bytes).unwrap_or(i64::MAX),
             ],
-            |row| row.get(0),
+            |row| Ok((row.get(0)?, row.get(1)?)),
         )
         .optional()?;
-    let number = number.ok_or_else(|| {
-        LedgerError::Invalid(format!(
-            "the delivery {} belongs to another connection",
-            record.id
-        ))
-    })?;
-    match (record.status, &record.sealed_request) {
-        (DeliveryStatus::Failed, Some(sealed)) => keep_request(database, number, sealed)?,
-        // A replay that fails again keeps what there is.
-        (DeliveryStatus::Failed, None) => {}
+    let Some((number, attempts)) = recorded else {
+        return ensure_is_of(database, connection, record);
+    };
+    match record.status {
+        DeliveryStatus::Failed => {
+            // A replay that fails again keeps what there is.
+            if let Some(sealed) = &record.sealed_request {
+                keep_request(database, number, sealed, retention)?;
+            }
+        }
+        DeliveryStatus::Refused => forget_request(database, number)?,
         _ => {
-            database
-                .prepare_cached("DELETE FROM delivery_requests WHERE delivery = ?1")?
-                .execute(params![number])?;
+            // Until its first success nothing is kept of it.
+            if attempts > 1 {
+                forget_request(database, number)?;
+                mark_superseded(database, connection, number, record)?;
+            }
             database
                 .prepare_cached(
                     "UPDATE connections SET last_delivery_at = max(ifnull(last_delivery_at, ?2), ?2) WHERE number = ?1",
@@ -62,15 +70,63 @@ pub(super) fn record(database: &Database, connection: i64, record: &DeliveryReco
                 .execute(params![connection, received_at])?;
         }
     }
-    prune_log(database, connection)
+    prune_log(database, connection, retention)
 }
 
-fn keep_request(database: &Database, number: i64, sealed: &[u8]) -> Result<()> {
-    // Deleted first rather than replaced, so that the totals follow.
+/// Whether a delivery that was handled already belongs to this connection.
+fn ensure_is_of(database: &Database, connection: i64, record: &DeliveryRecord) -> Result<()> {
+    let owner: Option<i64> = database
+        .prepare_cached("SELECT connection FROM deliveries WHERE id = ?1")?
+        .query_row(params![record.id.as_str()], |row| row.get(0))
+        .optional()?;
+    if owner == Some(connection) {
+        return Ok(());
+    }
+    Err(LedgerError::Invalid(format!(
+        "the delivery {} belongs to another connection",
+        record.id
+    )))
+}
+
+fn mark_superseded(
+    database: &Database,
+    connection: i64,
+    number: i64,
+    record: &DeliveryRecord,
+) -> Result<()> {
+    let Some(event) = &record.event_id else {
+        return Ok(());
+    };
+    database
+        .prepare_cached(
+            "UPDATE deliveries SET status = 'superseded', detail = ?4
+             WHERE number = ?1 AND EXISTS (
+                 SELECT 1 FROM deliveries
+                 WHERE connection = ?2 AND event_id = ?3 AND number <> ?1 AND status IN ('accepted', 'ignored')
+             )",
+        )?
+        .execute(params![number, connection, event, SUPERSEDED])?;
+    Ok(())
+}
+
+fn forget_request(database: &Database, number: i64) -> Result<()> {
     database
         .prepare_cached("DELETE FROM delivery_requests WHERE delivery = ?1")?
         .execute(params![number])?;
-    if sealed.len() > MAX_REQUEST_BYTES {
+    Ok(())
+}
+
+fn keep_request(
+    database: &Database,
+    number: i64,
+    sealed: &[u8],
+    retention: &Retention,
+) -> Result<()> {
+    // Deleted first rather than replaced, so that the totals follow.
+    forget_request(database, number)?;
+    // What is too large by itself must not push out everything else.
+    let most_bytes = i64::try_from(retention.request_bytes).unwrap_or(i64::MAX);
+    if i64::try_from(sealed.len()).unwrap_or(i64::MAX) > most_bytes {
         return Ok(());
     }
     database
@@ -80,26 +136,37 @@ fn keep_request(database: &Database, number: i64, sealed: &[u8]) -> Result<()> {
         database.prepare_cached("SELECT requests, bytes FROM delivery_requests_total")?;
     let mut drop_oldest = database
         .prepare_cached("DELETE FROM delivery_requests WHERE delivery = (SELECT min(delivery) FROM delivery_requests)")?;
-    loop {
+    // With smaller settings than before, there is much to remove: a part of it now.
+    for _ in 0..PRUNED_AT_ONCE {
         let (requests, bytes): (i64, i64) =
             totals.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        if requests <= MAX_REQUESTS as i64 && bytes <= MAX_REQUEST_BYTES as i64 {
-            return Ok(());
+        if requests <= i64::from(retention.requests) && bytes <= most_bytes {
+            break;
         }
-        if drop_oldest.execute([])? == 0 {
-            return Ok(());
-        }
+        drop_oldest.execute([])?;
     }
+    Ok(())
 }
 
-fn prune_log(database: &Database, connection: i64) -> Result<()> {
-    let kept: i64 = database
+fn prune_log(database: &Database, connection: i64, retention: &Retention) -> Result<()> {
+    let most_rows = i64::from(retention.rows);
+    let rows: i64 = database
         .prepare_cached("SELECT deliveries FROM connections WHERE number = ?1")?
         .query_row(params![connection], |row| row.get(0))?;
-    if kept <= MAX_DELIVERIES as i64 {
+    if rows <= most_rows {
         return Ok(());
     }
-    let excess = kept - MAX_DELIVERIES as i64 + PRUNED_AT_ONCE;
+    let replayable: i64 = database
+        .prepare_cached(
+            "SELECT count(*) FROM delivery_requests JOIN deliveries ON number = delivery WHERE connection = ?1",
+        )?
+        .query_row(params![connection], |row| row.get(0))?;
+    let excess = rows - replayable - most_rows;
+    if excess <= 0 {
+        return Ok(());
+    }
+    // More than necessary, so that it happens rarely; never what was just recorded.
+    let removed = (excess + most_rows / 100).min(PRUNED_AT_ONCE);
     database
         .prepare_cached(
             "DELETE FROM deliveries WHERE number IN (
@@ -110,91 +177,41 @@ fn prune_log(database: &Database, connection: i64) -> Result<()> {
                  ORDER BY number LIMIT ?2
              )",
         )?
-        .execute(params![connection, excess])?;
+        .execute(params![connection, removed])?;
     Ok(())
 }
 
-const SELECT: &str = "SELECT deliveries.number, connections.id, deliveries.id, received_at, event_id, status, detail,
-        size_bytes, attempts,
-        EXISTS (SELECT 1 FROM delivery_requests WHERE delivery = deliveries.number)
-     FROM deliveries JOIN connections ON connections.number = deliveries.connection";
-
-pub(super) fn page(
+/// Removes some of what is older than it is to be kept. True: there is more.
+pub(super) fn prune_old(
     database: &Database,
-    connection: Option<&ConnectionId>,
-    status: Option<DeliveryStatus>,
-    cursor: Option<&str>,
-    limit: usize,
-) -> Result<Page<Delivery>> {
-    let before: i64 = match cursor {
-        None => i64::MAX,
-        Some(cursor) => cursor.parse().map_err(|_| {
-            LedgerError::Invalid(format!("`{cursor}` is not a cursor of the delivery log"))
-        })?,
+    now: Timestamp,
+    retention: &Retention,
+) -> Result<bool> {
+    let before = |age| {
+        now.checked_sub(age)
+            .unwrap_or(Timestamp::MIN)
+            .as_millisecond()
     };
-    let connection = connection
-        .map(|id| connection_number(database, id))
-        .transpose()?;
-    let limit = limit.clamp(1, MAX_PAGE);
-    let condition = match (connection, status) {
-        (Some(_), _) => "connection = ?2 AND (?3 IS NULL OR status = ?3)",
-        (None, Some(_)) => "?2 IS NULL AND status = ?3",
-        (None, None) => "?2 IS NULL AND ?3 IS NULL",
-    };
-    let mut statement = database.prepare_cached(&format!(
-        "{SELECT} WHERE deliveries.number < ?1 AND {condition} ORDER BY deliveries.number DESC LIMIT ?4"
-    ))?;
-    let status = status.map(DeliveryStatus::as_str);
-    let mut rows: Vec<(i64, Delivery)> = statement
-        .query_map(
-            params![before, connection, status, limit as i64 + 1],
-            |row| Ok((row.get(0)?, delivery(row)?)),
+    // Numbers are in the order of arrival, so the oldest tell whether there is anything to do.
+    let requests = database
+        .prepare_cached(
+            "DELETE FROM delivery_requests WHERE delivery IN (
+                 SELECT delivery FROM (
+                     SELECT delivery FROM delivery_requests ORDER BY delivery LIMIT ?2
+                 ) JOIN deliveries ON number = delivery
+                 WHERE received_at < ?1
+             )",
         )?
-        .collect::<rusqlite::Result<_>>()?;
-    let more = rows.len() > limit;
-    rows.truncate(limit);
-    let next = rows
-        .last()
-        .filter(|_| more)
-        .map(|(number, _)| number.to_string());
-    Ok(Page {
-        items: rows.into_iter().map(|(_, delivery)| delivery).collect(),
-        next,
-    })
-}
-
-pub(super) fn find(database: &Database, id: &DeliveryId) -> Result<Option<Delivery>> {
-    let found = database
-        .prepare_cached(&format!("{SELECT} WHERE deliveries.id = ?1"))?
-        .query_row(params![id.as_str()], |row| {
-            Ok((row.get::<_, i64>(0)?, delivery(row)?))
-        })
-        .optional()?;
-    let Some((number, mut delivery)) = found else {
-        return Ok(None);
-    };
-    delivery.record.sealed_request = database
-        .prepare_cached("SELECT sealed FROM delivery_requests WHERE delivery = ?1")?
-        .query_row(params![number], |row| row.get(0))
-        .optional()?;
-    Ok(Some(delivery))
-}
-
-/// A delivery without its request.
-fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let status: String = row.get(5)?;
-    Ok(Delivery {
-        connection_id: ConnectionId::new(row.get::<_, String>(1)?),
-        record: DeliveryRecord {
-            id: DeliveryId::new(row.get::<_, String>(2)?),
-            received_at: rows::timestamp(row, 3)?,
-            event_id: row.get(4)?,
-            status: DeliveryStatus::from_name(&status).ok_or_else(|| rows::damaged(5, &status))?,
-            detail: row.get(6)?,
-            size_bytes: rows::unsigned(row, 7)?,
-            sealed_request: None,
-        },
-        attempts: row.get(8)?,
-        replayable: row.get(9)?,
-    })
+        .execute(params![before(retention.request_age), PRUNED_AT_ONCE])?;
+    let rows = database
+        .prepare_cached(
+            "DELETE FROM deliveries WHERE number IN (
+                 SELECT number FROM (
+                     SELECT number, received_at FROM deliveries ORDER BY number LIMIT ?2
+                 )
+                 WHERE received_at < ?1
+             )",
+        )?
+        .execute(params![before(retention.age), PRUNED_AT_ONCE])?;
+    Ok(requests.max(rows) as i64 == PRUNED_AT_ONCE)
 }

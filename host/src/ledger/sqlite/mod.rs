@@ -6,6 +6,7 @@ mod continuity;
 mod deliveries;
 mod kept;
 mod listing;
+mod log;
 mod members;
 mod rows;
 mod subjects;
@@ -18,6 +19,7 @@ use rusqlite::{Connection as Database, OptionalExtension as _, params};
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRecord,
     DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, Member, NewConnection, Page,
+    Retention,
 };
 use crate::contract::{Changes, TeamMember, User};
 use crate::database::{DatabaseError, SqliteDatabase};
@@ -28,12 +30,21 @@ type Result<T> = std::result::Result<T, LedgerError>;
 /// A ledger in an SQLite database.
 pub struct SqliteLedger {
     database: SqliteDatabase,
+    retention: Retention,
 }
 
 impl SqliteLedger {
     /// The ledger in this database.
     pub fn new(database: SqliteDatabase) -> Self {
-        Self { database }
+        Self {
+            database,
+            retention: Retention::default(),
+        }
+    }
+
+    /// Keeps so much of the delivery log.
+    pub fn with_retention(self, retention: Retention) -> Self {
+        Self { retention, ..self }
     }
 }
 
@@ -162,14 +173,14 @@ impl Ledger for SqliteLedger {
         changes: &Changes,
         delivery: Option<DeliveryRecord>,
     ) -> Result<Applied> {
-        let (id, changes) = (id.clone(), changes.clone());
+        let (id, changes, retention) = (id.clone(), changes.clone(), self.retention.clone());
         self.database
             .write(move |database| {
                 let connection = connection_number(database, &id)?;
                 subjects::apply(database, connection, &changes.subjects)?;
                 let applied = activities::apply(database, connection, &changes.activities)?;
                 if let Some(delivery) = &delivery {
-                    deliveries::record(database, connection, delivery)?;
+                    deliveries::record(database, connection, delivery, &retention)?;
                 }
                 Ok(applied)
             })
@@ -222,7 +233,7 @@ impl Ledger for SqliteLedger {
         let (connection, cursor) = (connection.cloned(), cursor.map(str::to_owned));
         self.database
             .read(move |database| {
-                deliveries::page(
+                log::page(
                     database,
                     connection.as_ref(),
                     status,
@@ -236,7 +247,7 @@ impl Ledger for SqliteLedger {
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>> {
         let id = id.clone();
         self.database
-            .read(move |database| deliveries::find(database, &id))
+            .read(move |database| log::find(database, &id))
             .await
     }
 
@@ -251,6 +262,29 @@ impl Ledger for SqliteLedger {
         self.database
             .write(move |database| kept::replace(database, &kept, &sealed))
             .await
+    }
+
+    async fn failed_deliveries(
+        &self,
+        connection: Option<&ConnectionId>,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<(Vec<Delivery>, u64)> {
+        let connection = connection.cloned();
+        self.database
+            .read(move |database| log::failed(database, connection.as_ref(), before, limit))
+            .await
+    }
+
+    async fn prune_deliveries(&self, now: Timestamp) -> Result<bool> {
+        let retention = self.retention.clone();
+        self.database
+            .write(move |database| deliveries::prune_old(database, now, &retention))
+            .await
+    }
+
+    async fn ready(&self) -> Result<()> {
+        Ok(self.database.ensure_writable().await?)
     }
 
     async fn close(&self) {

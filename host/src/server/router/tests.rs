@@ -270,7 +270,7 @@ async fn every_response_carries_the_security_headers() {
 }
 
 /// The addresses and methods of the published API.
-const PUBLISHED: [(Method, &str); 27] = [
+const PUBLISHED: [(Method, &str); 28] = [
     (Method::POST, "/api/v1/test"),
     (Method::POST, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections"),
@@ -289,6 +289,7 @@ const PUBLISHED: [(Method, &str); 27] = [
     (Method::GET, "/api/v1/activities/changes"),
     (Method::GET, "/api/v1/activities/stream"),
     (Method::GET, "/api/v1/deliveries"),
+    (Method::POST, "/api/v1/deliveries/replay"),
     (Method::POST, "/api/v1/deliveries/{id}/replay"),
     (Method::GET, "/api/v1/backup"),
     (Method::GET, "/api/v1/sealing-key"),

@@ -6,12 +6,12 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{given, parse_limit};
-use crate::api::{DeliveryList, DeliveryStatusView, DeliveryView};
+use crate::api::{DeliveryList, DeliveryStatusView, DeliveryView, ReplayRequest, ReplayResult};
 use crate::id::{ConnectionId, DeliveryId};
-use crate::ledger::DeliveryStatus;
+use crate::ledger::{DeliveryStatus, MAX_PAGE};
 use crate::sentence::shorten;
 use crate::server::error::ApiError;
-use crate::server::extract::{ApiPath, ApiQuery};
+use crate::server::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::server::openapi::Problems;
 use crate::server::state::AppState;
 
@@ -75,4 +75,30 @@ pub(in crate::server) async fn replay(
         .try_complete(|service| async move { service.replay(&id).await })
         .await?;
     Ok(Json(delivery.into()))
+}
+
+/// Handles failed deliveries again, those that were tried the least often first. It ends after some
+/// seconds even if there are more; ask again until none remain.
+#[utoipa::path(post, path = "/api/v1/deliveries/replay", operation_id = "replay_deliveries", tag = "deliveries",
+    request_body = ReplayRequest,
+    responses((status = 200, body = ReplayResult), Problems))]
+pub(in crate::server) async fn replay_failed(
+    State(state): State<AppState>,
+    ApiJson(request): ApiJson<ReplayRequest>,
+) -> Result<Json<ReplayResult>, ApiError> {
+    let limit = usize::from(request.limit.unwrap_or(100));
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(ApiError::malformed(format!(
+            "`limit` is {limit}; it must be a number from 1 to {MAX_PAGE}"
+        )));
+    }
+    let connection = request.connection.map(ConnectionId::new);
+    let replayed = state
+        .try_complete(|service| async move {
+            service
+                .replay_failed(connection.as_ref(), request.before, limit)
+                .await
+        })
+        .await?;
+    Ok(Json(replayed.into()))
 }

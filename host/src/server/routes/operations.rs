@@ -26,7 +26,8 @@ pub(in crate::server) async fn alive() -> Json<StatusView> {
     Json(StatusView { status: "alive" })
 }
 
-/// Whether the host can do its work: its storage and directory answer and it is not about to stop.
+/// Whether the host can do its work: its database can be written, its storage answers and it is not about
+/// to stop.
 #[utoipa::path(get, path = "/readyz", operation_id = "check_ready", tag = "operations", security(()),
     responses((status = 200, body = StatusView), Problems))]
 pub(in crate::server) async fn ready(
@@ -35,7 +36,14 @@ pub(in crate::server) async fn ready(
     if *state.stopping.borrow() {
         return Err(ApiError::busy("the host is stopping", 5));
     }
-    state.service.ready().await?;
+    state.service.ready().await.map_err(|error| {
+        // Who asks is not known, so what is wrong stays here.
+        tracing::warn!(%error, "the host is not ready");
+        ApiError::busy(
+            "the database cannot be written, or the storage does not answer; the host's log says why",
+            5,
+        )
+    })?;
     Ok(Json(StatusView { status: "ready" }))
 }
 

@@ -263,7 +263,7 @@ impl Service {
 }
 
 /// The duration give or take a quarter, so that connections do not all act at once.
-fn jittered(duration: Duration) -> Duration {
+pub(super) fn jittered(duration: Duration) -> Duration {
     duration.mul_f64(0.75 + random_fraction() / 2.0)
 }
 

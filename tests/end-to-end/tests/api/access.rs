@@ -41,6 +41,7 @@ async fn only_the_admin_token_opens_the_api_and_every_documented_address_answers
         "GET /api/v1/activities/changes",
         "GET /api/v1/activities/stream",
         "GET /api/v1/deliveries",
+        "POST /api/v1/deliveries/replay",
         "POST /api/v1/deliveries/{id}/replay",
         "POST /hooks/{hook}",
         "GET /healthz",

@@ -1,0 +1,88 @@
+//! Deliveries as the log shows them.
+
+use jiff::Timestamp;
+
+use crate::id::{ConnectionId, DeliveryId};
+
+/// A delivery to be recorded together with what it adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRecord {
+    /// Its id in the log. Recording the same id again counts an attempt and says what became of it,
+    /// as long as it is failed.
+    pub id: DeliveryId,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// When it was last handled.
+    pub handled_at: Timestamp,
+    /// How long that took until it was handed to the ledger, in microseconds.
+    pub elapsed_us: u64,
+    /// The remote service's id of the event.
+    pub event_id: Option<String>,
+    /// What became of it.
+    pub status: DeliveryStatus,
+    /// One sentence about it.
+    pub detail: String,
+    /// Size of its body, in bytes.
+    pub size_bytes: u64,
+    /// The raw request, sealed, for replay; kept for failed deliveries only.
+    pub sealed_request: Option<Vec<u8>>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeliveryStatus {
+    /// In the ledger.
+    Accepted,
+    /// A genuine ping, answered.
+    Ping,
+    /// Genuine, about nothing that is recorded.
+    Ignored,
+    /// Could not be handled; kept for replay.
+    Failed,
+    /// Failed, and then another delivery brought the same event.
+    Superseded,
+    /// Failed, and when it could be handled, the integration refused it as not genuine.
+    Refused,
+}
+
+impl DeliveryStatus {
+    /// Every status.
+    pub const ALL: [Self; 6] = [
+        Self::Accepted,
+        Self::Ping,
+        Self::Ignored,
+        Self::Failed,
+        Self::Superseded,
+        Self::Refused,
+    ];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Ping => "ping",
+            Self::Ignored => "ignored",
+            Self::Failed => "failed",
+            Self::Superseded => "superseded",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// The status with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == name)
+    }
+}
+
+/// A delivery in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// What was recorded.
+    pub record: DeliveryRecord,
+    /// How often it was handled.
+    pub attempts: u32,
+    /// Whether its request is still kept, so that it can be replayed.
+    pub replayable: bool,
+}
