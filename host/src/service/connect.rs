@@ -68,10 +68,7 @@ impl Service {
                 let message = format!("“{}” was connected.", connection.scope_name);
                 self.record(&connection.id, EventKind::Connected, message)
                     .await;
-                let schedule = self.schedule();
-                self.inner
-                    .background
-                    .begin(&connection.id, schedule.upkeep(), schedule.silence());
+                self.begin_upkeep(&connection.id);
                 Ok(connection)
             }
             Err(error) => {
@@ -243,6 +240,7 @@ impl Service {
         self.change_state(id, ConnectionState::Connecting).await?;
         if let Err(error) = self.remove_traces(id).await {
             self.change_state(id, ConnectionState::Active).await?;
+            self.begin_upkeep(id);
             return Err(error);
         }
         self.mark_disconnected(id).await?;
@@ -250,6 +248,12 @@ impl Service {
         let message = "It was disconnected.".to_owned();
         self.record(id, EventKind::Disconnected, message).await;
         Ok(())
+    }
+
+    fn begin_upkeep(&self, id: &ConnectionId) {
+        let schedule = self.schedule();
+        let background = &self.inner.background;
+        background.begin(id, schedule.upkeep(), schedule.silence());
     }
 
     async fn change_state(

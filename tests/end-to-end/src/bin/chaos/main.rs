@@ -14,6 +14,9 @@ use end_to_end::kills::{self, KillPlan};
 
 use self::table::Table;
 
+/// Kills in the middle of connecting, disconnecting, renaming and mapping.
+const INTERRUPTIONS: u32 = 40;
+
 /// Breaks what can break, and shows what is kept
 #[derive(Parser)]
 struct Arguments {
@@ -118,7 +121,7 @@ async fn kill(plan: KillPlan, table: &mut Table) -> Result<()> {
         "{} acknowledged of {} sent, {} different, {} misreported",
         report.acknowledged, report.sent, report.different, report.misreported
     ));
-    let interrupted = kills::interrupt_use_cases(plan.seed).await?;
+    let interrupted = kills::interrupt_use_cases(INTERRUPTIONS, plan.seed).await?;
     table.detail(interrupted.to_string());
     Ok(())
 }
