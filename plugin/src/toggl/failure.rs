@@ -99,17 +99,22 @@ impl Failure {
 
     /// The failure to get a response.
     pub(super) fn no_response(error: HttpError) -> Self {
-        let message = match error {
-            HttpError::Refused(why) => {
-                format!("The host does not allow this request to Toggl: {why}")
+        let error = match error {
+            // Trying again does not help: the token or a setting of the host must be put right.
+            HttpError::Refused(why) => Error::InvalidInput(format!(
+                "The host does not allow this request to Toggl: {why}"
+            )),
+            HttpError::Unavailable(why) => {
+                Error::Unavailable(format!("Toggl could not be reached: {why}"))
             }
-            HttpError::Unavailable(why) => format!("Toggl could not be reached: {why}"),
-            HttpError::LimitExceeded(why) => format!("A limit of this host was reached: {why}"),
+            HttpError::LimitExceeded(why) => {
+                Error::Unavailable(format!("A limit of this host was reached: {why}"))
+            }
         };
         Self {
             status: None,
             text: String::new(),
-            error: Error::Unavailable(message),
+            error,
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::slice::from_ref;
 
 use integration_host::capability::http::allow_list::Target;
 use integration_host::capability::http::{AllowList, HttpError, Upstream, address};
@@ -34,7 +35,7 @@ pub fn run(input: &[u8]) {
         Ok(upstream) => {
             let shown = upstream.to_string();
             assert_eq!(shown.parse(), Ok(upstream.clone()), "{shown} was shown");
-            if let Ok(list) = AllowList::new(&declared, Some(&approved), &[upstream.clone()]) {
+            if let Ok(list) = AllowList::new(&declared, Some(&approved), from_ref(&upstream)) {
                 check(&list, url, Some(&upstream));
             }
         }
