@@ -109,12 +109,14 @@ impl Embedded {
     }
 }
 
+type AroundStorage = dyn FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore>;
+
 /// What differs from one embedded host to the other.
 struct Parts {
     scenario: Scenario,
     /// Instead of the manifest's.
     pacing: Option<Pacing>,
-    around_storage: Box<dyn FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore>>,
+    around_storage: Box<AroundStorage>,
 }
 
 impl Default for Parts {

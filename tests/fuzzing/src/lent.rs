@@ -27,6 +27,9 @@ pub const PREVIOUS_SECRET: &str = "the-signing-secret-before-that";
 /// When everything happens: 2026-03-01T12:00:00Z.
 pub const NOW_SECONDS: i64 = 1_772_366_400;
 
+/// For how long the host believes at most that a quota is used up.
+const LONGEST_PAUSE_SECONDS: u32 = 24 * 60 * 60;
+
 /// A host in memory, for one connection.
 #[derive(Default)]
 pub struct Lent {
@@ -34,6 +37,7 @@ pub struct Lent {
     pub answers: RefCell<VecDeque<HttpResponse>>,
     pub sent: RefCell<Vec<HttpRequest>>,
     pub logged: RefCell<Vec<String>>,
+    pub used_up_quotas: RefCell<BTreeMap<String, u32>>,
 }
 
 impl Lent {
@@ -96,6 +100,19 @@ impl Http for Lent {
         self.sent.borrow_mut().push(request.clone());
         let answer = self.answers.borrow_mut().pop_front();
         Ok(answer.unwrap_or_else(nothing_there))
+    }
+
+    fn quota_used_up(&self, quota: &str, resets_in_seconds: u32) {
+        let mut quotas = self.used_up_quotas.borrow_mut();
+        let remembered = quotas.entry(quota.into()).or_default();
+        *remembered = resets_in_seconds
+            .min(LONGEST_PAUSE_SECONDS)
+            .max(*remembered);
+    }
+
+    fn quota_resets_in(&self, quota: &str) -> Option<u32> {
+        let quotas = self.used_up_quotas.borrow();
+        quotas.get(quota).copied().filter(|seconds| *seconds > 0)
     }
 }
 

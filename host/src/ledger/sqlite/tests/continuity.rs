@@ -150,6 +150,8 @@ async fn only_accepted_deliveries_make_the_rhythm() {
         let record = DeliveryRecord {
             id: DeliveryId::generate(),
             received_at: time(minute),
+            handled_at: time(minute),
+            elapsed_us: 0,
             event_id: None,
             status,
             detail: String::new(),
