@@ -459,10 +459,12 @@ fn the_last_request_of_a_quota_stops_the_next() {
     ];
     let rows = Value::from(vec![row(json!({}))]).to_string();
     host.on_with(Get, LIST, 200, &headers, &rows);
-    host.toggl().subscribe(CALLBACK).unwrap();
     host.requests.borrow_mut().clear();
     assert!(host.toggl().subscribe(CALLBACK).is_err());
-    assert!(host.calls().is_empty());
+    let calls = host.calls();
+    assert!(calls.last().unwrap().ends_with(LIST), "{calls:?}");
+    assert!(host.toggl().subscribe(CALLBACK).is_err());
+    assert_eq!(host.calls(), calls);
 }
 
 #[test]

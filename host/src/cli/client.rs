@@ -214,7 +214,8 @@ mod tests {
             "owner": {"id": "7", "name": "Ada", "email": null}, "status": "active",
             "attention": null, "subscription": null, "users": {"mapped": 0, "total": 0},
             "callback_url": "", "created_at": "2026-03-01T08:00:00Z",
-            "updated_at": "2026-03-01T08:00:00Z", "last_delivery_at": null
+            "updated_at": "2026-03-01T08:00:00Z", "last_delivery_at": null,
+            "covered_until": "2026-03-01T08:00:00Z", "gap": null, "last_reconciled_at": null
         }))
         .unwrap()
     }

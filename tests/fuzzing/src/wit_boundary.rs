@@ -77,13 +77,14 @@ pub fn run(input: &[u8]) {
 }
 
 fn start() -> Bench {
+    let ordinary = Runtime::new().expect("a runtime");
+    let integration = ordinary.block_on(component::load());
     // Waiting passes at once, so that no time-out depends on how busy the machine is.
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .expect("a runtime");
-    let integration = runtime.block_on(component::load());
     Bench {
         runtime,
         integration,

@@ -144,7 +144,7 @@ async fn ensure_standing(site: &Site, subject: &Subject<'_>, expected: Standing)
             ensure!(connections.is_empty(), "it looks as if it were connected");
             ensure!(subscriptions == 1, "{subscriptions} subscriptions at Toggl");
         }
-        Standing::Active | Standing::Attention(_) => {
+        Standing::Active | Standing::Attention(_) | Standing::Gap => {
             let [connection] = connections.as_slice() else {
                 bail!("there are {} connections", connections.len());
             };
@@ -157,6 +157,10 @@ async fn ensure_standing(site: &Site, subject: &Subject<'_>, expected: Standing)
             ensure!(
                 code == wanted,
                 "the connection's attention is {code:?} instead of {wanted:?}"
+            );
+            ensure!(
+                expected != Standing::Gap || connection.coverage.gap.is_some(),
+                "the connection passes for complete"
             );
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! The rules are few. A fault becomes the error that says what helps. The host repeats what may pass and
 //! does no harm. What only adds something (plans, quotas, the webhook's limits) fails nothing. What only
-//! a person can solve becomes the connection's attention when it is checked; what passes leaves the
-//! connection as it is.
+//! a person can solve becomes the connection's attention when it is checked; what passes asks nobody, and
+//! leaves a gap in deliveries open that is closed later.
 
 use super::endpoint::Endpoint::{self, *};
 use super::fault::Fault;
@@ -85,6 +85,8 @@ pub(super) enum Standing {
     Active,
     /// It is active and asks for a person.
     Attention(&'static str),
+    /// It is active and asks for nobody, and deliveries are known to be missing until it is repaired.
+    Gap,
 }
 
 /// What a cell must come to.
@@ -168,12 +170,17 @@ fn end(row: Row, fault: Fault) -> (Outcome, Standing) {
     let fails = (Outcome::Failed(code), otherwise(act));
     let done = (Outcome::Done, when_done(act));
     let attention = |code| (Outcome::Done, Standing::Attention(code));
+    let unrepaired = if is_lasting {
+        attention(code)
+    } else {
+        (Outcome::Done, Standing::Gap)
+    };
     match (act, endpoint) {
         // These only add something.
         (Act::Test, Organizations) | (Act::Check, Quota) => done,
         // Without the webhook's limits the least is asked for; but the next request would fail alike.
         (_, Limits) => match (act, code) {
-            (Act::Repair, "unauthorized" | "quota-exhausted" | "rate-limited") => attention(code),
+            (Act::Repair, "unauthorized" | "quota-exhausted" | "rate-limited") => unrepaired,
             (_, "unauthorized" | "quota-exhausted" | "rate-limited") => fails,
             _ => done,
         },
@@ -183,8 +190,9 @@ fn end(row: Row, fault: Fault) -> (Outcome, Standing) {
             (Outcome::Failed("upstream"), Standing::LeftOver)
         }
         (Act::Connect | Act::Repair, Create) if fault.has_effect() => done,
-        // A connection works without its team.
-        (Act::Connect, Members) => attention(code),
+        // A connection works without its team, which is imported later.
+        (Act::Connect, Members) if is_lasting => attention(code),
+        (Act::Connect, Members) => done,
 
         (Act::Check, _) if is_lasting => attention(code),
         // Whether the callback is validated is seen at the subscription.
@@ -192,7 +200,7 @@ fn end(row: Row, fault: Fault) -> (Outcome, Standing) {
         (Act::Repair, Ping)
             if matches!(fault, Fault::Html | Fault::Nonsense | Fault::NonsenseList) =>
         {
-            attention("invalid-input")
+            (Outcome::Done, Standing::Gap)
         }
         // What Toggl does not know any more is made anew.
         (Act::Repair, Enable | Replace) | (Act::ReplaceToken, Replace)
@@ -200,7 +208,7 @@ fn end(row: Row, fault: Fault) -> (Outcome, Standing) {
         {
             done
         }
-        (Act::Repair, _) => attention(code),
+        (Act::Repair, _) => unrepaired,
 
         // What gives no access any more keeps nobody from disconnecting.
         (Act::Disconnect, _) if is_lasting => done,

@@ -326,6 +326,26 @@ async fn a_name_that_leads_inside_is_refused_however_often_it_changes() {
 }
 
 #[tokio::test]
+async fn a_name_that_led_to_the_internet_and_then_inside_is_refused() {
+    let server = Server::saying("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+    let rebinding = Scripted::new(&[&["1.1.1.1"], &["127.0.0.1"]]);
+    let client = ReqwestClient::with_resolver(LONG, rebinding).unwrap();
+    let url: Url = format!("http://rebind.example:{}/", server.port())
+        .parse()
+        .unwrap();
+    let request = || OutgoingRequest {
+        allow_private_address: false,
+        ..hurried(url.clone())
+    };
+    // Nobody answers there, which is all the same: the name was looked up and led to the internet.
+    let first = client.send(request()).await.unwrap_err();
+    assert!(matches!(first, HttpError::Unavailable(_)), "{first:?}");
+    let second = client.send(request()).await.unwrap_err();
+    assert!(matches!(second, HttpError::Refused(_)), "{second:?}");
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
 async fn of_several_addresses_those_on_the_internet_are_left() {
     let mixed = PublicOnly(Scripted::new(&[&[
         "10.0.0.1",
