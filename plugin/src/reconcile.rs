@@ -124,6 +124,8 @@ impl Reader<'_> {
             _ => None,
         };
         let mut changes = self.take_in(&page.rows)?;
+        // Entries begin and end on whole seconds, so one that ends within the first second belongs to it.
+        let from = Timestamp::from_seconds(from.seconds());
         changes.activities.retain(|activity| {
             let overlaps =
                 |log: &TimeLog| log.start <= to && log.stop.is_none_or(|stop| stop >= from);

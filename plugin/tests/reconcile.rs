@@ -85,6 +85,16 @@ fn rows_become_activities_with_their_names() {
 }
 
 #[test]
+fn an_entry_of_the_ranges_first_second_belongs_to_it() {
+    let host = FakeHost::connected();
+    let rows = json!([row(1, "2026-02-10T09:00:00Z", "2026-02-10T09:00:00Z")]);
+    host.on(Post, SEARCH, 200, &rows.to_string());
+    let selection = range("2026-02-10T09:00:00.7Z", "2026-02-11T00:00:00Z");
+    let result = host.toggl().reconcile(&selection, None).unwrap();
+    assert_eq!(result.changes.activities.len(), 1, "the entry stays lost");
+}
+
+#[test]
 fn pages_and_years_are_read_one_call_each() {
     let host = FakeHost::connected();
     host.on_with(

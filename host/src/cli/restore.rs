@@ -11,10 +11,12 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::assembly;
 use crate::capability::storage::SqliteStore;
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::{DEFAULT_DATA, DEFAULT_DATABASE, DEFAULT_SEALING_KEY, two_sources};
 use crate::database::{DatabaseContents, SqliteDatabase, inspect_backup};
-use crate::ledger::SqliteLedger;
+use crate::ledger::{
+    ConnectionState, Continuity as _, CoverageChange, Ledger as _, LedgerError, SqliteLedger,
+};
 use crate::limits::Limits;
 use crate::seal::{KeyRing, KeySource, SealingKeys, keep_in_file};
 use crate::service::SealedContents;
@@ -160,6 +162,7 @@ async fn restore(
             elsewhere => elsewhere.to_string(),
         });
     }
+    note_gaps(&draft).await?;
     fs::rename(&draft, &database).map_err(cannot_write)?;
     fs::File::open(data)
         .and_then(|directory| directory.sync_all())
@@ -229,6 +232,31 @@ async fn open_everything(path: &Path, ring: &KeyRing) -> Result<(), Failure> {
             found.seen
         ))),
     }
+}
+
+/// What was delivered after the backup is not in it, however short ago that was: the host reads it when it
+/// starts.
+async fn note_gaps(path: &Path) -> Result<(), Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::failed(error.to_string());
+    let database = SqliteDatabase::open(path).map_err(|error| failed(&error))?;
+    let ledger = SqliteLedger::new(database.clone());
+    let noted = async {
+        for connection in ledger.connections().await? {
+            if connection.state != ConnectionState::Active {
+                continue;
+            }
+            let noticed = CoverageChange::GapNoticed {
+                from: None,
+                reason: "the ledger was restored from a backup".to_owned(),
+                at: SystemClock.now(),
+            };
+            ledger.change_coverage(&connection.id, noticed).await?;
+        }
+        Ok::<_, LedgerError>(())
+    };
+    let noted = noted.await;
+    database.close().await;
+    noted.map_err(|error| failed(&error))
 }
 
 fn describe(restored: &Restored) -> String {

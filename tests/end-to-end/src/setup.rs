@@ -122,6 +122,16 @@ impl Setup {
         self.options.listen = self.host.url.trim_start_matches("http://").to_owned();
     }
 
+    /// Has the host check a connection, which must work.
+    pub async fn ensure_healthy(&self, connection_id: &str) -> Result<()> {
+        let path = format!("/connections/{connection_id}/check");
+        let (status, health) = self.host.call(Method::POST, &path, Value::Null).await?;
+        if status != StatusCode::OK || health["healthy"] != true {
+            bail!("the connection does not work: {status} {health}");
+        }
+        Ok(())
+    }
+
     /// Starts the host again where it was.
     pub async fn restart(&mut self) -> Result<()> {
         self.keep_address();

@@ -5,11 +5,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::{Duration, Instant};
 
 use end_to_end::{HostProcess, NORTHWIND, Setup, run_cli};
-use reqwest::{Method, StatusCode};
-use serde_json::{Value, json};
-use toggl_sandbox::control::StartTimer;
+use jiff::SignedDuration;
+use serde_json::Value;
+use toggl_sandbox::control::{StartTimer, StopTimer};
 use toggl_sandbox::{Activity, Scenario};
 
 const TOMAS: i64 = 9_500_002;
@@ -162,17 +163,7 @@ async fn a_backup_made_under_load_and_its_key_bring_everything_back() {
         .await
         .unwrap();
     assert_eq!(now["users"], users["users"], "mappings were lost");
-    let path = format!("/connections/{id}/check");
-    let (status, health) = setup
-        .host
-        .call(Method::POST, &path, json!(null))
-        .await
-        .unwrap();
-    assert_eq!(
-        (status, &health["healthy"]),
-        (StatusCode::OK, &json!(true)),
-        "{health}"
-    );
+    setup.ensure_healthy(&id).await.unwrap();
     let timer = StartTimer {
         workspace_id: NORTHWIND,
         user_id: TOMAS,
@@ -186,6 +177,44 @@ async fn a_backup_made_under_load_and_its_key_bring_everything_back() {
             .unwrap_or_default(),
         "after a restore no delivery arrives"
     );
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_after_the_backup_is_read_again_after_a_restore() {
+    let mut setup = Setup::start().await.unwrap();
+    setup.connect(NORTHWIND).await.unwrap();
+    let file = setup.folder.path().join("backup.sqlite");
+    answer(backup(&setup, &file, &[]).await);
+    let timer = StartTimer {
+        workspace_id: NORTHWIND,
+        user_id: TOMAS,
+        ..StartTimer::default()
+    };
+    let entry = setup.toggl().start_timer(timer).unwrap();
+    setup
+        .toggl()
+        .stop_timer(StopTimer {
+            entry_id: Some(entry.id),
+            stop: Some(entry.start + SignedDuration::from_mins(5)),
+            ..StopTimer::default()
+        })
+        .unwrap();
+    setup.settle().await.unwrap();
+    setup.host.kill().await.unwrap();
+    let data = setup.folder.path().join("restored");
+    let key = setup.options.data.join("sealing-key").display().to_string();
+    answer(restore(&file, &data, &["--sealing-key-file", &key]).await);
+    setup.options.data = data;
+    setup.restart().await.unwrap();
+    assert_eq!(setup.activity(entry.id).await.unwrap(), Value::Null);
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while setup.activity(entry.id).await.unwrap() == Value::Null {
+        assert!(
+            Instant::now() < deadline,
+            "an entry stays lost after a restore"
+        );
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 /// A backup and the key it is sealed with, of a host that has stopped.

@@ -85,17 +85,7 @@ async fn everything_in_a_database_of_schema_2_is_there_and_works() {
     assert_eq!(setup.activity(500).await.unwrap()["title"], json!(["Kept"]));
 
     // The token opens, and the webhook that this Toggl does not know is made again.
-    let path = format!("/connections/{id}/check");
-    let (status, health) = setup
-        .host
-        .call(Method::POST, &path, json!(null))
-        .await
-        .unwrap();
-    assert_eq!(
-        (status, &health["healthy"]),
-        (StatusCode::OK, &json!(true)),
-        "{health}"
-    );
+    setup.ensure_healthy(&id).await.unwrap();
     let timer = StartTimer {
         workspace_id: NORTHWIND,
         user_id: TOMAS,

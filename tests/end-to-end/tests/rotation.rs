@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use end_to_end::{NORTHWIND, Setup, run_cli};
 use integration_host::seal::{KeyRing, KeySource};
-use reqwest::{Method, StatusCode};
+use reqwest::Method;
 use serde_json::{Value, json};
 use toggl_sandbox::Activity;
 
@@ -54,20 +54,6 @@ async fn store_many(setup: &Setup, connection: &str, count: usize) {
 fn key_ids(setup: &Setup) -> Vec<String> {
     let ids = integration_host::database::key_ids_in(&setup.options.data.join("host.sqlite"));
     ids.unwrap().into_iter().collect()
-}
-
-async fn assert_healthy(setup: &Setup, id: &str) {
-    let path = format!("/connections/{id}/check");
-    let (status, health) = setup
-        .host
-        .call(Method::POST, &path, json!(null))
-        .await
-        .unwrap();
-    assert_eq!(
-        (status, &health["healthy"]),
-        (StatusCode::OK, &json!(true)),
-        "the connection stopped working: {health}"
-    );
 }
 
 #[tokio::test]
@@ -129,10 +115,10 @@ async fn the_key_is_exchanged_while_deliveries_arrive_and_none_is_refused() {
         [now.id()],
         "something is still sealed with a former key"
     );
-    assert_healthy(&setup, id).await;
+    setup.ensure_healthy(id).await.unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
     setup.restart().await.unwrap();
-    assert_healthy(&setup, id).await;
+    setup.ensure_healthy(id).await.unwrap();
 }
 
 #[tokio::test]
@@ -162,7 +148,7 @@ async fn a_kill_in_the_middle_of_a_rotation_loses_nothing_and_it_goes_on_later()
                 .is_ok_and(|answer| answer.status().is_success()),
         );
         setup.restart().await.unwrap();
-        assert_healthy(&setup, &id).await;
+        setup.ensure_healthy(&id).await.unwrap();
         let at_hand = keys(&setup).await;
         for needed in key_ids(&setup) {
             assert!(
@@ -178,7 +164,7 @@ async fn a_kill_in_the_middle_of_a_rotation_loses_nothing_and_it_goes_on_later()
     assert_ne!(now.id(), former);
     assert_eq!(key_ids(&setup), [now.id()]);
     assert!(now.older_ids().is_empty());
-    assert_healthy(&setup, &id).await;
+    setup.ensure_healthy(&id).await.unwrap();
 }
 
 #[tokio::test]
@@ -194,7 +180,7 @@ async fn a_key_that_somebody_else_keeps_is_exchanged_there() {
     let variable = "INTEGRATION_HOST_SEALING_KEY".to_owned();
     setup.options.environment = vec![(variable.clone(), former.clone())];
     setup.restart().await.unwrap();
-    assert_healthy(&setup, id).await;
+    setup.ensure_healthy(id).await.unwrap();
     assert!(
         !file.exists(),
         "a key from the environment was written to a file"
@@ -209,7 +195,7 @@ async fn a_key_that_somebody_else_keeps_is_exchanged_there() {
     let new = "5e".repeat(32);
     setup.options.environment = vec![(variable.clone(), format!("{new},{former}"))];
     setup.restart().await.unwrap();
-    assert_healthy(&setup, id).await;
+    setup.ensure_healthy(id).await.unwrap();
     let rotation = command(&setup, &["rotate-key"]).await.unwrap();
     assert_eq!(
         (&rotation["former_keys"], &rotation["key_is_new"]),
@@ -225,7 +211,7 @@ async fn a_key_that_somebody_else_keeps_is_exchanged_there() {
     setup.options.environment.clear();
     setup.options.arguments = vec!["--config".to_owned(), config.display().to_string()];
     setup.restart().await.unwrap();
-    assert_healthy(&setup, id).await;
+    setup.ensure_healthy(id).await.unwrap();
     let log = setup.host.log().unwrap();
     for key in [&new, &former] {
         assert!(!log.contains(key.as_str()), "a sealing key is in the log");
