@@ -158,6 +158,40 @@ async fn a_delivery_that_failed_is_kept_and_replayed() {
 }
 
 #[tokio::test]
+async fn a_kept_delivery_that_was_put_in_the_place_of_another_is_refused() {
+    let (setup, _folder) = setup_with("replay_attempts = 1").await;
+    setup.connect(NORTHWIND).await.unwrap();
+    let subscription = setup.toggl().subscriptions().remove(0);
+    let database = rusqlite::Connection::open(setup.options.data.join("host.sqlite")).unwrap();
+    let intact = damage(&database);
+    for number in [1, 2] {
+        let body = event(&subscription, number, 500 + number);
+        let (signature, body) = delivery(&subscription.secret, &body);
+        let url = &subscription.url_callback;
+        let status = setup.host.deliver(url, Some(&signature), body).await;
+        assert_eq!(status.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    store(&database, &intact);
+    let exchanged = database
+        .execute(
+            "UPDATE delivery_requests SET sealed = other.sealed
+             FROM (SELECT delivery, sealed FROM delivery_requests) AS other
+             WHERE other.delivery != delivery_requests.delivery",
+            [],
+        )
+        .unwrap();
+    assert_eq!(exchanged, 2);
+    let list = command(&setup, &["deliveries", "--status", "failed"], 0).await;
+    for kept in list["deliveries"].as_array().unwrap() {
+        let error = command(&setup, &["replay", kept["id"].as_str().unwrap()], 1).await;
+        let error = error.as_str().unwrap();
+        assert!(error.contains("was changed"), "{error}");
+    }
+    assert!(setup.activity(501).await.unwrap().is_null());
+    assert!(setup.activity(502).await.unwrap().is_null());
+}
+
+#[tokio::test]
 async fn all_failed_deliveries_are_replayed_with_one_command() {
     let (mut setup, _folder) = setup_with("replay_attempts = 1").await;
     let connection = setup.connect(NORTHWIND).await.unwrap();
