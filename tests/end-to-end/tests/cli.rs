@@ -3,12 +3,10 @@
 
 use std::process::{Command, Output, Stdio};
 
-use end_to_end::{NORTHWIND, Setup, host_program, run_cli_with_input};
+use end_to_end::{NORTHWIND, Setup, TOMAS, host_program, run_cli_with_input, unlimited_scenario};
 use serde_json::{Value, json};
+use toggl_sandbox::Activity;
 use toggl_sandbox::control::{DeleteEntry, StartTimer};
-use toggl_sandbox::{Activity, Scenario};
-
-const TOMAS: i64 = 9_500_002;
 
 /// A host, and a person at a terminal beside it.
 struct Terminal {
@@ -20,11 +18,7 @@ struct Terminal {
 
 impl Terminal {
     async fn new() -> Self {
-        let mut scenario = Scenario::default();
-        // Nothing here is about Toggl's limits.
-        scenario.limits.hourly_quota = false;
-        scenario.limits.burst = 0;
-        let setup = Setup::start_with(scenario, &[]).await.unwrap();
+        let setup = Setup::start_with(unlimited_scenario(), &[]).await.unwrap();
         Self {
             url: setup.host.url.clone(),
             data: setup.options.data.display().to_string(),

@@ -11,9 +11,7 @@ use rand::{Rng, RngExt as _};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::setup::{Setup, delivery};
-
-const TOMAS: i64 = 9_500_002;
+use crate::setup::{Setup, TOMAS, delivery};
 
 /// The first entry's id. Ids of events and entries are apart.
 const FIRST_ENTRY: usize = 500_000_000;
