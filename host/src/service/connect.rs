@@ -48,8 +48,9 @@ impl Service {
 
     /// Connects a scope: binds it, subscribes to its webhook and imports its team. If any of it
     /// fails, nothing is left behind here or at the remote service. `Conflict` if it is connected
-    /// already. What an attempt leaves behind because it is dropped before its end, or because the
-    /// remote service does not answer, is undone at the next start or taken up by the next attempt.
+    /// already. What an attempt leaves behind because the remote service does not answer is undone in the
+    /// background, as soon as it does; what it leaves because it is dropped before its end, at the next
+    /// start. The next attempt takes up either.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
         self.check_secrets(&request.secrets)?;
         let name = request.name.as_deref().map(valid_name).transpose()?;
@@ -72,7 +73,10 @@ impl Service {
                 Ok(connection)
             }
             Err(error) => {
-                self.abandon(&connection).await;
+                if self.abandon(&connection).await.is_err() {
+                    let wait = self.schedule().retry();
+                    self.inner.background.undo_later(&connection.id, wait);
+                }
                 Err(error)
             }
         }
@@ -166,16 +170,16 @@ impl Service {
     }
 
     /// Undoes what a failed or interrupted attempt to connect has done. The caller holds the lease.
-    pub(super) async fn abandon(&self, connection: &Connection) {
+    pub(super) async fn abandon(&self, connection: &Connection) -> Result<(), ServiceError> {
         let id = &connection.id;
         let undone = async {
             self.remove_traces(id).await?;
             // A revived connection goes back to being disconnected and keeps its history.
             Ok::<_, ServiceError>(self.inner.parts.ledger.remove_connection(id).await?)
         };
-        if let Err(error) = undone.await {
+        undone.await.inspect_err(|error| {
             warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
-        }
+        })
     }
 
     /// Renames a connection.

@@ -12,6 +12,8 @@ use crate::id::ConnectionId;
 /// The kinds of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::service) enum Work {
+    /// Undo an attempt to connect that was interrupted, or complete such a disconnecting.
+    Undo,
     /// Read what deliveries failed to tell.
     Gap,
     /// Fetch missing names.

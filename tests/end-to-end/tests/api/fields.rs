@@ -1,12 +1,12 @@
 //! Answers have the published fields.
 
-use end_to_end::NORTHWIND;
+use end_to_end::{NORTHWIND, TOMAS};
 use reqwest::Method;
 use serde_json::{Value, json};
 use toggl_sandbox::Activity;
 use toggl_sandbox::control::StartTimer;
 
-use super::support::{Api, TOMAS, assert_fields};
+use super::support::{Api, assert_fields};
 
 #[tokio::test]
 async fn answers_have_the_published_fields() {
