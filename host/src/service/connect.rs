@@ -71,10 +71,7 @@ impl Service {
             created_at: self.inner.parts.clock.now(),
         };
         let (connection, _lease) = self.begin(new).await?;
-        match self
-            .establish(&connection, request.secrets, progress)
-            .await
-        {
+        match self.establish(&connection, request.secrets, progress).await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
                 let message = format!("“{}” was connected.", connection.scope_name);
@@ -174,6 +171,7 @@ impl Service {
             state: Some(ConnectionState::Active),
             attention: Some(attention),
             subscription: Some(Some(subscription)),
+            quotas: None,
         };
         Ok(parts
             .ledger
