@@ -51,6 +51,11 @@ impl Background {
             .plan(connection, Work::Names, Instant::now() + NAMES_DELAY);
     }
 
+    /// Whether names of a connection are being fetched or will be.
+    pub(super) fn names_are_due(&self, connection: &ConnectionId) -> bool {
+        self.due.is_due(connection, Work::Names)
+    }
+
     /// Begins to look after a connection that was just made.
     pub(super) fn begin(&self, connection: &ConnectionId, upkeep: Duration, watch: Duration) {
         let now = Instant::now();
@@ -246,6 +251,7 @@ impl Service {
         if let Some(delay) = delay {
             due.plan(id, work, Instant::now() + delay);
         }
+        due.end(id, work);
     }
 
     /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it.
