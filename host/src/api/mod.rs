@@ -12,6 +12,7 @@ mod health;
 mod problem;
 mod sealing_key;
 mod secrets;
+mod sign_in_link;
 pub mod time;
 mod user;
 
@@ -34,6 +35,7 @@ pub use self::health::{HealthProblem, HealthView, QuotaView};
 pub use self::problem::Problem;
 pub use self::sealing_key::{FormerKeysView, RotationProgressView, RotationView, SealingKeyView};
 pub use self::secrets::SecretValues;
+pub use self::sign_in_link::SignInLinkView;
 pub use self::user::{
     MapRequest, MatchedByView, MemberList, MemberStateView, MemberView, RemoteUserView, UserList,
     UserView,

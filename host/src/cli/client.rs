@@ -62,6 +62,11 @@ impl Client {
         self.answer(request).await
     }
 
+    /// The host's address.
+    pub(super) fn base(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
     /// POSTs without a body.
     pub(super) async fn post<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, Failure> {
         self.answer(self.request(Method::POST, path)?).await

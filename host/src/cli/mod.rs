@@ -7,6 +7,7 @@ mod activities;
 mod client;
 mod connect;
 mod connections;
+mod console;
 mod deliveries;
 mod demo;
 mod failure;
@@ -97,6 +98,9 @@ enum Command {
     /// Run a host
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Arguments>),
+    /// Print a link that opens the console in a browser
+    #[command(after_help = console::EXAMPLES)]
+    Console(Remote<console::Arguments>),
     /// Check an API token and list the workspaces it could connect
     #[command(after_help = connect::TEST_EXAMPLES)]
     Test(Remote<connect::TestArguments>),
@@ -188,6 +192,7 @@ async fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Demo(arguments) => demo::run(arguments, output).await,
         Command::Serve(arguments) => serve::run(*arguments, output).await,
         Command::Inspect(arguments) => inspect::run(arguments, output).await,
+        Command::Console(remote) => console::run(&remote.target.client()?, output).await,
         Command::Test(remote) => {
             connect::test(remote.arguments, &remote.target.client()?, output).await
         }

@@ -10,7 +10,7 @@ use super::output::Output;
 use super::table::facts;
 use crate::assembly;
 use crate::config::{LogFormat, Overrides, Settings};
-use crate::server::{self, AdminToken, AdminTokenSource, ServerOptions};
+use crate::server::{self, AdminToken, AdminTokenSource, ServerOptions, SignInLinks};
 use crate::service::Service;
 
 pub(super) const EXAMPLES: &str = "\
@@ -34,6 +34,7 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct Summary {
     listening: String,
+    console: String,
     callback_base: String,
     data: String,
     storage: String,
@@ -73,7 +74,9 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     let service = assembly::assemble(&settings)
         .await
         .map_err(|error| Failure::failed(format!("{error:#}")))?;
-    let summary = summarise(&settings, &service, &source).await?;
+    let sign_in_links = SignInLinks::default();
+    let console = sign_in_links.issue().link(&settings.callback_base());
+    let summary = summarise(&settings, &service, &source, console).await?;
     output.item(&summary, |summary| {
         describe(summary, settings.is_loopback())
     })?;
@@ -81,6 +84,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         admin_token,
         limits: settings.limits,
         trusted_proxies: settings.trusted_proxies,
+        sign_in_links,
     };
     let served = server::serve(listener, service.clone(), options, shutdown).await;
     service.stop().await;
@@ -159,6 +163,7 @@ async fn summarise(
     settings: &Settings,
     service: &Service,
     source: &AdminTokenSource,
+    console: String,
 ) -> Result<Summary, Failure> {
     let manifest = service.manifest();
     let users = service
@@ -174,6 +179,7 @@ async fn summarise(
     };
     Ok(Summary {
         listening: format!("http://{}", settings.listen),
+        console,
         callback_base: settings.callback_base(),
         data: settings.data.display().to_string(),
         storage: settings.storage.to_string(),
@@ -214,6 +220,7 @@ async fn summarise(
 fn describe(summary: &Summary, is_loopback: bool) -> String {
     let mut text = facts(&[
         ("Listening on", summary.listening.clone()),
+        ("Console", summary.console.clone()),
         ("Callbacks", format!("{}/hooks/…", summary.callback_base)),
         (
             "Integration",
@@ -258,9 +265,10 @@ fn next_step(summary: &Summary) -> String {
         Some(_) => format!(" --data {}", summary.data),
         None => String::new(),
     };
+    let target = format!("--host {}{data}", summary.listening);
     format!(
-        "\nNext: TOGGL_API_TOKEN=… integration-host test --host {}{data}",
-        summary.listening
+        "\nNext: open the console; the link signs in once, and `integration-host console {target}` prints another.\n\
+         Or go on here: TOGGL_API_TOKEN=… integration-host test {target}"
     )
 }
 
@@ -271,6 +279,7 @@ mod tests {
     fn summary() -> Summary {
         Summary {
             listening: "http://127.0.0.1:8080".into(),
+            console: "http://127.0.0.1:8080/sign-in?code=0123".into(),
             callback_base: "http://127.0.0.1:8080".into(),
             data: "data".into(),
             storage: "sqlite:data/host.sqlite".into(),
@@ -292,13 +301,15 @@ mod tests {
         let text = describe(&summary(), true);
         for expected in [
             "Listening on  http://127.0.0.1:8080",
+            "http://127.0.0.1:8080/sign-in?code=0123",
             "http://127.0.0.1:8080/hooks/…",
             "Toggl Track 0.1.0",
             "users.csv (12 users)",
             "in the file data/admin-token",
             "from the file data/sealing-key",
             "--public-url",
-            "Next: TOGGL_API_TOKEN=… integration-host test --host http://127.0.0.1:8080 --data data",
+            "integration-host console --host http://127.0.0.1:8080 --data data",
+            "TOGGL_API_TOKEN=… integration-host test --host http://127.0.0.1:8080 --data data",
         ] {
             assert!(text.contains(expected), "{expected} is not in:\n{text}");
         }

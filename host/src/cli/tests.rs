@@ -17,6 +17,7 @@ fn every_documented_command_is_there() {
     for expected in [
         "demo",
         "serve",
+        "console",
         "test",
         "connect",
         "connections",

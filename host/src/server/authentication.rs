@@ -27,6 +27,30 @@ impl Admission {
             guesses: Arc::new(guesses),
         }
     }
+
+    /// Lets in who gives the admin token, unless this source is locked out.
+    pub(super) fn admit(&self, source: Source, given: &str, now: Instant) -> Result<(), ApiError> {
+        self.ensure_not_locked_out(source, now)?;
+        if self.token.matches(given) {
+            self.guesses.forgive(source);
+            return Ok(());
+        }
+        self.guesses.count(source, now);
+        Err(ApiError::unauthenticated(
+            "the admin token is not the one of this host; it is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
+        ))
+    }
+
+    fn ensure_not_locked_out(&self, source: Source, now: Instant) -> Result<(), ApiError> {
+        let Some(left) = self.guesses.lock_out(source, now) else {
+            return Ok(());
+        };
+        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Err(ApiError::too_many(
+            "too many wrong admin tokens came from this address; until the time is over, no token from it is looked at",
+            seconds,
+        ))
+    }
 }
 
 /// Refuses a request without the admin token.
@@ -37,13 +61,7 @@ pub(super) async fn require_admin(
 ) -> Result<Response, ApiError> {
     let source = Source::noted(request.extensions());
     let now = Instant::now();
-    if let Some(left) = admission.guesses.lock_out(source, now) {
-        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
-        return Err(ApiError::too_many(
-            "too many wrong admin tokens came from this address; until the time is over, no token from it is looked at",
-            seconds,
-        ));
-    }
+    admission.ensure_not_locked_out(source, now)?;
     let given = request
         .headers()
         .get(AUTHORIZATION)
@@ -52,15 +70,9 @@ pub(super) async fn require_admin(
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
     match given {
-        Some(given) if admission.token.matches(given) => {
-            admission.guesses.forgive(source);
+        Some(given) => {
+            admission.admit(source, given, now)?;
             Ok(next.run(request).await)
-        }
-        Some(_) => {
-            admission.guesses.count(source, now);
-            Err(ApiError::unauthenticated(
-                "the admin token is not the one of this host; it is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
-            ))
         }
         None => Err(ApiError::unauthenticated(
             "this needs the header “Authorization: Bearer ADMIN_TOKEN”; the token is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",

@@ -14,6 +14,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::console;
 use super::error::ApiError;
 
 /// Finishes a router: unknown addresses, wrong methods and panics become problems, every request is
@@ -23,7 +24,7 @@ where
     S: Clone + Send + Sync + 'static,
 {
     routes
-        .fallback(async || ApiError::no_route())
+        .fallback(nothing_here)
         .method_not_allowed_fallback(async || {
             ApiError::refused(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -33,6 +34,14 @@ where
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(middleware::from_fn(trace))
         .layer(middleware::from_fn_with_state(is_https, secure))
+}
+
+async fn nothing_here(request: Request) -> Response {
+    if console::is_for_a_person(request.headers()) {
+        console::no_page(&request)
+    } else {
+        ApiError::no_route().into_response()
+    }
 }
 
 /// The panic's own message went to the log by way of the panic hook.

@@ -1,8 +1,8 @@
 //! The HTTP server: API v1, the callbacks of remote services, and what operators watch.
 //!
-//! Every route calls one use case of [`Service`] and turns its result into JSON; every error leaves as
-//! `application/problem+json`. Deliveries at `/hooks/{hook}`, `/healthz`, `/readyz`, `/api/openapi.json`
-//! and `/` are open; everything else, `/metrics` included, needs the admin token, because the listener
+//! Every route of the API calls one use case of [`Service`] and turns its result into JSON; every error leaves as
+//! `application/problem+json`. Deliveries at `/hooks/{hook}`, `/healthz`, `/readyz` and
+//! `/api/openapi.json` are open; the console at `/` needs a session; everything else, `/metrics` included, needs the admin token, because the listener
 //! faces the internet wherever deliveries arrive from there.
 
 mod admin_token;
@@ -10,6 +10,7 @@ mod authentication;
 mod body;
 mod browser;
 mod client;
+mod console;
 mod error;
 mod extract;
 mod follow;
@@ -35,6 +36,7 @@ use tokio::sync::watch;
 pub use self::admin_token::{AdminToken, AdminTokenError, AdminTokenSource};
 use self::browser::OwnAddress;
 use self::client::TrustedProxies;
+pub use self::console::{SignInCode, SignInLinks};
 pub use self::error::status_of;
 use self::listener::Listener;
 pub use self::openapi::document;
@@ -51,6 +53,8 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Links that sign in to the console; the embedding program may issue some too.
+    pub sign_in_links: SignInLinks,
 }
 
 /// Every route, for a platform that serves them with a server of its own, which then bounds connections

@@ -61,6 +61,7 @@ pub(super) enum Problems {
         operations::alive,
         operations::ready,
         operations::metrics,
+        operations::make_sign_in_link,
         operations::openapi,
     ),
     security(("admin-token" = [])),

@@ -6,25 +6,25 @@ use axum::routing::{get, post, put};
 
 use super::authentication::require_admin;
 use super::browser::{OwnAddress, guard};
+use super::console;
 use super::layers::finish;
-use super::routes::{activities, connections, deliveries, home, hooks, keeping, operations, users};
+use super::routes::{activities, connections, deliveries, hooks, keeping, operations, users};
 use super::state::AppState;
 
 /// Every route.
 pub(super) fn router(state: AppState, own: OwnAddress) -> Router {
     let admin = from_fn_with_state(state.admission.clone(), require_admin);
     let is_https = own.public_url.scheme() == "https";
-    let guarded = pages()
+    let guarded = console::routes(&state)
+        .merge(documents())
         .merge(admin_routes().route_layer(admin))
         .route_layer(from_fn_with_state(own, guard));
     finish(open_routes().merge(guarded), is_https).with_state(state)
 }
 
 /// What says how to go on, to whoever can read it.
-fn pages() -> Router<AppState> {
-    Router::new()
-        .route("/", get(home::home))
-        .route("/api/openapi.json", get(operations::openapi))
+fn documents() -> Router<AppState> {
+    Router::new().route("/api/openapi.json", get(operations::openapi))
 }
 
 /// Routes that programs call which have no token: remote services and probes, under whatever name.
@@ -39,6 +39,7 @@ fn open_routes() -> Router<AppState> {
 fn admin_routes() -> Router<AppState> {
     Router::new()
         .route("/metrics", get(operations::metrics))
+        .route("/api/v1/sign-in-links", post(operations::make_sign_in_link))
         .route("/api/v1/test", post(connections::test))
         .route(
             "/api/v1/connections",

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use super::ServerOptions;
 use super::authentication::Admission;
 use super::body::RequestLimits;
+use super::console::{Sessions, SignInLinks};
 use super::error::ApiError;
 use super::guesses::Guesses;
 use super::refusals::Refusals;
@@ -26,6 +27,8 @@ pub(super) struct AppState {
     pub(super) service: Service,
     pub(super) admission: Admission,
     pub(super) limits: RequestLimits,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) sign_in_links: SignInLinks,
     pub(super) refusals: Arc<Refusals>,
     /// When a refused delivery is answered, counted from its arrival.
     pub(super) refusal_delay: Duration,
@@ -47,6 +50,8 @@ impl AppState {
         let limits = &options.limits;
         let guesses = Guesses::new(limits.wrong_admin_tokens, limits.lock_out());
         let state = Self {
+            sessions: Arc::new(Sessions::new(&options.admin_token, service.public_url())),
+            sign_in_links: options.sign_in_links,
             service,
             limits: RequestLimits::from(limits),
             refusals: Arc::new(Refusals::new(limits.refused_deliveries_per_second)),

@@ -8,6 +8,7 @@ use super::reconcile::{LONGEST_RANGE, count};
 use super::{Service, ServiceError, moment};
 use crate::id::ConnectionId;
 use crate::ledger::{Attention, Connection, CoverageChange, EventKind, Gap};
+use crate::sentence::sentence;
 
 /// A gap is read in parts of this length. What was read stays read when the quota ends in between.
 const PART: SignedDuration = SignedDuration::from_hours(7 * 24);
@@ -171,15 +172,5 @@ impl Service {
         let ledger = &self.inner.parts.ledger;
         ledger.change_coverage(&connection.id, obstructed).await?;
         self.set_attention(connection, Some(obstacle)).await
-    }
-}
-
-/// The text with a full stop at its end.
-pub(super) fn sentence(text: &str) -> String {
-    let text = text.trim_end();
-    if text.ends_with(['.', '!', '?', '…']) {
-        text.to_owned()
-    } else {
-        format!("{text}.")
     }
 }

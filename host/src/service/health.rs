@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::background::decide::{later, needs_attention};
-use super::gaps::sentence;
 use super::{Service, ServiceError};
 use crate::contract::{Changes, Health, IntegrationError, Problem};
 use crate::id::ConnectionId;
 use crate::ledger::{Attention, Connection, ConnectionUpdate, CoverageChange, EventKind};
+use crate::sentence::sentence;
 
 /// When a connection could not be checked for so many times the usual interval, what lies between is
 /// read again.

@@ -20,7 +20,7 @@ use integration_host::ledger::{Connection, SqliteLedger};
 use integration_host::limits::Limits;
 use integration_host::seal::{SealingKey, SealingKeys};
 use integration_host::secret::{Secret, Secrets};
-use integration_host::server::{AdminToken, ServerOptions, serve};
+use integration_host::server::{AdminToken, ServerOptions, SignInLinks, serve};
 use integration_host::service::{self, ConnectRequest, Service};
 use toggl_sandbox::model::Subscription;
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
@@ -160,6 +160,7 @@ impl Parts {
             admin_token,
             limits,
             trusted_proxies: Vec::new(),
+            sign_in_links: SignInLinks::default(),
         };
         // Toggl pings the callback while the workspace is being connected.
         tokio::spawn(serve(

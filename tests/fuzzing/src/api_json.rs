@@ -35,7 +35,7 @@ use integration_host::ledger::{Connection, SqliteLedger};
 use integration_host::limits::Limits;
 use integration_host::seal::{SealingKey, SealingKeys};
 use integration_host::secret::Secret;
-use integration_host::server::{self, AdminToken, ServerOptions};
+use integration_host::server::{self, AdminToken, ServerOptions, SignInLinks};
 use integration_host::service::{ConnectRequest, Parts, Service};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -214,6 +214,7 @@ fn start() -> Host {
         admin_token,
         limits: Limits::default(),
         trusted_proxies: Vec::new(),
+        sign_in_links: SignInLinks::default(),
     };
     let router = server::router(service.clone(), options, stopping);
     Host {

@@ -3,7 +3,6 @@
 pub(super) mod activities;
 pub(super) mod connections;
 pub(super) mod deliveries;
-pub(super) mod home;
 pub(super) mod hooks;
 pub(super) mod keeping;
 pub(super) mod operations;

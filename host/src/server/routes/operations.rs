@@ -2,11 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::SignInLinkView;
+use crate::server::SignInCode;
 use crate::server::error::ApiError;
 use crate::server::openapi::{Problems, document};
 use crate::server::state::AppState;
@@ -55,6 +58,19 @@ pub(in crate::server) async fn metrics(State(state): State<AppState>) -> impl In
         [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         state.service.metrics(),
     )
+}
+
+/// Makes a link that signs in to the console once.
+#[utoipa::path(post, path = "/api/v1/sign-in-links", operation_id = "make_sign_in_link", tag = "operations",
+    responses((status = 201, body = SignInLinkView), Problems))]
+pub(in crate::server) async fn make_sign_in_link(
+    State(state): State<AppState>,
+) -> (StatusCode, Json<SignInLinkView>) {
+    let link = SignInLinkView {
+        path: state.sign_in_links.issue().link(""),
+        expires_in_seconds: SignInCode::LIFETIME.as_secs(),
+    };
+    (StatusCode::CREATED, Json(link))
 }
 
 /// This document.

@@ -19,7 +19,7 @@ use integration_host::ledger::{Ledger, SqliteLedger};
 use integration_host::limits::Limits;
 use integration_host::seal::{SealingKey, SealingKeys};
 use integration_host::secret::{Secret, Secrets};
-use integration_host::server::{AdminToken, ServerOptions, serve};
+use integration_host::server::{AdminToken, ServerOptions, SignInLinks, serve};
 use integration_host::service::{Parts, Service};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
@@ -126,6 +126,7 @@ impl Site {
             admin_token,
             limits: Limits::default(),
             trusted_proxies: Vec::new(),
+            sign_in_links: SignInLinks::default(),
         };
         // Toggl pings the callback while the workspace is being connected.
         let server = tokio::spawn(serve(
