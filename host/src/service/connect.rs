@@ -18,7 +18,7 @@ use crate::ledger::{
 use crate::secret::Secrets;
 
 /// The longest name of a connection, in characters.
-const MAX_NAME_CHARACTERS: usize = 200;
+pub(crate) const MAX_NAME_CHARACTERS: usize = 200;
 
 /// The longest secret a person may give, in bytes.
 const MAX_SECRET_BYTES: usize = 1024;
@@ -71,10 +71,7 @@ impl Service {
             created_at: self.inner.parts.clock.now(),
         };
         let (connection, _lease) = self.begin(new).await?;
-        match self
-            .establish(&connection, request.secrets, progress)
-            .await
-        {
+        match self.establish(&connection, request.secrets, progress).await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
                 let message = format!("“{}” was connected.", connection.scope_name);
@@ -361,7 +358,7 @@ impl Service {
 }
 
 /// The name as it is kept, or why it cannot be.
-fn valid_name(name: &str) -> Result<String, ServiceError> {
+pub(crate) fn valid_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     if name.is_empty() {
         return Err(ServiceError::invalid(

@@ -165,7 +165,10 @@ mod tests {
         due.note(&id, Work::Names, false);
         due.plan(&id, Work::Names, Instant::now());
         due.end(&id, Work::Names);
-        assert!(is_due(), "they seemed complete although more are to be fetched");
+        assert!(
+            is_due(),
+            "they seemed complete although more are to be fetched"
+        );
         due.take(&id, Work::Names);
         due.note(&id, Work::Names, false);
         due.end(&id, Work::Names);
