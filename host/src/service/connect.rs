@@ -18,7 +18,7 @@ use crate::ledger::{
 use crate::secret::Secrets;
 
 /// The longest name of a connection, in characters.
-const MAX_NAME_CHARACTERS: usize = 200;
+pub(crate) const MAX_NAME_CHARACTERS: usize = 200;
 
 /// The longest secret a person may give, in bytes.
 const MAX_SECRET_BYTES: usize = 1024;
@@ -363,7 +363,7 @@ impl Service {
 }
 
 /// The name as it is kept, or why it cannot be.
-fn valid_name(name: &str) -> Result<String, ServiceError> {
+pub(crate) fn valid_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     if name.is_empty() {
         return Err(ServiceError::invalid(

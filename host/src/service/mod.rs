@@ -31,6 +31,7 @@ use url::Url;
 
 use self::background::Background;
 pub use self::connect::ConnectRequest;
+pub(crate) use self::connect::{MAX_NAME_CHARACTERS, valid_name};
 pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
 use self::lease::Leases;
