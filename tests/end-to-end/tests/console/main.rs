@@ -2,4 +2,6 @@
 //! there is one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod connecting;
+mod connecting_without_scripts;
 mod the_checks;
