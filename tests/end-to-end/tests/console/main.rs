@@ -4,4 +4,6 @@
 
 mod every_page;
 mod signing_in;
+mod connecting;
+mod connecting_without_scripts;
 mod the_checks;
