@@ -5,8 +5,10 @@
 
 mod continuity;
 mod delivery;
+mod member;
 mod retention;
 mod sqlite;
+mod text;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -16,9 +18,12 @@ pub use self::continuity::{
     ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, MAX_EVENTS,
 };
 pub use self::delivery::{Delivery, DeliveryRecord, DeliveryStatus};
+pub use self::member::{
+    Mapping, MappingChange, MatchedBy, Member, MemberFilter, MemberPage, TeamChanges,
+};
 pub use self::retention::Retention;
 pub use self::sqlite::SqliteLedger;
-use crate::contract::{Account, Changes, RemoteUser, Subscription, TeamMember, User};
+use crate::contract::{Account, Changes, Subscription, TeamMember, User};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
 
 /// The most rows one page returns.
@@ -113,30 +118,6 @@ pub struct ConnectionUpdate {
     pub attention: Option<Option<Attention>>,
     /// The webhook; `Some(None)`: there is none.
     pub subscription: Option<Option<Subscription>>,
-}
-
-/// A member of a connection's team and the user it is mapped to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    /// The member.
-    pub remote_user: RemoteUser,
-    /// Whether the last import still had the member.
-    pub present: bool,
-    /// The user, if mapped.
-    pub user: Option<User>,
-    /// Who decided the mapping, or that there is none; `None`: nobody yet.
-    pub matched_by: Option<MatchedBy>,
-    /// Why the import could not match the member, in a sentence.
-    pub note: Option<String>,
-}
-
-/// Who decided a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MatchedBy {
-    /// The import, by e-mail address.
-    Email,
-    /// A person.
-    Manual,
 }
 
 /// The sealed request of a failed delivery.
@@ -273,18 +254,32 @@ pub trait Ledger: Continuity {
         &self,
         id: &ConnectionId,
         team: &[TeamMember],
-    ) -> Result<(), LedgerError>;
+    ) -> Result<TeamChanges, LedgerError>;
 
-    /// The members of a team, ordered by name.
-    async fn members(&self, id: &ConnectionId) -> Result<Vec<Member>, LedgerError>;
+    /// The members of a team that match, ordered by name without regard to case, and how many they are.
+    /// At most `limit` and [`MAX_PAGE`] at once; `cursor` is a page's `next` or `previous`.
+    async fn members(
+        &self,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<MemberPage, LedgerError>;
 
-    /// Maps a member to a user by hand, or to nobody. A member that activities mention and no import
-    /// has listed is accepted. `NotFound` for any other.
+    /// One member of a team, if an import has listed it.
+    async fn member(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+    ) -> Result<Option<Member>, LedgerError>;
+
+    /// Maps a member to a user or to nobody. A member that activities mention and no import has listed is
+    /// accepted; `NotFound` for any other. `Conflict` if the mapping is not what it must be before.
     async fn set_mapping(
         &self,
         id: &ConnectionId,
         remote_user: &RemoteUserId,
-        user: Option<&User>,
+        change: &MappingChange,
     ) -> Result<Member, LedgerError>;
 
     /// Applies activities and subjects and records the delivery that brought them, at once. Whatever

@@ -10,6 +10,7 @@ mod log;
 mod members;
 mod rows;
 mod subjects;
+mod team;
 mod titles;
 
 use async_trait::async_trait;
@@ -18,8 +19,8 @@ use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRecord,
-    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, Member, NewConnection, Page,
-    Retention,
+    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MappingChange, Member, MemberFilter, MemberPage,
+    NewConnection, Page, Retention, TeamChanges,
 };
 use crate::contract::{Changes, TeamMember, User};
 use crate::database::{DatabaseError, SqliteDatabase};
@@ -141,17 +142,34 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<()> {
+    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<TeamChanges> {
         let (id, team) = (id.clone(), team.to_vec());
         self.database
             .write(move |database| members::import(database, &id, &team))
             .await
     }
 
-    async fn members(&self, id: &ConnectionId) -> Result<Vec<Member>> {
-        let id = id.clone();
+    async fn members(
+        &self,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<MemberPage> {
+        let (id, filter, cursor) = (id.clone(), filter.clone(), cursor.map(str::to_owned));
         self.database
-            .read(move |database| members::all(database, &id))
+            .read(move |database| team::page(database, &id, &filter, cursor.as_deref(), limit))
+            .await
+    }
+
+    async fn member(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+    ) -> Result<Option<Member>> {
+        let (id, remote_user) = (id.clone(), remote_user.clone());
+        self.database
+            .read(move |database| team::member(database, &id, &remote_user))
             .await
     }
 
@@ -159,11 +177,11 @@ impl Ledger for SqliteLedger {
         &self,
         id: &ConnectionId,
         remote_user: &RemoteUserId,
-        user: Option<&User>,
+        change: &MappingChange,
     ) -> Result<Member> {
-        let (id, remote_user, user) = (id.clone(), remote_user.clone(), user.cloned());
+        let (id, remote_user, change) = (id.clone(), remote_user.clone(), change.clone());
         self.database
-            .write(move |database| members::set_mapping(database, &id, &remote_user, user.as_ref()))
+            .write(move |database| members::set_mapping(database, &id, &remote_user, &change))
             .await
     }
 
