@@ -19,10 +19,10 @@ use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRecord,
-    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MappingChange, Member, MemberFilter, MemberPage,
-    NewConnection, Page, Retention, TeamChanges,
+    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MappingChange, Member,
+    MemberFilter, MemberPage, NewConnection, Page, Retention, TeamChanges,
 };
-use crate::contract::{Changes, TeamMember, User};
+use crate::contract::{Changes, TeamMember};
 use crate::database::{DatabaseError, SqliteDatabase};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 

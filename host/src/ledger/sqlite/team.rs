@@ -5,7 +5,8 @@ use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 use super::{Result, connection_number, rows};
 use crate::contract::RemoteUser;
 use crate::id::{ConnectionId, RemoteUserId};
-use crate::ledger::{LedgerError, MAX_PAGE, Member, MemberFilter, MemberPage, Wanted};
+use crate::ledger::text::Wanted;
+use crate::ledger::{LedgerError, MAX_PAGE, Member, MemberFilter, MemberPage};
 
 /// Names are put in order by so many characters, which keeps cursors short.
 const ORDERED_CHARACTERS: usize = 60;
@@ -40,7 +41,10 @@ pub(super) fn page(
     };
     let end = places.len().min(start + limit);
     let last = |places: usize| places.checked_sub(1);
-    let next = places.get(end).and(last(end)).and_then(|last| places.get(last));
+    let next = places
+        .get(end)
+        .and(last(end))
+        .and_then(|last| places.get(last));
     let next = next.map(cursor_after);
     // The first page begins after what stands before all names.
     let previous = (start > 0).then(|| {
@@ -135,6 +139,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Member> {
         user: rows::user(row, 5)?,
         matched_by,
         // It is kept in case the decision is taken back.
-        note: row.get::<_, Option<String>>(9)?.filter(|_| matched_by.is_none()),
+        note: row
+            .get::<_, Option<String>>(9)?
+            .filter(|_| matched_by.is_none()),
     })
 }

@@ -1,9 +1,18 @@
 //! The pages of one connection.
 
+mod users;
+
+use axum::Router;
 use maud::{Markup, html};
 
 use super::elements::{connection_status, heading};
 use crate::ledger::Connection;
+use crate::server::state::AppState;
+
+/// Their routes.
+pub(super) fn routes() -> Router<AppState> {
+    users::routes()
+}
 
 /// What is shown of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
