@@ -42,6 +42,7 @@ use self::replay::Replays;
 use self::rotation::Rotations;
 pub use self::rotation::{FormerKeys, Rotation, RotationProgress, SealingKeyStatus};
 pub use self::sealed::SealedContents;
+pub(crate) use self::users::MAX_FOUND_USERS;
 use crate::capability::http::{HttpLender, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;

@@ -6,6 +6,7 @@
 
 mod assets;
 mod connect;
+mod connection;
 mod elements;
 mod form;
 mod notice;
@@ -36,6 +37,7 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/sign-out", post(sign_in::sign_out))
         .merge(connect::routes())
         .route("/assets/{version}/{name}", get(assets::serve))
+        .merge(connection::routes())
         .layer(from_fn_with_state(state.clone(), problem::frame))
         .layer(CompressionLayer::new().gzip(true))
 }

@@ -2,8 +2,8 @@
 //! there is one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-mod every_page;
-mod signing_in;
 mod connecting;
 mod connecting_without_scripts;
+mod every_page;
+mod signing_in;
 mod the_checks;
