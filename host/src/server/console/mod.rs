@@ -14,6 +14,7 @@ mod services;
 mod session;
 mod sign_in;
 mod sign_in_links;
+mod timeline;
 mod viewer;
 
 use axum::Router;
@@ -33,6 +34,7 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/assets/{version}/{name}", get(assets::serve))
+        .merge(timeline::routes())
         .layer(from_fn_with_state(state.clone(), problem::frame))
         .layer(CompressionLayer::new().gzip(true))
 }
