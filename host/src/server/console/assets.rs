@@ -44,6 +44,16 @@ const ASSETS: &[Asset] = &[
         kind: SCRIPT,
         text: include_str!("assets/users.js"),
     },
+    Asset {
+        name: "live.js",
+        kind: SCRIPT,
+        text: include_str!("assets/live.js"),
+    },
+    Asset {
+        name: "timeline.js",
+        kind: SCRIPT,
+        text: include_str!("assets/timeline.js"),
+    },
 ];
 
 /// Stands in every address and changes with any of them, so that browsers may keep them for good, and
