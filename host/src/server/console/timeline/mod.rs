@@ -197,7 +197,7 @@ fn navigation(link: &Permalink, range: &Range) -> Markup {
                 }
             }
             h2 class="time-title" { (range.title(link)) }
-            nav class="steps" aria-label="Time" {
+            nav class="time-steps" aria-label="Time" {
                 @if link.view != View::List {
                     @if let Some(target) = step(-1) { a class="button secondary" rel="prev" href=(target) { "‹ Previous" span class="unseen" { " " (unit) } } }
                 }
