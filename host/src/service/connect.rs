@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::background::decide::needs_a_person;
 use super::lease::Lease;
-use super::{Service, ServiceError};
+use super::{ConnectStep, Service, ServiceError};
 use crate::capability::http::SecretSource;
 use crate::capability::storage::MemoryStore;
 use crate::contract::TestReport;
@@ -51,6 +51,15 @@ impl Service {
     /// already. What an attempt leaves behind because it is dropped before its end, or because the
     /// remote service does not answer, is undone at the next start or taken up by the next attempt.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
+        self.connect_with(request, |_| {}).await
+    }
+
+    /// [`Service::connect`] that tells at the beginning of each step what it does.
+    pub async fn connect_with(
+        &self,
+        request: ConnectRequest,
+        progress: impl Fn(ConnectStep) + Send + Sync,
+    ) -> Result<Connection, ServiceError> {
         self.check_secrets(&request.secrets)?;
         let name = request.name.as_deref().map(valid_name).transpose()?;
         let new = NewConnection {
@@ -62,7 +71,10 @@ impl Service {
             created_at: self.inner.parts.clock.now(),
         };
         let (connection, _lease) = self.begin(new).await?;
-        match self.establish(&connection, request.secrets).await {
+        match self
+            .establish(&connection, request.secrets, progress)
+            .await
+        {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
                 let message = format!("“{}” was connected.", connection.scope_name);
@@ -127,18 +139,22 @@ impl Service {
         &self,
         connection: &Connection,
         secrets: Secrets,
+        progress: impl Fn(ConnectStep) + Send + Sync,
     ) -> Result<Connection, ServiceError> {
         let parts = &self.inner.parts;
         let id = &connection.id;
+        progress(ConnectStep::Saving);
         self.inner.secrets.put(id, &secrets).await?;
         let context = self.context(id);
         let bound = parts
             .integration
             .connect(&context, &connection.scope_id)
             .await?;
+        progress(ConnectStep::Subscribing);
         // The hook answers from here on: the remote service calls it before `subscribe` returns.
         let callback_url = self.callback_url(&connection.hook);
         let subscription = parts.integration.subscribe(&context, &callback_url).await?;
+        progress(ConnectStep::ImportingTeam);
         // Without the team the connection works; people are told if only they can help.
         let team = self.import_team(id).await.err();
         if let Some(error) = &team {

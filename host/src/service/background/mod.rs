@@ -51,6 +51,11 @@ impl Background {
             .plan(connection, Work::Names, Instant::now() + NAMES_DELAY);
     }
 
+    /// Whether names of a connection are being fetched or will be.
+    pub(super) fn names_are_due(&self, connection: &ConnectionId) -> bool {
+        self.due.is_due(connection, Work::Names)
+    }
+
     /// Begins to look after a connection that was just made.
     pub(super) fn begin(&self, connection: &ConnectionId, upkeep: Duration, watch: Duration) {
         let now = Instant::now();
@@ -238,6 +243,7 @@ impl Service {
         if let Some(delay) = delay {
             due.plan(id, work, Instant::now() + delay);
         }
+        due.end(id, work);
     }
 
     /// Does work, and returns after which time to do it again.
