@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::present;
 use crate::contract::{MemberState, User};
-use crate::ledger::{MatchedBy, Member};
+use crate::ledger::{Connection, MatchedBy, Member, MemberPage};
 
 /// Users of the platform.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -25,15 +25,19 @@ pub struct UserView {
     pub email: Option<String>,
 }
 
-/// A team and its mappings.
+/// A team and its mappings, or a page of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MemberList {
     /// The members, ordered by name.
     pub users: Vec<MemberView>,
-    /// How many of them are mapped to a user.
-    pub mapped: usize,
-    /// How many there are.
-    pub total: usize,
+    /// How many members of the whole team are mapped to a user.
+    pub mapped: u64,
+    /// How many members the whole team has.
+    pub total: u64,
+    /// How many members match, on all pages together.
+    pub matching: u64,
+    /// The `cursor` of the next page; null: this is the last.
+    pub next: Option<String>,
 }
 
 /// A member of a team and the user it is mapped to.
@@ -134,15 +138,15 @@ impl From<Member> for MemberView {
     }
 }
 
-impl From<Vec<Member>> for MemberList {
-    fn from(members: Vec<Member>) -> Self {
+impl MemberList {
+    /// A page of a connection's team.
+    pub fn new(connection: &Connection, page: MemberPage) -> Self {
         Self {
-            mapped: members
-                .iter()
-                .filter(|member| member.user.is_some())
-                .count(),
-            total: members.len(),
-            users: members.into_iter().map(MemberView::from).collect(),
+            users: page.members.into_iter().map(MemberView::from).collect(),
+            mapped: connection.users_mapped,
+            total: connection.users_total,
+            matching: page.matching,
+            next: page.next,
         }
     }
 }
@@ -196,7 +200,13 @@ mod tests {
             name: "Grace".into(),
             email: Some("grace@example.com".into()),
         };
-        let list = MemberList::from(vec![member(Some(grace)), member(None)]);
+        let list = MemberList {
+            users: vec![member(Some(grace)).into(), member(None).into()],
+            mapped: 58,
+            total: 119,
+            matching: 3,
+            next: Some("c".into()),
+        };
         assert_eq!(
             serde_json::to_value(list).unwrap(),
             json!({
@@ -217,7 +227,7 @@ mod tests {
                         "user": null, "matched_by": null, "present": true, "note": null
                     }
                 ],
-                "mapped": 1, "total": 2
+                "mapped": 58, "total": 119, "matching": 3, "next": "c"
             })
         );
     }

@@ -14,7 +14,8 @@ use crate::api::{
 pub(super) const USERS_EXAMPLES: &str = "\
 Examples:
   integration-host users Studio
-  integration-host users Studio --unmapped";
+  integration-host users Studio --unmapped
+  integration-host users Studio --query grace";
 
 pub(super) const MAP_EXAMPLES: &str = "\
 Examples:
@@ -25,6 +26,9 @@ Examples:
 pub(super) struct UsersArguments {
     /// The connection's id or name
     connection: String,
+    /// Only members with this in their name or e-mail address, or in the name of the user they are mapped to
+    #[arg(long, value_name = "TEXT")]
+    query: Option<String>,
     /// Only members who are mapped to nobody
     #[arg(long)]
     unmapped: bool,
@@ -57,12 +61,12 @@ pub(super) async fn list(
     output: &Output,
 ) -> Result<(), Failure> {
     let connection = client.connection(&arguments.connection).await?;
-    let mut list: MemberList = client
-        .get(&["connections", &connection.id, "users"], &[])
+    let mut query = Vec::new();
+    query.extend(arguments.query.as_deref().map(|text| ("query", text)));
+    query.extend(arguments.unmapped.then_some(("unmapped", "true")));
+    let list: MemberList = client
+        .get(&["connections", &connection.id, "users"], &query)
         .await?;
-    if arguments.unmapped {
-        list.users.retain(|member| member.user.is_none());
-    }
     output.answer(&list, show_members)
 }
 

@@ -18,7 +18,7 @@ use crate::ledger::{
 use crate::secret::Secrets;
 
 /// The longest name of a connection, in characters.
-const MAX_NAME_CHARACTERS: usize = 200;
+pub(crate) const MAX_NAME_CHARACTERS: usize = 200;
 
 /// The longest secret a person may give, in bytes.
 const MAX_SECRET_BYTES: usize = 1024;
@@ -48,8 +48,9 @@ impl Service {
 
     /// Connects a scope: binds it, subscribes to its webhook and imports its team. If any of it
     /// fails, nothing is left behind here or at the remote service. `Conflict` if it is connected
-    /// already. What an attempt leaves behind because it is dropped before its end, or because the
-    /// remote service does not answer, is undone at the next start or taken up by the next attempt.
+    /// already. What an attempt leaves behind because the remote service does not answer is undone in the
+    /// background, as soon as it does; what it leaves because it is dropped before its end, at the next
+    /// start. The next attempt takes up either.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
         self.connect_with(request, |_| {}).await
     }
@@ -71,10 +72,7 @@ impl Service {
             created_at: self.inner.parts.clock.now(),
         };
         let (connection, _lease) = self.begin(new).await?;
-        match self
-            .establish(&connection, request.secrets, progress)
-            .await
-        {
+        match self.establish(&connection, request.secrets, progress).await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
                 let message = format!("“{}” was connected.", connection.scope_name);
@@ -84,7 +82,10 @@ impl Service {
                 Ok(connection)
             }
             Err(error) => {
-                self.abandon(&connection).await;
+                if self.abandon(&connection).await.is_err() {
+                    let wait = self.schedule().retry();
+                    self.inner.background.undo_later(&connection.id, wait);
+                }
                 Err(error)
             }
         }
@@ -174,6 +175,7 @@ impl Service {
             state: Some(ConnectionState::Active),
             attention: Some(attention),
             subscription: Some(Some(subscription)),
+            quotas: None,
         };
         Ok(parts
             .ledger
@@ -182,16 +184,16 @@ impl Service {
     }
 
     /// Undoes what a failed or interrupted attempt to connect has done. The caller holds the lease.
-    pub(super) async fn abandon(&self, connection: &Connection) {
+    pub(super) async fn abandon(&self, connection: &Connection) -> Result<(), ServiceError> {
         let id = &connection.id;
         let undone = async {
             self.remove_traces(id).await?;
             // A revived connection goes back to being disconnected and keeps its history.
             Ok::<_, ServiceError>(self.inner.parts.ledger.remove_connection(id).await?)
         };
-        if let Err(error) = undone.await {
+        undone.await.inspect_err(|error| {
             warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
-        }
+        })
     }
 
     /// Renames a connection.
@@ -361,7 +363,7 @@ impl Service {
 }
 
 /// The name as it is kept, or why it cannot be.
-fn valid_name(name: &str) -> Result<String, ServiceError> {
+pub(crate) fn valid_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     if name.is_empty() {
         return Err(ServiceError::invalid(

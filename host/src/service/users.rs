@@ -3,23 +3,44 @@
 use super::{Service, ServiceError};
 use crate::contract::User;
 use crate::id::{ConnectionId, RemoteUserId, UserId};
-use crate::ledger::Member;
+use crate::ledger::{MAX_PAGE, Member, MemberFilter, MemberPage};
 
 /// The most users one search returns.
 const MAX_FOUND_USERS: usize = 50;
 
 impl Service {
-    /// The team and its mappings.
-    pub async fn users(&self, id: &ConnectionId) -> Result<Vec<Member>, ServiceError> {
+    /// One page of the members that match, ordered by name.
+    pub async fn users(
+        &self,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<MemberPage, ServiceError> {
         self.connection(id).await?;
-        Ok(self.inner.parts.ledger.members(id).await?)
+        let ledger = &self.inner.parts.ledger;
+        Ok(ledger.members(id, filter, cursor, limit).await?)
+    }
+
+    /// All members that match, ordered by name.
+    pub async fn all_users(
+        &self,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+    ) -> Result<MemberPage, ServiceError> {
+        let mut all = self.users(id, filter, None, MAX_PAGE).await?;
+        while let Some(cursor) = all.next.take() {
+            let page = self.users(id, filter, Some(&cursor), MAX_PAGE).await?;
+            all.members.extend(page.members);
+            all.next = page.next;
+        }
+        Ok(all)
     }
 
     /// Imports the team again. What a person mapped stays.
-    pub async fn refresh_users(&self, id: &ConnectionId) -> Result<Vec<Member>, ServiceError> {
+    pub async fn refresh_users(&self, id: &ConnectionId) -> Result<(), ServiceError> {
         self.connection(id).await?;
-        self.import_team(id).await?;
-        Ok(self.inner.parts.ledger.members(id).await?)
+        self.import_team(id).await
     }
 
     pub(super) async fn import_team(&self, id: &ConnectionId) -> Result<(), ServiceError> {

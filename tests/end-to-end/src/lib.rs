@@ -24,4 +24,4 @@ pub use built::{
 pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
-pub use setup::{NORTHWIND, Setup, delivery, write_directory};
+pub use setup::{NORTHWIND, Setup, TOMAS, delivery, unlimited_scenario, write_directory};

@@ -1,9 +1,10 @@
-//! Members of teams and the users they are mapped to.
+//! Importing teams, and mapping their members to users.
 
 use std::collections::{BTreeMap, HashSet};
 
-use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
+use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
+use super::team::find;
 use super::{Result, connection_number, move_to_end, rows};
 use crate::contract::{MemberState, RemoteUser, TeamMember, User, UserMatch};
 use crate::id::{ConnectionId, RemoteUserId};
@@ -17,11 +18,15 @@ struct Mapping {
 
 pub(super) fn import(database: &Database, id: &ConnectionId, team: &[TeamMember]) -> Result<()> {
     let connection = connection_number(database, id)?;
-    let mut known = mappings(database, connection)?;
+    let mut known = known(database, connection)?;
     let mut imported = HashSet::new();
     for member in team {
         let remote_user = &member.remote_user;
         let before = known.remove(remote_user.id.as_str());
+        let is_renamed = before
+            .as_ref()
+            .is_none_or(|(name, _)| *name != remote_user.name);
+        let before = before.map(|(_, mapping)| mapping);
         let before_user = before.as_ref().and_then(|mapping| mapping.user);
         let manual = before.filter(|mapping| mapping.matched_by == Some(MatchedBy::Manual));
         let (mapping, note) = match (manual, &member.matched) {
@@ -56,9 +61,11 @@ pub(super) fn import(database: &Database, id: &ConnectionId, team: &[TeamMember]
         // A member that is listed twice may differ from what was stored a moment ago.
         if before_user != mapping.user || !first {
             map_activities(database, connection, remote_user.id.as_str(), mapping.user)?;
+        } else if is_renamed {
+            show_again(database, connection, remote_user.id.as_str())?;
         }
     }
-    for (remote_user, mapping) in known {
+    for (remote_user, (_, mapping)) in known {
         if imported.contains(remote_user.as_str()) {
             continue;
         }
@@ -75,21 +82,6 @@ pub(super) fn import(database: &Database, id: &ConnectionId, team: &[TeamMember]
             .execute(params![connection, remote_user])?;
     }
     count(database, connection)
-}
-
-pub(super) fn all(database: &Database, id: &ConnectionId) -> Result<Vec<Member>> {
-    let connection = connection_number(database, id)?;
-    let mut statement = database.prepare_cached(&format!("{SELECT} WHERE connection = ?1"))?;
-    let mut members: Vec<Member> = statement
-        .query_map(params![connection], member)?
-        .collect::<rusqlite::Result<_>>()?;
-    members.sort_by_cached_key(|member| {
-        (
-            member.remote_user.name.to_lowercase(),
-            member.remote_user.id.clone(),
-        )
-    });
-    Ok(members)
 }
 
 pub(super) fn set_mapping(
@@ -150,22 +142,21 @@ pub(super) fn mapped_user(
     Ok(user.flatten())
 }
 
-fn mappings(database: &Database, connection: i64) -> Result<BTreeMap<String, Mapping>> {
+/// Names and mappings, by id.
+fn known(database: &Database, connection: i64) -> Result<BTreeMap<String, (String, Mapping)>> {
     let mut statement = database.prepare_cached(
-        "SELECT remote_user, user, matched_by FROM members WHERE connection = ?1",
+        "SELECT remote_user, user, matched_by, name FROM members WHERE connection = ?1",
     )?;
-    let mappings = statement
+    let known = statement
         .query_map(params![connection], |row| {
-            Ok((
-                row.get(0)?,
-                Mapping {
-                    user: row.get(1)?,
-                    matched_by: rows::matched_by(row, 2)?,
-                },
-            ))
+            let mapping = Mapping {
+                user: row.get(1)?,
+                matched_by: rows::matched_by(row, 2)?,
+            };
+            Ok((row.get(0)?, (row.get(3)?, mapping)))
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(mappings)
+    Ok(known)
 }
 
 /// The number of a user. Its name and address are updated, here and in the change feed.
@@ -241,6 +232,11 @@ fn map_activities(
             "UPDATE activities SET user = ?3 WHERE connection = ?1 AND remote_user = ?2",
         )?
         .execute(params![connection, remote_user, user])?;
+    show_again(database, connection, remote_user)
+}
+
+/// Moves a remote user's activities to the end of the change feed.
+fn show_again(database: &Database, connection: i64, remote_user: &str) -> Result<()> {
     move_to_end(
         database,
         "SELECT number FROM activities WHERE connection = ?1 AND remote_user = ?2",
@@ -266,36 +262,4 @@ fn count(database: &Database, connection: i64) -> Result<()> {
         )?
         .execute(params![connection])?;
     Ok(())
-}
-
-const SELECT: &str = "SELECT remote_user, members.name, members.email, state, present, users.id, users.name, users.email,
-        matched_by, note
-     FROM members LEFT JOIN users ON users.number = members.user";
-
-fn find(
-    database: &Database,
-    connection: i64,
-    remote_user: &RemoteUserId,
-) -> Result<Option<Member>> {
-    Ok(database
-        .prepare_cached(&format!(
-            "{SELECT} WHERE connection = ?1 AND remote_user = ?2"
-        ))?
-        .query_row(params![connection, remote_user.as_str()], member)
-        .optional()?)
-}
-
-fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
-    Ok(Member {
-        remote_user: RemoteUser {
-            id: RemoteUserId::new(row.get::<_, String>(0)?),
-            name: row.get(1)?,
-            email: row.get(2)?,
-            state: rows::member_state(row, 3)?,
-        },
-        present: row.get(4)?,
-        user: rows::user(row, 5)?,
-        matched_by: rows::matched_by(row, 8)?,
-        note: row.get(9)?,
-    })
 }

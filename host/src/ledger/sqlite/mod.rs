@@ -8,18 +8,23 @@ mod kept;
 mod listing;
 mod log;
 mod members;
+mod residual;
 mod rows;
+mod runs;
 mod subjects;
+mod summary;
+mod team;
 mod titles;
+mod totals;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::{
-    ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRecord,
-    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, Member, NewConnection, Page,
-    Retention,
+    ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
+    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
+    Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
 };
 use crate::contract::{Changes, TeamMember, User};
 use crate::database::{DatabaseError, SqliteDatabase};
@@ -148,10 +153,16 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn members(&self, id: &ConnectionId) -> Result<Vec<Member>> {
-        let id = id.clone();
+    async fn members(
+        &self,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<MemberPage> {
+        let (id, filter, cursor) = (id.clone(), filter.clone(), cursor.map(str::to_owned));
         self.database
-            .read(move |database| members::all(database, &id))
+            .read(move |database| team::page(database, &id, &filter, cursor.as_deref(), limit))
             .await
     }
 
@@ -195,7 +206,23 @@ impl Ledger for SqliteLedger {
     ) -> Result<Page<LedgerActivity>> {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.database
-            .read(move |database| listing::page(database, &filter, cursor.as_deref(), limit))
+            .read(move |database| {
+                listing::page(database, &filter, cursor.as_deref(), limit, MAX_EXAMINED)
+            })
+            .await
+    }
+
+    async fn summary(
+        &self,
+        filter: &ActivityFilter,
+        boundaries: &[Timestamp],
+        now: Timestamp,
+    ) -> Result<Summary> {
+        let (filter, boundaries) = (filter.clone(), boundaries.to_vec());
+        self.database
+            .read(move |database| {
+                summary::summarize(database, &filter, &boundaries, now, MAX_SUMMARIZED)
+            })
             .await
     }
 
@@ -241,6 +268,18 @@ impl Ledger for SqliteLedger {
                     limit,
                 )
             })
+            .await
+    }
+
+    async fn delivery_rates(
+        &self,
+        id: &ConnectionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DeliveryRate>> {
+        let id = id.clone();
+        self.database
+            .read(move |database| log::rates(database, &id, from, to))
             .await
     }
 

@@ -32,6 +32,11 @@ pub(super) fn optional_timestamp(
         .map_err(|error| damaged(column, error))
 }
 
+/// A text that may be absent, without copying it.
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Option<&'a str>> {
+    Ok(row.get_ref(column)?.as_str_or_null()?)
+}
+
 /// A list of texts, from a JSON array.
 pub(super) fn texts(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
     let json: Option<String> = row.get(column)?;

@@ -34,6 +34,11 @@ const ASSETS: &[Asset] = &[
         kind: SCRIPT,
         text: include_str!("assets/app.js"),
     },
+    Asset {
+        name: "connect.js",
+        kind: SCRIPT,
+        text: include_str!("assets/connect.js"),
+    },
 ];
 
 /// Stands in every address and changes with any of them, so that browsers may keep them for good, and

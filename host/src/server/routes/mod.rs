@@ -37,6 +37,19 @@ fn given(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
+/// A parameter that is yes or no.
+fn parse_flag(name: &str, text: Option<&str>) -> Result<Option<bool>, ApiError> {
+    match given(text) {
+        None => Ok(None),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        Some(other) => Err(ApiError::malformed(format!(
+            "`{name}` is “{}”; it must be true or false",
+            shorten(other)
+        ))),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

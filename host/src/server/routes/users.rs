@@ -5,8 +5,11 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use crate::api::{MapRequest, MemberList, MemberView, UserList};
+use super::{given, parse_flag, parse_limit};
+use crate::api::{MapRequest, MatchedByView, MemberList, MemberView, UserList};
 use crate::id::{ConnectionId, RemoteUserId, UserId};
+use crate::ledger::{MatchedBy, MemberFilter};
+use crate::sentence::shorten;
 use crate::server::error::ApiError;
 use crate::server::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::server::openapi::Problems;
@@ -33,16 +36,71 @@ pub(in crate::server) async fn search(
     Ok(Json(users.into()))
 }
 
+/// Which members of a team to list.
+#[derive(Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub(in crate::server) struct TeamQuery {
+    /// Part of a member's name or e-mail address, or of the name of the user they are mapped to; case does
+    /// not matter.
+    query: Option<String>,
+    /// `true`: only members who are mapped to nobody.
+    #[param(value_type = Option<bool>)]
+    unmapped: Option<String>,
+    /// Only members whose mapping was decided so.
+    #[param(value_type = Option<MatchedByView>)]
+    matched_by: Option<String>,
+    /// At most so many; all unless this or a cursor is given.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 1000)]
+    limit: Option<String>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+impl TeamQuery {
+    fn filter(&self) -> Result<MemberFilter, ApiError> {
+        let matched_by = match given(self.matched_by.as_deref()) {
+            None => None,
+            Some("email") => Some(MatchedBy::Email),
+            Some("manual") => Some(MatchedBy::Manual),
+            Some(other) => {
+                return Err(ApiError::malformed(format!(
+                    "`matched_by` is “{}”; it must be email or manual",
+                    shorten(other)
+                )));
+            }
+        };
+        Ok(MemberFilter {
+            query: self.query.clone(),
+            unmapped: parse_flag("unmapped", self.unmapped.as_deref())?.unwrap_or_default(),
+            matched_by,
+        })
+    }
+}
+
 /// A connection's team and its mappings.
 #[utoipa::path(get, path = "/api/v1/connections/{id}/users", operation_id = "list_team", tag = "users",
-    params(("id" = String, Path, description = "The connection's id")),
+    params(("id" = String, Path, description = "The connection's id"), TeamQuery),
     responses((status = 200, body = MemberList), Problems))]
 pub(in crate::server) async fn list(
     State(state): State<AppState>,
     ApiPath(id): ApiPath<String>,
+    ApiQuery(query): ApiQuery<TeamQuery>,
 ) -> Result<Json<MemberList>, ApiError> {
-    let members = state.service.users(&ConnectionId::new(id)).await?;
-    Ok(Json(members.into()))
+    let id = ConnectionId::new(id);
+    let filter = query.filter()?;
+    let service = &state.service;
+    let page = match (
+        given(query.limit.as_deref()),
+        given(query.cursor.as_deref()),
+    ) {
+        (None, None) => service.all_users(&id, &filter).await?,
+        (limit, cursor) => {
+            let limit = parse_limit(limit)?;
+            service.users(&id, &filter, cursor, limit).await?
+        }
+    };
+    Ok(Json(MemberList::new(&service.connection(&id).await?, page)))
 }
 
 /// Imports the team again. What a person mapped stays.
@@ -54,10 +112,14 @@ pub(in crate::server) async fn refresh(
     ApiPath(id): ApiPath<String>,
 ) -> Result<Json<MemberList>, ApiError> {
     let id = ConnectionId::new(id);
-    let members = state
-        .try_complete(|service| async move { service.refresh_users(&id).await })
+    let list = state
+        .try_complete(|service| async move {
+            service.refresh_users(&id).await?;
+            let everybody = service.all_users(&id, &MemberFilter::default()).await?;
+            Ok(MemberList::new(&service.connection(&id).await?, everybody))
+        })
         .await?;
-    Ok(Json(members.into()))
+    Ok(Json(list))
 }
 
 /// Maps a member by hand, to a user or to nobody.

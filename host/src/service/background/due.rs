@@ -12,6 +12,8 @@ use crate::id::ConnectionId;
 /// The kinds of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::service) enum Work {
+    /// Undo an attempt to connect that was interrupted, or complete such a disconnecting.
+    Undo,
     /// Read what deliveries failed to tell.
     Gap,
     /// Fetch missing names.
@@ -165,7 +167,10 @@ mod tests {
         due.note(&id, Work::Names, false);
         due.plan(&id, Work::Names, Instant::now());
         due.end(&id, Work::Names);
-        assert!(is_due(), "they seemed complete although more are to be fetched");
+        assert!(
+            is_due(),
+            "they seemed complete although more are to be fetched"
+        );
         due.take(&id, Work::Names);
         due.note(&id, Work::Names, false);
         due.end(&id, Work::Names);

@@ -111,7 +111,16 @@ impl Browser {
 
     /// Runs no script of any page that is opened from here on; tests can still ask the page.
     pub async fn turn_scripts_off(&self) -> Result<()> {
-        let off = json!({ "value": true });
+        self.set_scripts_off(true).await
+    }
+
+    /// Runs scripts again.
+    pub async fn turn_scripts_on(&self) -> Result<()> {
+        self.set_scripts_off(false).await
+    }
+
+    async fn set_scripts_off(&self, are_off: bool) -> Result<()> {
+        let off = json!({ "value": are_off });
         self.devtools("Emulation.setScriptExecutionDisabled", off)
             .await
     }

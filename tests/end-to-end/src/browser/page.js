@@ -70,13 +70,16 @@ function tooWide() {
     .map((element) => element.outerHTML.slice(0, 120));
 }
 
-/** Controls that are too small for a finger. A link within a sentence is as high as its line. */
+/**
+ * Controls that are too small for a finger. A link within a sentence is as high as its line; what is beside
+ * the screen until it has the focus cannot be touched.
+ */
 function tooSmall(part, least) {
   const controls = [...ofRole(part, "button"), ...ofRole(part, "field"), ...ofRole(part, "link")];
   return controls
     .filter((control) => getComputedStyle(control).display !== "inline" || control.tagName !== "A")
     .map((control) => ({ control, box: (control.closest("label") ?? control).getBoundingClientRect() }))
-    .filter(({ box }) => box.width > 0 && (box.height < least - 0.5 || box.width < least - 0.5))
+    .filter(({ box }) => box.right > 0 && (box.height < least - 0.5 || box.width < least - 0.5))
     .map(({ control, box }) =>
       `${control.computedRole} “${blanks(control.computedName)}”: ${box.width.toFixed()} × ${box.height.toFixed()}`);
 }

@@ -2,4 +2,6 @@
 //! there is one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod every_page;
+mod signing_in;
 mod the_checks;

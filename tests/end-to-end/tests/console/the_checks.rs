@@ -6,6 +6,11 @@ use tokio::net::TcpListener;
 
 /// A site with this one page, whose policy allows its own scripts and pictures only.
 async fn site(page: &'static str) -> String {
+    site_of(page.to_owned()).await
+}
+
+/// The same, for a page made at the time.
+pub async fn site_of(page: String) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -17,7 +22,7 @@ async fn site(page: &'static str) -> String {
             let path = request.split(' ').nth(1).unwrap_or_default();
             let (kind, body) = match path {
                 "/script.js" => ("text/javascript", SCRIPT),
-                _ => ("text/html; charset=utf-8", page),
+                _ => ("text/html; charset=utf-8", page.as_str()),
             };
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\

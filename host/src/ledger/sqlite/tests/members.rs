@@ -12,12 +12,17 @@ fn member(id: &str, matched: UserMatch) -> TeamMember {
     }
 }
 
+async fn everybody(ledger: &SqliteLedger, id: &ConnectionId) -> Vec<Member> {
+    let all = MemberFilter::default();
+    ledger.members(id, &all, None, 1000).await.unwrap().members
+}
+
 async fn mappings(
     ledger: &SqliteLedger,
     id: &ConnectionId,
 ) -> Vec<(String, Option<String>, Option<MatchedBy>, bool)> {
-    let members = ledger.members(id).await.unwrap();
-    members
+    everybody(ledger, id)
+        .await
         .into_iter()
         .map(|member| {
             let user = member.user.map(|user| user.id.to_string());
@@ -56,7 +61,7 @@ async fn an_import_updates_the_team_and_keeps_what_a_person_decided() {
     ledger.import_members(&id, &team).await.unwrap();
     let found = ledger.connection(&id).await.unwrap().unwrap();
     assert_eq!((found.users_mapped, found.users_total), (2, 6));
-    let d = ledger.members(&id).await.unwrap().remove(3);
+    let d = everybody(&ledger, &id).await.remove(3);
     assert_eq!(d.note.as_deref(), Some("Two users have this address."));
 
     let by_hand = async |remote: &str, user: Option<&User>| {
@@ -164,4 +169,114 @@ async fn a_mapping_shows_what_was_received_before_and_tells_the_feed() {
     };
     apply(&ledger, &id, vec![moved], vec![]).await;
     assert_eq!(listed().await.len(), 2);
+}
+
+/// A team whose ids, names and mappings do not come in one order.
+async fn large_team(ledger: &SqliteLedger, count: usize) -> ConnectionId {
+    let id = connect(ledger, "large").await;
+    let team: Vec<TeamMember> = (0..count)
+        .map(|number| {
+            let matched = match number % 3 {
+                0 => UserMatch::Matched(user(&format!("u{number}"))),
+                _ => UserMatch::Unmatched,
+            };
+            let mut member = member(&format!("{number:05}"), matched);
+            let name = ["Ödön", "ödön", "Ada", "ada", "Zoë"][number % 5];
+            member.remote_user.name = format!("{name} {}", number * 7919 % count);
+            member
+        })
+        .collect();
+    ledger.import_members(&id, &team).await.unwrap();
+    id
+}
+
+async fn pages(
+    ledger: &SqliteLedger,
+    id: &ConnectionId,
+    filter: &MemberFilter,
+    limit: usize,
+) -> Vec<Member> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = ledger
+            .members(id, filter, cursor.as_deref(), limit)
+            .await
+            .unwrap();
+        assert!(page.members.len() <= limit);
+        all.extend(page.members);
+        cursor = page.next;
+        if cursor.is_none() {
+            assert_eq!(page.matching, all.len() as u64, "another number was told");
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_team_is_found_page_by_page_whoever_is_looked_for() {
+    let ledger = ledger();
+    let id = large_team(&ledger, 400).await;
+    let all = everybody(&ledger, &id).await;
+    let by_name = |member: &Member| member.remote_user.name.to_lowercase();
+    assert!(all.is_sorted_by_key(by_name), "not in the order of names");
+    ledger
+        .set_mapping(
+            &id,
+            &RemoteUserId::new("00001"),
+            Some(&user("found by hand")),
+        )
+        .await
+        .unwrap();
+    let all = everybody(&ledger, &id).await;
+    for query in [
+        None,
+        Some("ÖD"),
+        Some("0012"),
+        Some("user U3"),
+        Some("by hand"),
+        Some("x?"),
+    ] {
+        for unmapped in [false, true] {
+            for matched_by in [None, Some(Email), Some(Manual)] {
+                let filter = MemberFilter {
+                    query: query.map(str::to_owned),
+                    unmapped,
+                    matched_by,
+                };
+                let expected: Vec<Member> = all
+                    .iter()
+                    .filter(|member| {
+                        let user = member.user.as_ref();
+                        let texts = [
+                            Some(&member.remote_user.name),
+                            member.remote_user.email.as_ref(),
+                            user.map(|user| &user.name),
+                        ];
+                        query.is_none_or(|query| {
+                            let has =
+                                |text: &String| text.to_lowercase().contains(&query.to_lowercase());
+                            texts.into_iter().flatten().any(has)
+                        }) && !(unmapped && user.is_some())
+                            && matched_by.is_none_or(|by| member.matched_by == Some(by))
+                    })
+                    .cloned()
+                    .collect();
+                for limit in [7, 1000] {
+                    assert_eq!(
+                        pages(&ledger, &id, &filter, limit).await,
+                        expected,
+                        "{filter:?}"
+                    );
+                }
+            }
+        }
+    }
+    for cursor in ["", "1", "[]", "[\"a\"]", "[1,2]"] {
+        let all = MemberFilter::default();
+        let refused = ledger.members(&id, &all, Some(cursor), 10).await;
+        assert!(
+            matches!(refused, Err(LedgerError::Invalid(_))),
+            "accepted {cursor:?}"
+        );
+    }
 }
