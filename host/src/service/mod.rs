@@ -318,7 +318,8 @@ impl Service {
         &self.inner.parts.schedule
     }
 
-    fn now(&self) -> Timestamp {
+    /// The time as the host's clock tells it.
+    pub fn now(&self) -> Timestamp {
         self.inner.parts.clock.now()
     }
 

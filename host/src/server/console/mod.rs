@@ -5,6 +5,7 @@
 //! a reverse proxy may serve it under any path.
 
 mod assets;
+mod chart;
 mod connect;
 mod connection;
 mod elements;
@@ -37,6 +38,7 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/sign-out", post(sign_in::sign_out))
         .merge(connect::routes())
         .route("/assets/{version}/{name}", get(assets::serve))
+        .merge(connection::routes())
         .layer(from_fn_with_state(state.clone(), problem::frame))
         .layer(CompressionLayer::new().gzip(true))
 }
