@@ -323,7 +323,7 @@ impl Service {
         &self.inner.parts.schedule
     }
 
-    /// The time, as everything here goes by.
+    /// The time as the host's clock tells it.
     pub fn now(&self) -> Timestamp {
         self.inner.parts.clock.now()
     }

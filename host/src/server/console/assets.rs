@@ -54,6 +54,11 @@ const ASSETS: &[Asset] = &[
         kind: SCRIPT,
         text: include_str!("assets/timeline.js"),
     },
+    Asset {
+        name: "refresh.js",
+        kind: SCRIPT,
+        text: include_str!("assets/refresh.js"),
+    },
 ];
 
 /// Stands in every address and changes with any of them, so that browsers may keep them for good, and

@@ -5,6 +5,7 @@
 //! a reverse proxy may serve it under any path.
 
 mod assets;
+mod chart;
 mod connect;
 mod connection;
 mod elements;

@@ -4,6 +4,8 @@
 
 mod connecting;
 mod connecting_without_scripts;
+mod connection;
+mod deliveries;
 mod every_page;
 mod signing_in;
 mod the_checks;
