@@ -17,6 +17,7 @@ mod services;
 mod session;
 mod sign_in;
 mod sign_in_links;
+mod timeline;
 mod viewer;
 
 use axum::Router;
@@ -39,6 +40,7 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .merge(connect::routes())
         .route("/assets/{version}/{name}", get(assets::serve))
         .merge(connection::routes())
+        .merge(timeline::routes())
         .layer(from_fn_with_state(state.clone(), problem::frame))
         .layer(CompressionLayer::new().gzip(true))
 }

@@ -280,7 +280,14 @@ async fn a_page_of_a_connection_that_is_gone_says_so() {
         .await
         .unwrap();
     browser.assert_accessible().await.unwrap();
-    for tab in ["", "/activity", "/deliveries", "/disconnect"] {
+    for tab in [
+        "",
+        "/users",
+        "/activity",
+        "/deliveries",
+        "/disconnect",
+        "/token",
+    ] {
         browser.open(&format!("{page}{tab}")).await.unwrap();
         browser
             .wait_for_text("This connection is gone")
@@ -315,7 +322,7 @@ async fn names_are_text_however_long_and_whatever_they_say() {
         .unwrap();
     browser.click_button("Check now").await.unwrap();
     browser.wait_for_text("wwwwwwwwww").await.unwrap();
-    for tab in ["", "/activity", "/deliveries", "/disconnect"] {
+    for tab in ["", "/users", "/activity", "/deliveries", "/disconnect"] {
         browser.open(&format!("{page}{tab}")).await.unwrap();
         browser.wait_for_text("<script>document").await.unwrap();
         let title = browser.title().await.unwrap();

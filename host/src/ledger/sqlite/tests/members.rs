@@ -66,7 +66,11 @@ async fn an_import_updates_the_team_and_keeps_what_a_person_decided() {
 
     let by_hand = async |remote: &str, user: Option<&User>| {
         ledger
-            .set_mapping(&id, &RemoteUserId::new(remote), user)
+            .set_mapping(
+                &id,
+                &RemoteUserId::new(remote),
+                &MappingChange::by_hand(user.cloned()),
+            )
             .await
     };
     assert_eq!(by_hand("d", Some(&user("ud"))).await.unwrap().note, None);
@@ -130,7 +134,11 @@ async fn a_mapping_shows_what_was_received_before_and_tells_the_feed() {
     let map = async |user: Option<&User>| {
         let before = ledger.last_change().await.unwrap();
         ledger
-            .set_mapping(&id, &RemoteUserId::new("a"), user)
+            .set_mapping(
+                &id,
+                &RemoteUserId::new("a"),
+                &MappingChange::by_hand(user.cloned()),
+            )
             .await
             .unwrap();
         let changes = ledger.changes(before, 10).await.unwrap();
@@ -160,7 +168,11 @@ async fn a_mapping_shows_what_was_received_before_and_tells_the_feed() {
     assert!(listed().await.is_empty());
     // The entry turns out to be somebody else's.
     ledger
-        .set_mapping(&id, &RemoteUserId::new("b"), Some(&user("ub")))
+        .set_mapping(
+            &id,
+            &RemoteUserId::new("b"),
+            &MappingChange::by_hand(Some(user("ub"))),
+        )
         .await
         .unwrap();
     let moved = Activity {
@@ -223,7 +235,7 @@ async fn a_team_is_found_page_by_page_whoever_is_looked_for() {
         .set_mapping(
             &id,
             &RemoteUserId::new("00001"),
-            Some(&user("found by hand")),
+            &MappingChange::by_hand(Some(user("found by hand"))),
         )
         .await
         .unwrap();

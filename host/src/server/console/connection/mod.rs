@@ -13,6 +13,7 @@ mod reconcile;
 mod rename;
 mod replay;
 mod status;
+mod users;
 
 use axum::Router;
 use axum::response::Response;
@@ -58,6 +59,7 @@ pub(super) fn routes() -> Router<AppState> {
             "/connections/{id}/deliveries/{delivery}/replay",
             post(replay::one).get(to_deliveries_from_one),
         )
+        .merge(users::routes())
 }
 
 /// The connection, which somebody may have disconnected while its page was open.

@@ -73,8 +73,7 @@ async fn page(
             p { a class="button secondary" href=(format!("connections/{}/disconnect", connection.id)) { "Disconnect…" } }
         }
     };
-    let title = format!("{} · Overview", connection.name);
-    Ok(Page::new(&title)
+    Ok(Page::new(&connection.name)
         .section(Section::Services)
         .render(viewer, frame(connection, Tab::Overview, content)))
 }
