@@ -40,6 +40,11 @@ const ASSETS: &[Asset] = &[
         text: include_str!("assets/connect.js"),
     },
     Asset {
+        name: "refresh.js",
+        kind: SCRIPT,
+        text: include_str!("assets/refresh.js"),
+    },
+    Asset {
         name: "users.js",
         kind: SCRIPT,
         text: include_str!("assets/users.js"),
@@ -53,11 +58,6 @@ const ASSETS: &[Asset] = &[
         name: "timeline.js",
         kind: SCRIPT,
         text: include_str!("assets/timeline.js"),
-    },
-    Asset {
-        name: "refresh.js",
-        kind: SCRIPT,
-        text: include_str!("assets/refresh.js"),
     },
 ];
 

@@ -75,7 +75,7 @@ impl Visitor {
         let status = response.status();
         let head = format!("{} {:?}\n", response.url(), response.headers());
         let text = response.text().await.unwrap();
-        self.seen.lock().unwrap().push_str(&(head + &text));
+        self.seen.lock().unwrap().push_str(&(head + text.as_str()));
         Answer {
             status,
             target,

@@ -69,7 +69,7 @@ async fn the_overview_says_how_a_connection_is() {
     ] {
         assert!(text.contains(fact), "“{fact}” is not in: {text}");
     }
-    let picture = browser.names("img").await.unwrap();
+    let picture = browser.names("image").await.unwrap();
     let picture = picture
         .iter()
         .find(|name| name.contains("2 deliveries in the last hour"));
@@ -176,7 +176,7 @@ async fn a_lost_token_is_noticed_and_a_new_one_puts_it_right() {
     browser.open(&page).await.unwrap();
     browser.click_link("Give a new token").await.unwrap();
     browser.fill("API token", &token).await.unwrap();
-    browser.click_button("Save").await.unwrap();
+    browser.click_button("Replace").await.unwrap();
     browser.wait_for_path_below(&page).await.unwrap();
     browser.wait_until_gone("Needs attention").await.unwrap();
     assert_eq!(connection(setup, &page).await["attention"], Value::Null);
@@ -202,7 +202,12 @@ async fn days_are_read_again_and_the_log_says_what_was_found() {
         .unwrap();
     browser.click_button("Read again").await.unwrap();
     browser.wait_for_text("before the first").await.unwrap();
-    assert_eq!(browser.value("Last day").await.unwrap(), "2026-03-04");
+    let last_day = "document.getElementById('to').value";
+    assert_eq!(
+        browser.evaluate(last_day).await.unwrap(),
+        "2026-03-04",
+        "what was chosen is lost"
+    );
     browser
         .evaluate(&choose("2026-03-02", "2026-03-04"))
         .await
@@ -275,7 +280,14 @@ async fn a_page_of_a_connection_that_is_gone_says_so() {
         .await
         .unwrap();
     browser.assert_accessible().await.unwrap();
-    for tab in ["", "/activity", "/deliveries", "/disconnect"] {
+    for tab in [
+        "",
+        "/users",
+        "/activity",
+        "/deliveries",
+        "/disconnect",
+        "/token",
+    ] {
         browser.open(&format!("{page}{tab}")).await.unwrap();
         browser
             .wait_for_text("This connection is gone")
@@ -310,7 +322,7 @@ async fn names_are_text_however_long_and_whatever_they_say() {
         .unwrap();
     browser.click_button("Check now").await.unwrap();
     browser.wait_for_text("wwwwwwwwww").await.unwrap();
-    for tab in ["", "/activity", "/deliveries", "/disconnect"] {
+    for tab in ["", "/users", "/activity", "/deliveries", "/disconnect"] {
         browser.open(&format!("{page}{tab}")).await.unwrap();
         browser.wait_for_text("<script>document").await.unwrap();
         let title = browser.title().await.unwrap();

@@ -7,6 +7,7 @@ use end_to_end::browser::{Browser, Console, Screen, Theme};
 const PAGES: &[&str] = &[
     "/",
     "/connections/{id}",
+    "/connections/{id}/users",
     "/connections/{id}/activity",
     "/connections/{id}/deliveries",
     "/connections/{id}/disconnect",

@@ -57,7 +57,7 @@ pub(super) async fn show(
             (older(&Tab::Activity.address(&connection), cursor, log.next.as_deref(), &[]))
         }
     };
-    let title = format!("{} · Activity", connection.name);
+    let title = format!("Activity of {}", connection.name);
     Ok(Page::new(&title)
         .section(Section::Services)
         .render(&viewer, frame(&connection, Tab::Activity, content)))

@@ -132,7 +132,7 @@ impl List {
                 }
             }
         };
-        let title = format!("{} · Deliveries", self.connection.name);
+        let title = format!("Deliveries of {}", self.connection.name);
         Page::new(&title)
             .section(Section::Services)
             .script("refresh.js")

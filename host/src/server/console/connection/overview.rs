@@ -59,11 +59,11 @@ async fn page(
         (notice.show())
         @if let Failure::Check(message) = failure { (problem(message)) }
         (status::card(connection, remote, service.names_are_loading(&connection.id), viewer))
-        div class="columns" {
+        div class="columns even" {
             (facts::card(connection, remote, viewer))
             (rates::card(state, connection, viewer).await?)
         }
-        div class="columns" {
+        div class="columns even" {
             (rename::card(connection, failure))
             (reconcile::card(connection, remote, failure))
         }
@@ -73,8 +73,7 @@ async fn page(
             p { a class="button secondary" href=(format!("connections/{}/disconnect", connection.id)) { "Disconnect…" } }
         }
     };
-    let title = format!("{} · Overview", connection.name);
-    Ok(Page::new(&title)
+    Ok(Page::new(&connection.name)
         .section(Section::Services)
         .render(viewer, frame(connection, Tab::Overview, content)))
 }
