@@ -40,10 +40,20 @@ identifiers! {
     ScopeId;
     /// A member of a remote team.
     RemoteUserId;
+    /// Something time is spent on, within a connection.
+    SubjectId;
     /// A user of the platform.
     UserId;
     /// A delivery in this host's log.
     DeliveryId;
+}
+
+impl SubjectId {
+    /// What kind of thing it is, as far as its id tells: what stands before the first `/`, such as
+    /// `project` in `project/17`.
+    pub fn kind(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(kind, _)| kind)
+    }
 }
 
 impl ConnectionId {

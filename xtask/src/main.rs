@@ -1,5 +1,6 @@
 //! The project's own commands: `cargo xtask build | demo | test | fuzz | chaos | bench`.
 
+mod browser;
 mod build;
 mod command;
 mod fuzz;

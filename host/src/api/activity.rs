@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::UserView;
-use crate::ledger::{Applied, LedgerActivity, Page};
+use crate::ledger::{Applied, LedgerActivity, Page, SubjectName};
 
 /// One page of activities, newest start first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -35,6 +35,9 @@ pub struct ActivityView {
     pub connection_id: String,
     /// Whose time it is; null for a deletion of which nothing else is known.
     pub remote_user_id: Option<String>,
+    /// That member's name; null: no import of the team has listed the member.
+    #[serde(default)]
+    pub remote_user_name: Option<String>,
     /// The user the member is mapped to.
     pub user: Option<UserView>,
     /// What kind of activity it is.
@@ -43,6 +46,9 @@ pub struct ActivityView {
     /// Client, project, task and description, as far as each is known.
     #[schema(example = json!(["Example Ltd", "Website", "Design", "Sketches"]))]
     pub title: Vec<String>,
+    /// Client, project and task by id, as far as each is known.
+    #[serde(default)]
+    pub subjects: Vec<SubjectView>,
     /// Tags, as the remote service orders them.
     pub tags: Vec<String>,
     /// Whether it is billable.
@@ -65,6 +71,16 @@ pub struct ActivityView {
     pub source: SourceView,
     /// Of two states, the one whose revision is greater bytewise is newer.
     pub revision: String,
+}
+
+/// Something time is spent on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SubjectView {
+    /// Its id within the connection.
+    #[schema(example = "project/203458712")]
+    pub id: String,
+    /// Its name; null: not known yet.
+    pub name: Option<String>,
 }
 
 /// What kind of activity it is.
@@ -116,9 +132,15 @@ impl From<LedgerActivity> for ActivityView {
             id: format!("{}:{}", activity.connection_id, activity.entry_id),
             connection_id: activity.connection_id.to_string(),
             remote_user_id: activity.remote_user_id.map(|id| id.to_string()),
+            remote_user_name: activity.remote_user_name,
             user: activity.user.map(UserView::from),
             kind: ActivityType::TimeLog,
             title: activity.title,
+            subjects: activity
+                .subjects
+                .into_iter()
+                .map(SubjectView::from)
+                .collect(),
             tags: activity.tags,
             billable: activity.billable,
             start: activity.start,
@@ -132,6 +154,15 @@ impl From<LedgerActivity> for ActivityView {
                 event_id: activity.event_id,
             },
             revision: activity.revision,
+        }
+    }
+}
+
+impl From<SubjectName> for SubjectView {
+    fn from(subject: SubjectName) -> Self {
+        Self {
+            id: subject.id.to_string(),
+            name: subject.name,
         }
     }
 }
@@ -170,7 +201,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::id::{ConnectionId, RemoteUserId};
+    use crate::id::{ConnectionId, RemoteUserId, SubjectId};
 
     fn activity() -> LedgerActivity {
         LedgerActivity {
@@ -178,7 +209,12 @@ mod tests {
             entry_id: "99".into(),
             event_id: Some("9007199254740993".into()),
             remote_user_id: Some(RemoteUserId::new("11")),
+            remote_user_name: Some("Grace".into()),
             user: None,
+            subjects: vec![SubjectName {
+                id: SubjectId::new("project/7"),
+                name: None,
+            }],
             title: vec!["Client".into(), "Project".into()],
             tags: vec!["deep work".into()],
             billable: true,
@@ -195,8 +231,10 @@ mod tests {
         assert_eq!(
             serde_json::to_value(ActivityView::from(activity())).unwrap(),
             json!({
-                "id": "c1:99", "connection_id": "c1", "remote_user_id": "11", "user": null,
-                "type": "time-log", "title": ["Client", "Project"], "tags": ["deep work"],
+                "id": "c1:99", "connection_id": "c1", "remote_user_id": "11",
+                "remote_user_name": "Grace", "user": null, "type": "time-log",
+                "title": ["Client", "Project"], "subjects": [{"id": "project/7", "name": null}],
+                "tags": ["deep work"],
                 "billable": true, "start": "2026-03-01T08:00:00Z", "stop": "2026-03-01T09:30:00Z",
                 "duration_seconds": 5400, "running": false, "deleted": false, "scored": false,
                 "source": {"entry_id": "99", "event_id": "9007199254740993"}, "revision": "r"

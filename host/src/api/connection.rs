@@ -1,12 +1,12 @@
 //! Connections.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{AccountView, SecretValues};
-use crate::contract::Subscription;
-use crate::ledger::{Attention, Connection, ConnectionEvent, Gap, Page};
+use crate::contract::{Quota, Subscription};
+use crate::ledger::{Attention, Connection, ConnectionEvent, Gap, Page, SeenQuotas};
 
 /// What a person gives to connect a scope.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -88,6 +88,28 @@ pub struct ConnectionView {
     /// When the ledger was last compared with the remote service without anybody asking.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub last_reconciled_at: Option<Timestamp>,
+    /// How many requests the remote service still accepted when a check last asked it. Empty: it was never
+    /// asked, or does not tell.
+    #[serde(default)]
+    pub quotas: Vec<SeenQuotaView>,
+    /// When that was.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub quotas_seen_at: Option<Timestamp>,
+}
+
+/// How many requests the remote service still accepted at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SeenQuotaView {
+    /// What it counts.
+    pub name: String,
+    /// Requests left.
+    pub remaining: i32,
+    /// Requests in one period.
+    pub total: u32,
+    /// When the period ends; what was left before says nothing from then on.
+    #[schema(value_type = String, format = DateTime)]
+    pub resets_at: Timestamp,
 }
 
 /// A time in which deliveries may have been lost.
@@ -178,6 +200,7 @@ pub struct MappedUsers {
 impl ConnectionView {
     /// A connection with the URL at which it takes deliveries.
     pub fn new(connection: Connection, callback_url: String) -> Self {
+        let quotas_seen_at = connection.quotas.as_ref().map(|seen| seen.at);
         Self {
             id: connection.id.to_string(),
             name: connection.name,
@@ -204,8 +227,23 @@ impl ConnectionView {
             covered_until: connection.coverage.covered_until,
             gap: connection.coverage.gap.map(GapView::from),
             last_reconciled_at: connection.coverage.reconciled_at,
+            quotas: connection.quotas.map(seen_quotas).unwrap_or_default(),
+            quotas_seen_at,
         }
     }
+}
+
+fn seen_quotas(seen: SeenQuotas) -> Vec<SeenQuotaView> {
+    let view = |quota: Quota| SeenQuotaView {
+        name: quota.name,
+        remaining: quota.remaining,
+        total: quota.total,
+        resets_at: seen
+            .at
+            .saturating_add(SignedDuration::from_secs(quota.resets_in_seconds.into()))
+            .unwrap_or(seen.at),
+    };
+    seen.quotas.into_iter().map(view).collect()
 }
 
 impl From<Gap> for GapView {
@@ -298,6 +336,15 @@ mod tests {
                 }),
                 reconciled_at: None,
             },
+            quotas: Some(SeenQuotas {
+                quotas: vec![Quota {
+                    name: "organization".into(),
+                    remaining: 599,
+                    total: 600,
+                    resets_in_seconds: 90,
+                }],
+                at: "2026-03-01T08:00:00Z".parse().unwrap(),
+            }),
         }
     }
 
@@ -321,7 +368,12 @@ mod tests {
                 "last_delivery_at": null,
                 "covered_until": "2026-03-01T08:00:00Z",
                 "gap": {"from": "2026-03-01T08:00:00Z", "reason": "The webhook was disabled."},
-                "last_reconciled_at": null
+                "last_reconciled_at": null,
+                "quotas": [{
+                    "name": "organization", "remaining": 599, "total": 600,
+                    "resets_at": "2026-03-01T08:01:30Z"
+                }],
+                "quotas_seen_at": "2026-03-01T08:00:00Z"
             })
         );
     }

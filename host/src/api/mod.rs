@@ -21,12 +21,12 @@ use serde::{Deserialize, Deserializer};
 pub use self::account::{AccountView, ScopeView, TestReportView, TestRequest};
 pub use self::activity::{
     ActivityList, ActivityType, ActivityView, ChangeList, ReconcileRequest, ReconcileResult,
-    SourceView,
+    SourceView, SubjectView,
 };
 pub use self::connection::{
     AttentionView, ConnectRequestBody, ConnectionEventView, ConnectionList, ConnectionLog,
     ConnectionStatus, ConnectionView, GapView, MappedUsers, RenameRequest, ReplaceSecretsRequest,
-    ScopeReference, SubscriptionView,
+    ScopeReference, SeenQuotaView, SubscriptionView,
 };
 pub use self::delivery::{
     DeliveryList, DeliveryStatusView, DeliveryView, ReplayRequest, ReplayResult,

@@ -12,12 +12,13 @@ use super::table::Table;
 use super::users::find_user;
 use crate::api::time::{parse_from, parse_to};
 use crate::api::{ActivityList, ActivityView};
-use crate::ledger::MAX_PAGE;
+use crate::ledger::{MAX_PAGE, Wanted};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
   integration-host activities --from 2026-03-01 --to 2026-03-07
   integration-host activities --user grace@example.com --unmapped --json
+  integration-host activities --connection Studio --tag invoice --billable --text redesign
   integration-host activities --follow";
 
 #[derive(Args, Debug)]
@@ -34,6 +35,18 @@ pub(super) struct Arguments {
     /// That began before this: RFC 3339 time, or a date for the end of that day in UTC
     #[arg(long, value_name = "TIME", value_parser = parse_to)]
     to: Option<Timestamp>,
+    /// With this tag only
+    #[arg(long)]
+    tag: Option<String>,
+    /// Billable ones only, or with `--billable false` the others
+    #[arg(long, num_args = 0..=1, require_equals = false, default_missing_value = "true", value_name = "BOOL")]
+    billable: Option<bool>,
+    /// With this in the title only; case does not matter
+    #[arg(long)]
+    text: Option<String>,
+    /// On this subject, such as a project, or one below it only: an id from `subjects` in the JSON
+    #[arg(long, value_name = "ID", requires = "connection")]
+    subject: Option<String>,
     /// Also those of team members who are mapped to nobody
     #[arg(long)]
     unmapped: bool,
@@ -49,10 +62,14 @@ pub(super) struct Arguments {
 }
 
 /// Which of the activities that arrive to show.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Selection {
     connection: Option<String>,
     user: Option<String>,
+    tag: Option<String>,
+    billable: Option<bool>,
+    text: Option<String>,
+    subject: Option<String>,
     unmapped: bool,
     deleted: bool,
 }
@@ -72,6 +89,10 @@ pub(super) async fn run(
             Some(user) => Some(find_user(client, user).await?.id),
             None => None,
         },
+        tag: arguments.tag.clone(),
+        billable: arguments.billable,
+        text: arguments.text.clone(),
+        subject: arguments.subject.clone(),
         unmapped: arguments.unmapped,
         deleted: arguments.deleted,
     };
@@ -97,6 +118,7 @@ async fn list(
 ) -> Result<ActivityList, Failure> {
     let from = arguments.from.map(|time| time.to_string());
     let to = arguments.to.map(|time| time.to_string());
+    let billable = selection.billable.map(|billable| billable.to_string());
     let include = match (selection.unmapped, selection.deleted) {
         (true, true) => Some("unmapped,deleted"),
         (true, false) => Some("unmapped"),
@@ -113,6 +135,10 @@ async fn list(
         let optional = [
             ("connection", selection.connection.as_deref()),
             ("user", selection.user.as_deref()),
+            ("tag", selection.tag.as_deref()),
+            ("billable", billable.as_deref()),
+            ("text", selection.text.as_deref()),
+            ("subject", selection.subject.as_deref()),
             ("from", from.as_deref()),
             ("to", to.as_deref()),
             ("include", include),
@@ -136,10 +162,18 @@ impl Selection {
     /// Deletions are news to whoever follows, so they always pass.
     fn has(&self, activity: &ActivityView) -> bool {
         let user = activity.user.as_ref().map(|user| &user.id);
+        let text = self.text.as_deref().and_then(Wanted::new);
         self.connection
             .as_ref()
             .is_none_or(|connection| *connection == activity.connection_id)
             && self.user.as_ref().is_none_or(|wanted| Some(wanted) == user)
+            && (self.tag.as_ref()).is_none_or(|wanted| activity.tags.contains(wanted))
+            && self
+                .billable
+                .is_none_or(|wanted| activity.billable == wanted)
+            && text.is_none_or(|wanted| activity.title.iter().any(|part| wanted.is_in(part)))
+            && (self.subject.as_ref())
+                .is_none_or(|wanted| activity.subjects.iter().any(|part| part.id == *wanted))
             && (self.unmapped || user.is_some())
     }
 }
@@ -183,7 +217,10 @@ pub(super) fn show_one(activity: &ActivityView) -> String {
 fn who(activity: &ActivityView) -> String {
     match (&activity.user, &activity.remote_user_id) {
         (Some(user), _) => user.name.clone(),
-        (None, Some(remote)) => format!("member {remote} (unmapped)"),
+        (None, Some(remote)) => match &activity.remote_user_name {
+            Some(name) => format!("{name} (unmapped)"),
+            None => format!("member {remote} (unmapped)"),
+        },
         (None, None) => "unknown".to_owned(),
     }
 }
@@ -224,6 +261,7 @@ mod tests {
             id: "c:1".into(),
             connection_id: "c".into(),
             remote_user_id: Some("11".into()),
+            remote_user_name: Some("Grace H.".into()),
             user: Some(UserView {
                 id: "u1".into(),
                 name: "Grace".into(),
@@ -231,6 +269,7 @@ mod tests {
             }),
             kind: ActivityType::TimeLog,
             title: vec!["Client".into(), "Project".into()],
+            subjects: Vec::new(),
             tags: vec!["deep".into()],
             billable: true,
             start: Some("2026-03-01T08:00:00.5Z".parse().unwrap()),
@@ -257,12 +296,7 @@ mod tests {
 
     #[test]
     fn following_shows_what_was_asked_for_and_every_deletion() {
-        let plain = Selection {
-            connection: None,
-            user: None,
-            unmapped: false,
-            deleted: false,
-        };
+        let plain = Selection::default();
         assert!(plain.has(&activity()));
         let deleted = ActivityView {
             deleted: true,
@@ -279,5 +313,13 @@ mod tests {
             ..plain
         };
         assert!(!other.has(&activity()));
+        for (text, shown) in [("CLIENT", true), ("cloud", false)] {
+            let text = Some(text.to_owned());
+            let selection = Selection {
+                text,
+                ..Selection::default()
+            };
+            assert_eq!(selection.has(&activity()), shown);
+        }
     }
 }

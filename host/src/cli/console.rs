@@ -17,24 +17,30 @@ The link opens the console without the admin token, once. Give it to nobody else
 #[derive(clap::Args, Debug)]
 pub(super) struct Arguments {}
 
+/// A link that signs in once.
 #[derive(Serialize)]
-struct Link {
-    link: String,
+pub(super) struct Link {
+    pub(super) link: String,
     expires_in_seconds: u64,
 }
 
 /// `console`
 pub(super) async fn run(client: &Client, output: &Output) -> Result<(), Failure> {
-    let made: SignInLinkView = client.post(&["sign-in-links"]).await?;
-    let link = Link {
-        link: format!("{}{}", client.base(), made.path),
-        expires_in_seconds: made.expires_in_seconds,
-    };
+    let link = sign_in_link(client).await?;
     output.answer(&link, |link| {
         let minutes = link.expires_in_seconds / 60;
         format!(
             "{}\n\nIt signs in once, within {minutes} minutes.",
             link.link
         )
+    })
+}
+
+/// Asks the host for a link.
+pub(super) async fn sign_in_link(client: &Client) -> Result<Link, Failure> {
+    let made: SignInLinkView = client.post(&["sign-in-links"]).await?;
+    Ok(Link {
+        link: format!("{}{}", client.base(), made.path),
+        expires_in_seconds: made.expires_in_seconds,
     })
 }

@@ -265,9 +265,10 @@ fn next_step(summary: &Summary) -> String {
         Some(_) => format!(" --data {}", summary.data),
         None => String::new(),
     };
+    let target = format!("--host {}{data}", summary.listening);
     format!(
-        "\nNext: open the console; the link signs in once. Another one: integration-host console --host {}{data}",
-        summary.listening
+        "\nNext: open the console; the link signs in once, and `integration-host console {target}` prints another.\n\
+         Or go on here: TOGGL_API_TOKEN=… integration-host test {target}"
     )
 }
 
@@ -308,6 +309,7 @@ mod tests {
             "from the file data/sealing-key",
             "--public-url",
             "integration-host console --host http://127.0.0.1:8080 --data data",
+            "TOGGL_API_TOKEN=… integration-host test --host http://127.0.0.1:8080 --data data",
         ] {
             assert!(text.contains(expected), "{expected} is not in:\n{text}");
         }

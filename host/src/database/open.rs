@@ -18,6 +18,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002-ledger.sql"),
     include_str!("schema/0003-continuity.sql"),
     include_str!("schema/0004-deliveries.sql"),
+    include_str!("schema/0005-console.sql"),
 ];
 
 /// How long to wait for another program that holds the database. A delivery waits as long, twice if it

@@ -1,6 +1,6 @@
 //! Deliveries as the log shows them.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::id::{ConnectionId, DeliveryId};
 
@@ -85,4 +85,18 @@ pub struct Delivery {
     pub attempts: u32,
     /// Whether its request is still kept, so that it can be replayed.
     pub replayable: bool,
+}
+
+/// The longest time that [deliveries are counted](super::Ledger::delivery_rates) over at once.
+pub const MAX_RATE_TIME: SignedDuration = SignedDuration::from_hours(24);
+
+/// How many deliveries of one outcome arrived in one minute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryRate {
+    /// When the minute began.
+    pub minute: Timestamp,
+    /// What became of them.
+    pub status: DeliveryStatus,
+    /// How many.
+    pub deliveries: u64,
 }

@@ -3,28 +3,37 @@
 //! [`Ledger`] is what a provider implements. Everything that is shown to people or handed to the
 //! platform comes from here; what an integration keeps for itself is in [storage](crate::capability::storage).
 
+mod activity;
 mod continuity;
 mod delivery;
 mod member;
 mod retention;
 mod sqlite;
+mod summary;
 mod text;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use self::activity::{ActivityFilter, LedgerActivity, MAX_EXAMINED, SubjectName};
 pub use self::continuity::{
     ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, MAX_EVENTS,
 };
-pub use self::delivery::{Delivery, DeliveryRecord, DeliveryStatus};
+pub use self::delivery::{Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, MAX_RATE_TIME};
 pub use self::member::{
     Mapping, MappingChange, MatchedBy, Member, MemberFilter, MemberPage, TeamChanges,
 };
 pub use self::retention::Retention;
 pub use self::sqlite::SqliteLedger;
-use crate::contract::{Account, Changes, Subscription, TeamMember, User};
-use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
+pub use self::summary::{
+    Counted, Facets, Listed, MAX_INTERVALS, MAX_LISTED, MAX_SUMMARIZED, Person, PersonTime,
+    SubjectPath, SubjectTime, Summary,
+};
+use crate::contract::{Account, Changes, Quota, Subscription, TeamMember};
+use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId};
+
+pub(crate) use self::text::Wanted;
 
 /// The most rows one page returns.
 pub const MAX_PAGE: usize = 1000;
@@ -64,6 +73,17 @@ pub struct Connection {
     pub last_delivery_at: Option<Timestamp>,
     /// Up to when the ledger has everything.
     pub coverage: Coverage,
+    /// How many requests the remote service still accepted when that was last seen.
+    pub quotas: Option<SeenQuotas>,
+}
+
+/// How many requests the remote service still accepted at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenQuotas {
+    /// The quotas; their periods are counted from that time.
+    pub quotas: Vec<Quota>,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// Where a connection stands.
@@ -118,6 +138,8 @@ pub struct ConnectionUpdate {
     pub attention: Option<Option<Attention>>,
     /// The webhook; `Some(None)`: there is none.
     pub subscription: Option<Option<Subscription>>,
+    /// How many requests the remote service still accepts.
+    pub quotas: Option<SeenQuotas>,
 }
 
 /// The sealed request of a failed delivery.
@@ -142,54 +164,6 @@ pub struct Applied {
     pub changed: u64,
     /// Activities the ledger already had in this or a newer state.
     pub unchanged: u64,
-}
-
-/// An activity as the ledger shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LedgerActivity {
-    /// Its connection.
-    pub connection_id: ConnectionId,
-    /// The remote service's id of the entry.
-    pub entry_id: String,
-    /// The event that last changed it.
-    pub event_id: Option<String>,
-    /// Whose time it is; `None` for a deletion that came without content.
-    pub remote_user_id: Option<RemoteUserId>,
-    /// The user it is mapped to.
-    pub user: Option<User>,
-    /// Names of its subjects, outermost first, then its description. Unknown and empty ones are left out.
-    pub title: Vec<String>,
-    /// Tags.
-    pub tags: Vec<String>,
-    /// Whether it is billable.
-    pub billable: bool,
-    /// When it began; `None` for a deletion that came without content.
-    pub start: Option<Timestamp>,
-    /// When it ended; `None` while it runs.
-    pub stop: Option<Timestamp>,
-    /// Whether it was deleted at the remote service.
-    pub deleted: bool,
-    /// The greatest revision applied.
-    pub revision: String,
-    /// Its place in the change feed.
-    pub cursor: u64,
-}
-
-/// Which activities to list. They are ordered by start, newest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ActivityFilter {
-    /// Of this connection only.
-    pub connection: Option<ConnectionId>,
-    /// Of this user only.
-    pub user: Option<UserId>,
-    /// That ended, or still run, after this time.
-    pub from: Option<Timestamp>,
-    /// That began before this time.
-    pub to: Option<Timestamp>,
-    /// Also those of members without a user.
-    pub include_unmapped: bool,
-    /// Also deleted ones.
-    pub include_deleted: bool,
 }
 
 /// One page of a list.
@@ -293,13 +267,27 @@ pub trait Ledger: Continuity {
         delivery: Option<DeliveryRecord>,
     ) -> Result<Applied, LedgerError>;
 
-    /// Activities, newest start first. `cursor` is a page's `next`.
+    /// Activities for which [`LedgerActivity::matches`] is true, newest start first. `cursor` is a page's
+    /// `next`. A page may come back short, or empty, with a `next`: at most about [`MAX_EXAMINED`] activities
+    /// are looked at for one, so that what is rare costs no more at once than what is common. There are no
+    /// more when there is no `next`. `Invalid` for a subject or a remote user without a connection.
     async fn activities(
         &self,
         filter: &ActivityFilter,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<LedgerActivity>, LedgerError>;
+
+    /// How much time the activities of a filter took in each of the intervals between boundaries, whose it
+    /// was and what it was spent on. The boundaries are from 2 to [`MAX_INTERVALS`] + 1 times in order,
+    /// `Invalid` otherwise; they take the place of the filter's `from` and `to`. What still runs is
+    /// counted until `now`, what is deleted is not. At most about [`MAX_SUMMARIZED`] activities are looked at.
+    async fn summary(
+        &self,
+        filter: &ActivityFilter,
+        boundaries: &[Timestamp],
+        now: Timestamp,
+    ) -> Result<Summary, LedgerError>;
 
     /// Ids of activities that ran at some time in a range, have stopped and are not deleted, in order,
     /// beginning after `after`.
@@ -313,7 +301,7 @@ pub trait Ledger: Continuity {
     ) -> Result<Vec<String>, LedgerError>;
 
     /// Activities whose place in the change feed is after `after`, in order of change. An activity is
-    /// moved to the end of the feed when it, its title or its user changes, so it appears once, in its latest
+    /// moved to the end of the feed when it, its title, its user or an imported name of its member changes, so it appears once, in its latest
     /// state. Includes deleted and unmapped activities.
     async fn changes(&self, after: u64, limit: usize) -> Result<Vec<LedgerActivity>, LedgerError>;
 
@@ -328,6 +316,16 @@ pub trait Ledger: Continuity {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<Delivery>, LedgerError>;
+
+    /// How many deliveries arrived in each minute, by what became of them: from the minute of `from` on,
+    /// before `to`, in order of time. Minutes and outcomes without any are left out. At most
+    /// [`MAX_RATE_TIME`] before `to` is counted.
+    async fn delivery_rates(
+        &self,
+        id: &ConnectionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DeliveryRate>, LedgerError>;
 
     /// One delivery, with its sealed request if it is still kept.
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, LedgerError>;
@@ -346,6 +344,7 @@ pub trait Ledger: Continuity {
         kept: &KeptRequest,
         sealed: Vec<u8>,
     ) -> Result<(), LedgerError>;
+
     /// Failed deliveries whose requests are kept, of connections that are active, last handled before a
     /// time, without the requests: those handled the least often first, then the oldest. And how many there are.
     async fn failed_deliveries(

@@ -16,10 +16,15 @@ pub(super) fn router(state: AppState, own: OwnAddress) -> Router {
     let admin = from_fn_with_state(state.admission.clone(), require_admin);
     let is_https = own.public_url.scheme() == "https";
     let guarded = console::routes(&state)
-        .route("/api/openapi.json", get(operations::openapi))
+        .merge(documents())
         .merge(admin_routes().route_layer(admin))
         .route_layer(from_fn_with_state(own, guard));
     finish(open_routes().merge(guarded), is_https).with_state(state)
+}
+
+/// What says how to go on, to whoever can read it.
+fn documents() -> Router<AppState> {
+    Router::new().route("/api/openapi.json", get(operations::openapi))
 }
 
 /// Routes that programs call which have no token: remote services and probes, under whatever name.

@@ -11,7 +11,7 @@ use tracing::Instrument as _;
 use super::ServerOptions;
 use super::authentication::Admission;
 use super::body::RequestLimits;
-use super::console::{Sessions, SignInLinks};
+use super::console::{Drafts, Sessions, SignInLinks};
 use super::error::ApiError;
 use super::guesses::Guesses;
 use super::refusals::Refusals;
@@ -29,6 +29,7 @@ pub(super) struct AppState {
     pub(super) limits: RequestLimits,
     pub(super) sessions: Arc<Sessions>,
     pub(super) sign_in_links: SignInLinks,
+    pub(super) drafts: Arc<Drafts>,
     pub(super) refusals: Arc<Refusals>,
     /// When a refused delivery is answered, counted from its arrival.
     pub(super) refusal_delay: Duration,
@@ -52,6 +53,7 @@ impl AppState {
         let state = Self {
             sessions: Arc::new(Sessions::new(&options.admin_token, service.public_url())),
             sign_in_links: options.sign_in_links,
+            drafts: Arc::new(Drafts::default()),
             service,
             limits: RequestLimits::from(limits),
             refusals: Arc::new(Refusals::new(limits.refused_deliveries_per_second)),

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 
 use super::background::decide::needs_a_person;
 use super::lease::Lease;
-use super::{Service, ServiceError};
+use super::{ConnectStep, Service, ServiceError};
 use crate::capability::http::SecretSource;
 use crate::capability::storage::MemoryStore;
 use crate::contract::TestReport;
@@ -18,7 +18,7 @@ use crate::ledger::{
 use crate::secret::Secrets;
 
 /// The longest name of a connection, in characters.
-const MAX_NAME_CHARACTERS: usize = 200;
+pub(crate) const MAX_NAME_CHARACTERS: usize = 200;
 
 /// The longest secret a person may give, in bytes.
 const MAX_SECRET_BYTES: usize = 1024;
@@ -48,9 +48,19 @@ impl Service {
 
     /// Connects a scope: binds it, subscribes to its webhook and imports its team. If any of it
     /// fails, nothing is left behind here or at the remote service. `Conflict` if it is connected
-    /// already. What an attempt leaves behind because it is dropped before its end, or because the
-    /// remote service does not answer, is undone at the next start or taken up by the next attempt.
+    /// already. What an attempt leaves behind because the remote service does not answer is undone in the
+    /// background, as soon as it does; what it leaves because it is dropped before its end, at the next
+    /// start. The next attempt takes up either.
     pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
+        self.connect_with(request, |_| {}).await
+    }
+
+    /// [`Service::connect`] that tells at the beginning of each step what it does.
+    pub async fn connect_with(
+        &self,
+        request: ConnectRequest,
+        progress: impl Fn(ConnectStep) + Send + Sync,
+    ) -> Result<Connection, ServiceError> {
         self.check_secrets(&request.secrets)?;
         let name = request.name.as_deref().map(valid_name).transpose()?;
         let new = NewConnection {
@@ -62,7 +72,7 @@ impl Service {
             created_at: self.inner.parts.clock.now(),
         };
         let (connection, _lease) = self.begin(new).await?;
-        match self.establish(&connection, request.secrets).await {
+        match self.establish(&connection, request.secrets, progress).await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
                 let message = format!("“{}” was connected.", connection.scope_name);
@@ -72,7 +82,10 @@ impl Service {
                 Ok(connection)
             }
             Err(error) => {
-                self.abandon(&connection).await;
+                if self.abandon(&connection).await.is_err() {
+                    let wait = self.schedule().retry();
+                    self.inner.background.undo_later(&connection.id, wait);
+                }
                 Err(error)
             }
         }
@@ -127,18 +140,22 @@ impl Service {
         &self,
         connection: &Connection,
         secrets: Secrets,
+        progress: impl Fn(ConnectStep) + Send + Sync,
     ) -> Result<Connection, ServiceError> {
         let parts = &self.inner.parts;
         let id = &connection.id;
+        progress(ConnectStep::Saving);
         self.inner.secrets.put(id, &secrets).await?;
         let context = self.context(id);
         let bound = parts
             .integration
             .connect(&context, &connection.scope_id)
             .await?;
+        progress(ConnectStep::Subscribing);
         // The hook answers from here on: the remote service calls it before `subscribe` returns.
         let callback_url = self.callback_url(&connection.hook);
         let subscription = parts.integration.subscribe(&context, &callback_url).await?;
+        progress(ConnectStep::ImportingTeam);
         // Without the team the connection works; people are told if only they can help.
         let team = self.import_team(id).await.err();
         if let Some(error) = &team {
@@ -158,6 +175,7 @@ impl Service {
             state: Some(ConnectionState::Active),
             attention: Some(attention),
             subscription: Some(Some(subscription)),
+            quotas: None,
         };
         Ok(parts
             .ledger
@@ -166,16 +184,16 @@ impl Service {
     }
 
     /// Undoes what a failed or interrupted attempt to connect has done. The caller holds the lease.
-    pub(super) async fn abandon(&self, connection: &Connection) {
+    pub(super) async fn abandon(&self, connection: &Connection) -> Result<(), ServiceError> {
         let id = &connection.id;
         let undone = async {
             self.remove_traces(id).await?;
             // A revived connection goes back to being disconnected and keeps its history.
             Ok::<_, ServiceError>(self.inner.parts.ledger.remove_connection(id).await?)
         };
-        if let Err(error) = undone.await {
+        undone.await.inspect_err(|error| {
             warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
-        }
+        })
     }
 
     /// Renames a connection.
@@ -345,7 +363,7 @@ impl Service {
 }
 
 /// The name as it is kept, or why it cannot be.
-fn valid_name(name: &str) -> Result<String, ServiceError> {
+pub(crate) fn valid_name(name: &str) -> Result<String, ServiceError> {
     let name = name.trim();
     if name.is_empty() {
         return Err(ServiceError::invalid(

@@ -137,6 +137,8 @@ impl Service {
                 return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
             }
         };
+        // The call would find the same. Asked before, a flood costs neither a copy of each body nor a line
+        // in the log.
         if self.inner.parts.integration.is_busy(&connection.id) {
             metrics.failed.add(1);
             return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));

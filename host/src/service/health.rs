@@ -7,7 +7,9 @@ use super::background::decide::{later, needs_attention};
 use super::{Service, ServiceError};
 use crate::contract::{Changes, Health, IntegrationError, Problem};
 use crate::id::ConnectionId;
-use crate::ledger::{Attention, Connection, ConnectionUpdate, CoverageChange, EventKind};
+use crate::ledger::{
+    Attention, Connection, ConnectionUpdate, CoverageChange, EventKind, SeenQuotas,
+};
 use crate::sentence::sentence;
 
 /// When a connection could not be checked for so many times the usual interval, what lies between is
@@ -94,6 +96,11 @@ impl Service {
             scope_name: health.scope.as_ref().map(|scope| scope.name.clone()),
             owner: health.account.clone(),
             subscription: health.subscription.clone().map(Some),
+            // Without an answer from the remote service what was seen before stays, with its time.
+            quotas: (!health.quotas.is_empty()).then(|| SeenQuotas {
+                quotas: health.quotas.clone(),
+                at: self.now(),
+            }),
             ..ConnectionUpdate::default()
         };
         parts.ledger.update_connection(id, update, since).await?;

@@ -12,6 +12,7 @@ mod health;
 mod kept;
 mod lease;
 mod metrics;
+mod progress;
 mod reconcile;
 mod replay;
 mod rotation;
@@ -30,10 +31,12 @@ use url::Url;
 
 use self::background::Background;
 pub use self::connect::ConnectRequest;
+pub(crate) use self::connect::{MAX_NAME_CHARACTERS, valid_name};
 pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
 use self::lease::Leases;
 use self::metrics::Metrics;
+pub use self::progress::ConnectStep;
 pub use self::replay::Replayed;
 use self::replay::Replays;
 use self::rotation::Rotations;
@@ -49,8 +52,8 @@ use crate::database::SqliteDatabase;
 use crate::engine::{CallContext, Integration};
 use crate::id::{ConnectionId, HookId};
 use crate::ledger::{
-    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionState, Delivery,
-    DeliveryRecord, DeliveryStatus, EventKind, Ledger, LedgerActivity, Page,
+    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionState, Delivery, DeliveryRate,
+    DeliveryRecord, DeliveryStatus, EventKind, Ledger, LedgerActivity, Page, Summary,
 };
 use crate::schedule::Schedule;
 use crate::seal::SealingKeys;
@@ -209,17 +212,35 @@ impl Service {
             .ok_or_else(|| ServiceError::not_found(format!("there is no connection {id}")))
     }
 
-    /// Activities, newest first.
+    /// Activities, newest first; see [`Ledger::activities`].
     pub async fn activities(
         &self,
         filter: &ActivityFilter,
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<LedgerActivity>, ServiceError> {
-        let parts = &self.inner.parts;
-        let mut filter = filter.clone();
-        filter.include_deleted |= parts.deleted_entries == DeletedEntries::Keep;
-        Ok(parts.ledger.activities(&filter, cursor, limit).await?)
+        let ledger = &self.inner.parts.ledger;
+        let filter = self.as_listed(filter);
+        Ok(ledger.activities(&filter, cursor, limit).await?)
+    }
+
+    /// A filter as [`Service::activities`] uses it: with deleted activities where these are kept in lists.
+    pub fn as_listed(&self, filter: &ActivityFilter) -> ActivityFilter {
+        let keeps_deleted = self.inner.parts.deleted_entries == DeletedEntries::Keep;
+        ActivityFilter {
+            include_deleted: filter.include_deleted || keeps_deleted,
+            ..filter.clone()
+        }
+    }
+
+    /// How much time was spent between boundaries, by whom and on what, until now; see [`Ledger::summary`].
+    pub async fn summary(
+        &self,
+        filter: &ActivityFilter,
+        boundaries: &[Timestamp],
+    ) -> Result<Summary, ServiceError> {
+        let ledger = &self.inner.parts.ledger;
+        Ok(ledger.summary(filter, boundaries, self.now()).await?)
     }
 
     /// Activities that changed after a place in the change feed.
@@ -255,6 +276,18 @@ impl Service {
             .ledger
             .deliveries(connection, status, cursor, limit)
             .await?)
+    }
+
+    /// How many deliveries of a connection arrived in each minute since a time, by what became of them; see
+    /// [`Ledger::delivery_rates`].
+    pub async fn delivery_rates(
+        &self,
+        id: &ConnectionId,
+        since: Timestamp,
+    ) -> Result<Vec<DeliveryRate>, ServiceError> {
+        self.connection(id).await?;
+        let ledger = &self.inner.parts.ledger;
+        Ok(ledger.delivery_rates(id, since, self.now()).await?)
     }
 
     /// What happened to a connection, newest first.

@@ -26,6 +26,12 @@ pub fn sandbox_program() -> Result<PathBuf> {
     built("TOGGL_SANDBOX_PROGRAM", "debug/toggl-sandbox")
 }
 
+/// The script of axe-core, which looks for what keeps people from using a page.
+pub(crate) fn axe_core() -> Result<String> {
+    let path = built("AXE_CORE", "browser/axe.min.js")?;
+    std::fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
 /// The folder of the host program.
 pub fn program_folder() -> Result<PathBuf> {
     host_program()?

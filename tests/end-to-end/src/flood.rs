@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
-use toggl_sandbox::Scenario;
 use toggl_sandbox::model::Subscription;
 use tokio::task::JoinSet;
 
 use crate::raw::{RawConnection, path_of, post};
-use crate::setup::{NORTHWIND, Setup, delivery};
+use crate::setup::{NORTHWIND, Setup, delivery, unlimited_scenario};
 
 /// Another workspace of the sandbox's owner.
 const OTHER_WORKSPACE: i64 = 7_400_002;
@@ -75,10 +74,7 @@ pub struct Measured {
 /// # Errors
 /// A real delivery was not accepted.
 pub async fn measure(rounds: usize, deliveries: usize) -> Result<Vec<Measured>> {
-    let mut scenario = Scenario::default();
-    scenario.limits.hourly_quota = false;
-    scenario.limits.burst = 0;
-    let setup = Setup::start_with(scenario, &[]).await?;
+    let setup = Setup::start_with(unlimited_scenario(), &[]).await?;
     setup.connect(NORTHWIND).await?;
     let real = only_subscription(&setup, NORTHWIND)?;
     setup.connect(OTHER_WORKSPACE).await?;

@@ -1,10 +1,11 @@
 //! What the end-to-end tests and benchmarks share: the sandbox Toggl, the real host program with the
-//! real component, and a client of its API.
+//! real component, a client of its API, and a browser for its console.
 #![allow(
     clippy::indexing_slicing,
     reason = "indexing JSON yields null and does not panic"
 )]
 
+pub mod browser;
 mod built;
 mod embedded;
 pub mod fault_matrix;
@@ -23,4 +24,4 @@ pub use built::{
 pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
-pub use setup::{NORTHWIND, Setup, delivery, write_directory};
+pub use setup::{NORTHWIND, Setup, TOMAS, delivery, unlimited_scenario, write_directory};

@@ -2,17 +2,28 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use toggl_sandbox::control::{Control, Flush};
+use toggl_sandbox::control::{Control, Flush, StartTimer};
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
 
 use crate::process::{HostOptions, HostProcess};
 
 /// The sandbox's workspace of twelve.
 pub const NORTHWIND: i64 = 7_400_001;
+
+/// One of them.
+pub const TOMAS: i64 = 9_500_002;
+
+/// The built-in scenario without Toggl's limits, for what is about other things.
+pub fn unlimited_scenario() -> Scenario {
+    let mut scenario = Scenario::default();
+    scenario.limits.hourly_quota = false;
+    scenario.limits.burst = 0;
+    scenario
+}
 
 /// A sandbox Toggl, a host that calls it, and the files of both.
 pub struct Setup {
@@ -129,6 +140,23 @@ impl Setup {
         if status != StatusCode::OK || health["healthy"] != true {
             bail!("the connection does not work: {status} {health}");
         }
+        Ok(())
+    }
+
+    /// Has somebody start a timer, which only a delivery tells of.
+    pub async fn ensure_deliveries_arrive(&self) -> Result<()> {
+        let timer = StartTimer {
+            workspace_id: NORTHWIND,
+            user_id: TOMAS,
+            ..StartTimer::default()
+        };
+        let entry = self.toggl().start_timer(timer)?;
+        self.settle().await?;
+        let activity = self.activity(entry.id).await?;
+        ensure!(
+            activity["running"] == true,
+            "a timer was started, but no delivery told of it: {activity}"
+        );
         Ok(())
     }
 

@@ -7,13 +7,11 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{Duration, Instant};
 
-use end_to_end::{HostProcess, NORTHWIND, Setup, run_cli};
+use end_to_end::{HostProcess, NORTHWIND, Setup, TOMAS, run_cli};
 use jiff::SignedDuration;
 use serde_json::Value;
 use toggl_sandbox::control::{StartTimer, StopTimer};
 use toggl_sandbox::{Activity, Scenario};
-
-const TOMAS: i64 = 9_500_002;
 
 async fn backup(setup: &Setup, file: &Path, further: &[&str]) -> Output {
     let data = setup.options.data.display().to_string();
@@ -164,19 +162,7 @@ async fn a_backup_made_under_load_and_its_key_bring_everything_back() {
         .unwrap();
     assert_eq!(now["users"], users["users"], "mappings were lost");
     setup.ensure_healthy(&id).await.unwrap();
-    let timer = StartTimer {
-        workspace_id: NORTHWIND,
-        user_id: TOMAS,
-        ..StartTimer::default()
-    };
-    let entry = setup.toggl().start_timer(timer).unwrap();
-    setup.settle().await.unwrap();
-    assert!(
-        setup.activity(entry.id).await.unwrap()["running"]
-            .as_bool()
-            .unwrap_or_default(),
-        "after a restore no delivery arrives"
-    );
+    setup.ensure_deliveries_arrive().await.unwrap();
 }
 
 #[tokio::test]

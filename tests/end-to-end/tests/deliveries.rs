@@ -1,13 +1,11 @@
 //! What arrives at a hook: genuine deliveries are recorded once, everything else leaves no trace.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use end_to_end::{NORTHWIND, Setup, delivery};
+use end_to_end::{NORTHWIND, Setup, TOMAS, delivery};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::DeliveryFault;
 use toggl_sandbox::control::{StartTimer, StopTimer};
-
-const TOMAS: i64 = 9_500_002;
 
 /// A connected setup with what is needed to make deliveries by hand.
 struct Hook {

@@ -34,7 +34,9 @@ async fn the_demo_shows_time_arriving_and_ends_with_a_summary() {
         "activities are shown as they arrive: {stdout}"
     );
     assert!(
-        stderr.contains("admin-token") && stderr.contains("/api/v1"),
+        stderr.contains("admin-token")
+            && stderr.contains("/api/v1")
+            && stderr.contains("/sign-in?code="),
         "{stderr}"
     );
 }

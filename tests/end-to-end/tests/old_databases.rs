@@ -7,13 +7,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use end_to_end::{NORTHWIND, Setup};
+use end_to_end::Setup;
 use integration_host::database::inspect_backup;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use toggl_sandbox::control::StartTimer;
-
-const TOMAS: i64 = 9_500_002;
 
 fn fixture(version: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -86,14 +83,7 @@ async fn everything_in_a_database_of_schema_2_is_there_and_works() {
 
     // The token opens, and the webhook that this Toggl does not know is made again.
     setup.ensure_healthy(&id).await.unwrap();
-    let timer = StartTimer {
-        workspace_id: NORTHWIND,
-        user_id: TOMAS,
-        ..StartTimer::default()
-    };
-    let entry = setup.toggl().start_timer(timer).unwrap();
-    setup.settle().await.unwrap();
-    assert_eq!(setup.activity(entry.id).await.unwrap()["running"], true);
+    setup.ensure_deliveries_arrive().await.unwrap();
 
     let database = setup.options.data.join("host.sqlite");
     let fresh = Setup::start().await.unwrap();

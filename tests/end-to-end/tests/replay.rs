@@ -3,13 +3,11 @@
 
 use std::path::Path;
 
-use end_to_end::{NORTHWIND, Setup, delivery, run_cli};
+use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, run_cli};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::Scenario;
 use toggl_sandbox::model::Subscription;
-
-const TOMAS: i64 = 9_500_002;
 
 /// The standard output of a command of the running host, as JSON.
 async fn command(setup: &Setup, arguments: &[&str], exit_code: i32) -> Value {
@@ -81,20 +79,32 @@ fn damage(database: &rusqlite::Connection) -> Vec<(i64, Vec<u8>)> {
 }
 
 /// A host that has nothing replayed unless somebody asks for it.
-async fn setup_with(limits: &str) -> (Setup, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let config = folder.path().join("host.toml");
-    std::fs::write(&config, format!("[limits]\n{limits}\n")).unwrap();
-    let arguments = ["--config", config.to_str().unwrap()];
-    let setup = Setup::start_with(Scenario::default(), &arguments)
+async fn set_up() -> Setup {
+    Setup::start_configured(Scenario::default(), "[limits]\nreplay_attempts = 1\n")
         .await
-        .unwrap();
-    (setup, folder)
+        .unwrap()
+}
+
+/// Delivers a finished entry and returns the answer.
+async fn deliver(setup: &Setup, to: &Subscription, event_id: u64, entry: u64) -> StatusCode {
+    let (signature, body) = delivery(&to.secret, &event(to, event_id, entry));
+    let answer = setup.host.deliver(&to.url_callback, Some(&signature), body);
+    answer.await.unwrap()
+}
+
+/// Delivers what the host cannot handle now.
+async fn deliver_in_vain(setup: &Setup, to: &Subscription, event_id: u64, entry: u64) {
+    let status = deliver(setup, to, event_id, entry).await;
+    assert_eq!(
+        status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Toggl would not deliver it again"
+    );
 }
 
 #[tokio::test]
 async fn a_delivery_that_failed_is_kept_and_replayed() {
-    let (mut setup, _folder) = setup_with("replay_attempts = 1").await;
+    let mut setup = set_up().await;
     setup.connect(NORTHWIND).await.unwrap();
     let subscription = setup.toggl().subscriptions().remove(0);
     let path = setup.options.data.join("host.sqlite");
@@ -102,14 +112,7 @@ async fn a_delivery_that_failed_is_kept_and_replayed() {
     // What the integration keeps is damaged, so no signature can be verified.
     let database = rusqlite::Connection::open(&path).unwrap();
     let intact = damage(&database);
-    let body = event(&subscription, 18_446_744_073_709_551_615, 500);
-    let (signature, body) = delivery(&subscription.secret, &body);
-    let status = setup
-        .host
-        .deliver(&subscription.url_callback, Some(&signature), body)
-        .await
-        .unwrap();
-    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    deliver_in_vain(&setup, &subscription, u64::MAX, 500).await;
     assert!(setup.activity(500).await.unwrap().is_null());
 
     let list = command(&setup, &["deliveries", "--status", "failed"], 0).await;
@@ -159,17 +162,13 @@ async fn a_delivery_that_failed_is_kept_and_replayed() {
 
 #[tokio::test]
 async fn a_kept_delivery_that_was_put_in_the_place_of_another_is_refused() {
-    let (setup, _folder) = setup_with("replay_attempts = 1").await;
+    let setup = set_up().await;
     setup.connect(NORTHWIND).await.unwrap();
     let subscription = setup.toggl().subscriptions().remove(0);
     let database = rusqlite::Connection::open(setup.options.data.join("host.sqlite")).unwrap();
     let intact = damage(&database);
     for number in [1, 2] {
-        let body = event(&subscription, number, 500 + number);
-        let (signature, body) = delivery(&subscription.secret, &body);
-        let url = &subscription.url_callback;
-        let status = setup.host.deliver(url, Some(&signature), body).await;
-        assert_eq!(status.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+        deliver_in_vain(&setup, &subscription, number, 500 + number).await;
     }
     store(&database, &intact);
     let exchanged = database
@@ -193,7 +192,7 @@ async fn a_kept_delivery_that_was_put_in_the_place_of_another_is_refused() {
 
 #[tokio::test]
 async fn all_failed_deliveries_are_replayed_with_one_command() {
-    let (mut setup, _folder) = setup_with("replay_attempts = 1").await;
+    let mut setup = set_up().await;
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let connection = connection["id"].as_str().unwrap();
     let subscription = setup.toggl().subscriptions().remove(0);
@@ -206,14 +205,7 @@ async fn all_failed_deliveries_are_replayed_with_one_command() {
     let database = rusqlite::Connection::open(setup.options.data.join("host.sqlite")).unwrap();
     let intact = damage(&database);
     for number in 1..=250 {
-        let body = event(&subscription, number, 500 + number);
-        let (signature, body) = delivery(&subscription.secret, &body);
-        let status = setup
-            .host
-            .deliver(&subscription.url_callback, Some(&signature), body)
-            .await
-            .unwrap();
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        deliver_in_vain(&setup, &subscription, number, 500 + number).await;
     }
     // Each is tried once, and the command ends although all of them fail again.
     command(&setup, &["replay", "--all"], 1).await;
@@ -232,13 +224,7 @@ async fn all_failed_deliveries_are_replayed_with_one_command() {
     drop(database);
     setup.restart().await.unwrap();
     // Toggl has delivered one again meanwhile.
-    let (signature, body) = delivery(&subscription.secret, &event(&subscription, 7, 507));
-    let status = setup
-        .host
-        .deliver(&subscription.url_callback, Some(&signature), body)
-        .await
-        .unwrap();
-    assert_eq!(status, StatusCode::OK);
+    assert_eq!(deliver(&setup, &subscription, 7, 507).await, StatusCode::OK);
 
     let body = json!({ "connection": connection, "limit": 20 });
     let (status, part) = setup

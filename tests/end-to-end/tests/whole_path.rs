@@ -1,13 +1,12 @@
 //! From an API token to a live timeline, as a person goes: test, connect, review users, see time arrive.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use end_to_end::{NORTHWIND, Setup};
+use end_to_end::{NORTHWIND, Setup, TOMAS};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::control::{DeleteEntry, EditEntry, NameKind, Rename, StartTimer, StopTimer};
 use toggl_sandbox::{EntryEdit, Scenario};
 
-const TOMAS: i64 = 9_500_002;
 const JONAS: i64 = 9_500_004;
 
 #[tokio::test]

@@ -3,14 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
+use integration_host::contract::{Manifest, Pacing};
 use integration_host::engine::{Engine, Integration};
 use integration_host::limits::Limits;
 use tempfile::TempDir;
 
+/// Longer than an input may take.
+const LONG_MS: u64 = 120_000;
+
 /// An engine, and the folder that keeps it from compiling the component more than once.
 static ENGINE: LazyLock<Mutex<(Engine, TempDir)>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
-    let engine = Engine::new(Limits::default(), Some(folder.path())).expect("an engine");
+    // How long a call may wait is for the fuzzer to say, which knows how busy the machine may be.
+    let limits = Limits {
+        delivery_timeout_ms: LONG_MS,
+        call_timeout_ms: LONG_MS,
+        ..Limits::default()
+    };
+    let engine = Engine::new(limits, Some(folder.path())).expect("an engine");
     Mutex::new((engine, folder))
 });
 
@@ -31,6 +41,17 @@ pub async fn load() -> Integration {
     Integration::load(&engine, &bytes)
         .await
         .expect("the component loads")
+}
+
+/// What it says of itself, but that nobody is spared by waiting: no Toggl here is a real one.
+pub fn unpaced_manifest(integration: &Integration) -> Manifest {
+    Manifest {
+        pacing: Pacing {
+            burst: u32::MAX,
+            requests_per_minute: u32::MAX,
+        },
+        ..integration.manifest().clone()
+    }
 }
 
 /// Where `cargo xtask` says it is, or has put it.

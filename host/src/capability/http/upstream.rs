@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use http::Uri;
+use http::uri::Authority;
 use thiserror::Error;
 use url::{Host, Url};
 
@@ -81,17 +83,21 @@ fn parse(text: &str) -> Result<Upstream, &'static str> {
     if origin.path() != "/" || origin.query().is_some() || origin.fragment().is_some() {
         return Err("the URL must end after its host and port");
     }
+    if origin.as_str().parse::<Uri>().is_err() {
+        return Err("its host contains a character that no host name has");
+    }
     Ok(Upstream { host, origin })
 }
 
 /// A host name in the form in which URLs carry it: lower case, international names as punycode.
 /// `None` for addresses and for anything else that is not the name of one host.
 pub(super) fn host_name(text: &str) -> Option<String> {
-    let name = text.trim();
-    match Host::parse(name) {
-        Ok(Host::Domain(name)) if !name.ends_with('.') && !name.contains('*') => Some(name),
-        _ => None,
-    }
+    let Ok(Host::Domain(name)) = Host::parse(text.trim()) else {
+        return None;
+    };
+    // The URL standard allows hosts, such as "a`b", that the HTTP client cannot send a request to.
+    let is_name = !name.ends_with('.') && !name.contains('*') && name.parse::<Authority>().is_ok();
+    is_name.then_some(name)
 }
 
 #[cfg(test)]
@@ -129,6 +135,7 @@ mod tests {
                 "a.example=http://127.0.0.1/?q",
                 "end after its host and port",
             ),
+            ("a.example=https://`7.example:8081", "that no host name has"),
         ] {
             let error = text.parse::<Upstream>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
@@ -152,6 +159,7 @@ mod tests {
             "[::1]",
             "a/b",
             "a b",
+            "a`b",
             "user@a",
         ] {
             assert_eq!(host_name(text), None, "{text}");

@@ -18,6 +18,7 @@ use self::sandbox::Sandbox;
 use self::verdict::Verdict;
 use super::activities::show_one;
 use super::client::Client;
+use super::console::sign_in_link;
 use super::failure::Failure;
 use super::follow::follow;
 use super::output::Output;
@@ -70,12 +71,15 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     .await?;
     let client = Client::new(host.url(), workplace.data())?;
     let connection = connect(&client, &sandbox, output).await?;
+    let console = sign_in_link(&client).await?;
     output.progress(&format!(
-        "\nAPI          {}/api/v1 (documented at {0}/api/openapi.json)\n\
+        "\nConsole      {} (signs in once; another one: integration-host console)\n\
+         API          {}/api/v1 (documented at {1}/api/openapi.json)\n\
          Admin token  in the file {}\n\
          Sandbox      {} (its control API: toggl-sandbox --help)\n\
          Host's log   {}\n\n\
          The team logs time; this is what the platform sees:\n",
+        console.link,
         host.url(),
         workplace.data().join("admin-token").display(),
         sandbox.url(),

@@ -5,16 +5,16 @@ use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 
 use super::continuity::{self, COLUMNS};
 use super::{Result, rows};
-use crate::contract::{Account, Subscription};
+use crate::contract::{Account, Quota, Subscription};
 use crate::id::{ConnectionId, HookId, ScopeId};
 use crate::ledger::{
     Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, LedgerError,
-    NewConnection,
+    NewConnection, SeenQuotas,
 };
 
 const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
         attention_code, attention_message, subscription_id, subscription_enabled, subscription_validated_at,
-        subscription_events, users_mapped, users_total, created_at, updated_at, last_delivery_at";
+        subscription_events, users_mapped, users_total, created_at, updated_at, last_delivery_at, quotas, quotas_seen_at";
 
 pub(super) fn create(database: &Database, new: &NewConnection) -> Result<Connection> {
     let existing: Option<(String, ConnectionState)> = database
@@ -31,7 +31,8 @@ pub(super) fn create(database: &Database, new: &NewConnection) -> Result<Connect
             database
                 .prepare_cached(
                     "UPDATE connections SET hook = ?2, state = 'connecting', updated_at = ?3,
-                         attention_code = NULL, attention_message = NULL, subscription_id = NULL
+                         attention_code = NULL, attention_message = NULL, subscription_id = NULL,
+                         quotas = NULL, quotas_seen_at = NULL
                      WHERE id = ?1",
                 )?
                 .execute(params![id, new.hook.as_str(), now])?;
@@ -114,6 +115,7 @@ pub(super) fn update(
         state,
         attention,
         subscription,
+        quotas,
     } = update.clone();
     // What only the host noticed is no change somebody made.
     if name.is_some()
@@ -137,14 +139,16 @@ pub(super) fn update(
     row.state = state.unwrap_or(row.state);
     row.attention = attention.unwrap_or(row.attention);
     row.subscription = subscription.unwrap_or(row.subscription);
+    row.quotas = quotas.or(row.quotas);
 
-    let subscription = row.subscription.as_ref();
+    let (subscription, quotas) = (row.subscription.as_ref(), row.quotas.as_ref());
     database
         .prepare_cached(
             "UPDATE connections SET name = ?2, scope_name = ?3, owner_id = ?4, owner_name = ?5, owner_email = ?6,
                  state = ?7, completed = max(completed, ?7 = 'active'), attention_code = ?8, attention_message = ?9,
                  subscription_id = ?10, subscription_enabled = ?11, subscription_validated_at = ?12,
-                 subscription_events = ?13, updated_at = ?14
+                 subscription_events = ?13, updated_at = ?14,
+                 quotas = ?15, quotas_seen_at = ?16
              WHERE id = ?1",
         )?
         .execute(params![
@@ -162,6 +166,8 @@ pub(super) fn update(
             subscription.and_then(|subscription| subscription.validated_at).map(Timestamp::as_millisecond),
             subscription.map(|subscription| rows::to_json(&subscription.events)),
             row.updated_at.as_millisecond(),
+            quotas.map(|seen| quotas_to_json(&seen.quotas)),
+            quotas.map(|seen| seen.at.as_millisecond()),
         ])?;
     if begins {
         continuity::change(database, id, CoverageChange::Connected { at: now })?;
@@ -242,6 +248,45 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
         created_at: rows::timestamp(row, 18)?,
         updated_at: rows::timestamp(row, 19)?,
         last_delivery_at: rows::optional_timestamp(row, 20)?,
-        coverage: continuity::coverage(row, 21)?,
+        quotas: quotas(row, 21)?,
+        coverage: continuity::coverage(row, 23)?,
     })
+}
+
+/// A quota as it is stored: name, remaining, total, seconds until its period ends.
+type StoredQuota = (String, i32, u32, u32);
+
+fn quotas_to_json(quotas: &[Quota]) -> String {
+    let stored: serde_json::Value = quotas
+        .iter()
+        .map(|quota| {
+            let Quota {
+                name,
+                remaining,
+                total,
+                resets_in_seconds,
+            } = quota;
+            serde_json::json!([name, remaining, total, resets_in_seconds])
+        })
+        .collect();
+    stored.to_string()
+}
+
+fn quotas(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SeenQuotas>> {
+    let Some(at) = rows::optional_timestamp(row, column + 1)? else {
+        return Ok(None);
+    };
+    let json = rows::text(row, column)?.unwrap_or("[]");
+    let stored: Vec<StoredQuota> =
+        serde_json::from_str(json).map_err(|error| rows::damaged(column, error))?;
+    let quotas = stored
+        .into_iter()
+        .map(|(name, remaining, total, resets_in_seconds)| Quota {
+            name,
+            remaining,
+            total,
+            resets_in_seconds,
+        })
+        .collect();
+    Ok(Some(SeenQuotas { quotas, at }))
 }

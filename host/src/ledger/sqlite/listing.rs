@@ -1,181 +1,52 @@
 //! Reading activities: lists, ids and the change feed.
-//!
-//! A list is put together from a few runs of an index, one for each combination of visibility and
-//! class of duration (see the schema). Within a run everything is in the order of the list, and
-//! what still ran at a time is found among what began at most the class's width earlier. So a page
-//! costs the same whatever the ledger holds.
 
 use jiff::Timestamp;
-use rusqlite::{Connection as Database, OptionalExtension as _, Row, ToSql, params};
+use rusqlite::{Connection as Database, Row, params};
 
-use super::titles::Titles;
+use super::runs::{Next, Place, Runs};
+use super::titles::{Titles, title};
 use super::{Result, connection_number, rows};
 use crate::id::{ConnectionId, RemoteUserId};
 use crate::ledger::{ActivityFilter, LedgerActivity, LedgerError, MAX_PAGE, Page};
 
-/// The widths of the classes of duration, in milliseconds, by their number in the schema. `None`: no bound.
-const SPANS: [Option<i64>; 5] = [
-    Some(3_600_000),
-    Some(86_400_000),
-    Some(2_764_800_000),
-    None,
-    None,
-];
-
-/// The place of what has no content: before every start.
-const WITHOUT_CONTENT: i64 = -1_000_000_000_000_000;
-
-/// Where an activity is in a list: its start, then its number.
-type Place = (i64, i64);
-
+/// One page, for which about so many activities are looked at.
 pub(super) fn page(
     database: &Database,
     filter: &ActivityFilter,
     cursor: Option<&str>,
     limit: usize,
+    most_examined: usize,
 ) -> Result<Page<LedgerActivity>> {
     let limit = limit.clamp(1, MAX_PAGE);
     let cursor = cursor.map(parse_cursor).transpose()?;
-    let to = filter.to.map(|to| (to.as_millisecond(), 0));
-    let before = cursor.into_iter().chain(to).min().unwrap_or((i64::MAX, 0));
-    let mut places = match Runs::new(database, filter)? {
-        Some(runs) => runs.places(database, filter, before, limit + 1)?,
-        None => Vec::new(),
+    let mut page = Page {
+        items: Vec::new(),
+        next: None,
     };
-    let more = places.len() > limit;
-    places.truncate(limit);
-    let next = places
-        .last()
-        .filter(|_| more)
-        .map(|(start, number)| format!("{start}.{number}"));
+    let Some(mut runs) = Runs::new(database, filter, cursor, most_examined)? else {
+        return Ok(page);
+    };
     let mut titles = Titles::new(database);
-    let mut items = Vec::with_capacity(places.len());
+    let mut places: Vec<Place> = Vec::new();
+    let mut passed = None;
+    loop {
+        match runs.next(&mut titles)? {
+            Next::End => break,
+            Next::Matching(place) if places.len() < limit => {
+                places.push(place);
+                passed = Some(place);
+            }
+            Next::Other(place) => passed = Some(place),
+            Next::Matching(_) | Next::Enough => {
+                page.next = passed.map(|(start, number)| format!("{start}.{number}"));
+                break;
+            }
+        }
+    }
     for (_, number) in places {
-        items.extend(find(database, &mut titles, number)?);
+        page.items.extend(find(database, &mut titles, number)?);
     }
-    Ok(Page { items, next })
-}
-
-/// Which runs of which index a filter needs.
-struct Runs {
-    sql: &'static str,
-    /// The connection's or the user's number.
-    owner: Option<i64>,
-    /// The connection's number, where the index does not know it.
-    connection: Option<i64>,
-    visibilities: Vec<i64>,
-}
-
-impl Runs {
-    /// `None`: nothing can match.
-    fn new(database: &Database, filter: &ActivityFilter) -> Result<Option<Self>> {
-        let connection = filter
-            .connection
-            .as_ref()
-            .map(|id| connection_number(database, id))
-            .transpose()?;
-        if let Some(user) = &filter.user {
-            let number: Option<i64> = database
-                .prepare_cached("SELECT number FROM users WHERE id = ?1")?
-                .query_row(params![user.as_str()], |row| row.get(0))
-                .optional()?;
-            return Ok(number.map(|number| Self {
-                sql: "SELECT place, number FROM activities INDEXED BY activities_by_user
-                      WHERE user = :owner AND deleted = :visibility AND span = :span AND place > :after
-                          AND (place, number) < (:place, :number)
-                          AND (:from IS NULL OR place > :from OR stop IS NULL OR stop > :from)
-                          AND (:connection IS NULL OR connection = :connection)
-                      ORDER BY place DESC, number DESC LIMIT :limit",
-                owner: Some(number),
-                connection,
-                visibilities: if filter.include_deleted { vec![0, 1] } else { vec![0] },
-            }));
-        }
-        let mut visibilities = vec![0];
-        if filter.include_unmapped {
-            visibilities.push(1);
-        }
-        if filter.include_deleted {
-            visibilities.push(2);
-        }
-        if filter.include_unmapped && filter.include_deleted {
-            visibilities.push(3);
-        }
-        let sql = match connection {
-            Some(_) => {
-                "SELECT place, number FROM activities INDEXED BY activities_by_connection
-                 WHERE connection = :owner AND visibility = :visibility AND span = :span AND place > :after
-                     AND (place, number) < (:place, :number)
-                     AND (:from IS NULL OR place > :from OR stop IS NULL OR stop > :from)
-                     AND :connection IS NULL
-                 ORDER BY place DESC, number DESC LIMIT :limit"
-            }
-            None => {
-                "SELECT place, number FROM activities INDEXED BY activities_by_place
-                 WHERE :owner IS NULL AND visibility = :visibility AND span = :span AND place > :after
-                     AND (place, number) < (:place, :number)
-                     AND (:from IS NULL OR place > :from OR stop IS NULL OR stop > :from)
-                     AND :connection IS NULL
-                 ORDER BY place DESC, number DESC LIMIT :limit"
-            }
-        };
-        Ok(Some(Self {
-            sql,
-            owner: connection,
-            connection: None,
-            visibilities,
-        }))
-    }
-
-    /// The first places before `before`, from all runs.
-    fn places(
-        &self,
-        database: &Database,
-        filter: &ActivityFilter,
-        before: Place,
-        limit: usize,
-    ) -> Result<Vec<Place>> {
-        let from = filter.from.map(Timestamp::as_millisecond);
-        // What has no content has no time either.
-        let timeless = if filter.from.is_some() || filter.to.is_some() {
-            0
-        } else {
-            1
-        };
-        let mut statement = database.prepare_cached(self.sql)?;
-        let mut places: Vec<Place> = Vec::new();
-        // A full page found so far spares the later runs what would be behind it.
-        let mut page_end = i64::MIN;
-        for visibility in &self.visibilities {
-            for (span, width) in SPANS.iter().enumerate() {
-                let after = match (from, width) {
-                    (Some(from), Some(width)) => from - width,
-                    _ => WITHOUT_CONTENT - timeless,
-                };
-                let parameters: [(&str, &dyn ToSql); 9] = [
-                    (":owner", &self.owner),
-                    (":visibility", visibility),
-                    (":span", &(span as i64)),
-                    (":after", &after.max(page_end)),
-                    (":place", &before.0),
-                    (":number", &before.1),
-                    (":from", &from),
-                    (":connection", &self.connection),
-                    (":limit", &(limit as i64)),
-                ];
-                let mut run = statement.query(&parameters)?;
-                while let Some(row) = run.next()? {
-                    places.push((row.get(0)?, row.get(1)?));
-                }
-                places.sort_unstable_by(|one, other| other.cmp(one));
-                places.truncate(limit);
-                if let Some((start, _)) = places.last().filter(|_| places.len() == limit) {
-                    page_end = start - 1;
-                }
-            }
-        }
-        Ok(places)
-    }
+    Ok(page)
 }
 
 fn parse_cursor(cursor: &str) -> Result<Place> {
@@ -251,7 +122,9 @@ pub(super) fn last_change(database: &Database) -> Result<u64> {
 
 const SELECT: &str = "SELECT connections.number, connections.id, entry_id, content_event, deleted_event, remote_user,
         users.id, users.name, users.email, subject, description, tags, billable, start, stop, deleted,
-        content_revision, deleted_revision, change
+        content_revision, deleted_revision, change,
+        (SELECT name FROM members WHERE members.connection = activities.connection
+             AND members.remote_user = activities.remote_user)
      FROM activities JOIN connections ON connections.number = activities.connection
      LEFT JOIN users ON users.number = activities.user";
 
@@ -268,6 +141,7 @@ fn find(
 
 fn activity(row: &Row<'_>, titles: &mut Titles<'_>) -> Result<LedgerActivity> {
     let deleted: bool = row.get(15)?;
+    let subjects = titles.path(row.get(0)?, rows::text(row, 9)?)?;
     let (content_revision, deleted_revision): (Option<String>, Option<String>) =
         (row.get(16)?, row.get(17)?);
     Ok(LedgerActivity {
@@ -275,8 +149,10 @@ fn activity(row: &Row<'_>, titles: &mut Titles<'_>) -> Result<LedgerActivity> {
         entry_id: row.get(2)?,
         event_id: row.get(if deleted { 4 } else { 3 })?,
         remote_user_id: row.get::<_, Option<String>>(5)?.map(RemoteUserId::new),
+        remote_user_name: row.get(19)?,
         user: rows::user(row, 6)?,
-        title: titles.compose(row.get(0)?, row.get(9)?, row.get(10)?)?,
+        title: title(&subjects, row.get(10)?),
+        subjects,
         tags: rows::texts(row, 11)?,
         billable: row.get(12)?,
         start: rows::optional_timestamp(row, 13)?,

@@ -5,7 +5,10 @@ use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 
 use super::{Result, connection_number, rows};
 use crate::id::{ConnectionId, DeliveryId};
-use crate::ledger::{Delivery, DeliveryRecord, DeliveryStatus, LedgerError, MAX_PAGE, Page};
+use crate::ledger::{
+    Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, LedgerError, MAX_PAGE, MAX_RATE_TIME,
+    Page,
+};
 
 const SELECT: &str = "SELECT deliveries.number, connections.id, deliveries.id, received_at, event_id, status, detail,
         size_bytes, attempts, handled_at, elapsed_us,
@@ -30,7 +33,8 @@ pub(super) fn page(
         .transpose()?;
     let limit = limit.clamp(1, MAX_PAGE);
     let condition = match (connection, status) {
-        (Some(_), _) => "connection = ?2 AND (?3 IS NULL OR status = ?3)",
+        (Some(_), Some(_)) => "connection = ?2 AND status = ?3",
+        (Some(_), None) => "connection = ?2 AND ?3 IS NULL",
         (None, Some(_)) => "?2 IS NULL AND status = ?3",
         (None, None) => "?2 IS NULL AND ?3 IS NULL",
     };
@@ -54,6 +58,36 @@ pub(super) fn page(
         items: rows.into_iter().map(|(_, delivery)| delivery).collect(),
         next,
     })
+}
+
+pub(super) fn rates(
+    database: &Database,
+    id: &ConnectionId,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<Vec<DeliveryRate>> {
+    const MINUTE: i64 = 60_000;
+    let connection = connection_number(database, id)?;
+    let from = to.saturating_sub(MAX_RATE_TIME).unwrap_or(from).max(from);
+    let first = from.as_millisecond().div_euclid(MINUTE);
+    let mut statement = database.prepare_cached(
+        "SELECT received_at / ?4 * ?4 AS minute, status, count(*) FROM deliveries INDEXED BY deliveries_by_time
+         WHERE connection = ?1 AND received_at >= ?2 AND received_at < ?3
+         GROUP BY minute, status ORDER BY minute, status",
+    )?;
+    let rates = statement
+        .query_map(
+            params![connection, first * MINUTE, to.as_millisecond(), MINUTE],
+            |row| {
+                Ok(DeliveryRate {
+                    minute: rows::timestamp(row, 0)?,
+                    status: status(row, 1)?,
+                    deliveries: rows::unsigned(row, 2)?,
+                })
+            },
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rates)
 }
 
 pub(super) fn failed(
@@ -106,7 +140,6 @@ pub(super) fn find(database: &Database, id: &DeliveryId) -> Result<Option<Delive
 
 /// A delivery without its request.
 fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
-    let status: String = row.get(5)?;
     Ok(Delivery {
         connection_id: ConnectionId::new(row.get::<_, String>(1)?),
         record: DeliveryRecord {
@@ -115,7 +148,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
             handled_at: rows::timestamp(row, 9)?,
             elapsed_us: rows::unsigned(row, 10)?,
             event_id: row.get(4)?,
-            status: DeliveryStatus::from_name(&status).ok_or_else(|| rows::damaged(5, &status))?,
+            status: status(row, 5)?,
             detail: row.get(6)?,
             size_bytes: rows::unsigned(row, 7)?,
             sealed_request: None,
@@ -123,4 +156,9 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         attempts: row.get(8)?,
         replayable: row.get(11)?,
     })
+}
+
+fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryStatus> {
+    let name = rows::text(row, column)?.unwrap_or_default();
+    DeliveryStatus::from_name(name).ok_or_else(|| rows::damaged(column, name))
 }

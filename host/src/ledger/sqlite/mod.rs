@@ -8,19 +8,24 @@ mod kept;
 mod listing;
 mod log;
 mod members;
+mod residual;
 mod rows;
+mod runs;
 mod subjects;
+mod summary;
 mod team;
 mod titles;
+mod totals;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::{
-    ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRecord,
-    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MappingChange, Member,
-    MemberFilter, MemberPage, NewConnection, Page, Retention, TeamChanges,
+    ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
+    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
+    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
+    TeamChanges,
 };
 use crate::contract::{Changes, TeamMember};
 use crate::database::{DatabaseError, SqliteDatabase};
@@ -213,7 +218,23 @@ impl Ledger for SqliteLedger {
     ) -> Result<Page<LedgerActivity>> {
         let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
         self.database
-            .read(move |database| listing::page(database, &filter, cursor.as_deref(), limit))
+            .read(move |database| {
+                listing::page(database, &filter, cursor.as_deref(), limit, MAX_EXAMINED)
+            })
+            .await
+    }
+
+    async fn summary(
+        &self,
+        filter: &ActivityFilter,
+        boundaries: &[Timestamp],
+        now: Timestamp,
+    ) -> Result<Summary> {
+        let (filter, boundaries) = (filter.clone(), boundaries.to_vec());
+        self.database
+            .read(move |database| {
+                summary::summarize(database, &filter, &boundaries, now, MAX_SUMMARIZED)
+            })
             .await
     }
 
@@ -259,6 +280,18 @@ impl Ledger for SqliteLedger {
                     limit,
                 )
             })
+            .await
+    }
+
+    async fn delivery_rates(
+        &self,
+        id: &ConnectionId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<DeliveryRate>> {
+        let id = id.clone();
+        self.database
+            .read(move |database| log::rates(database, &id, from, to))
             .await
     }
 

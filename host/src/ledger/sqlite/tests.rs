@@ -4,15 +4,17 @@ mod deliveries;
 mod feed;
 mod lists;
 mod members;
+mod queries;
+mod rates;
 
 use jiff::Timestamp;
 
 use super::*;
 use crate::contract::{
-    Account, Activity, MemberState, RemoteUser, Subject, Subscription, TimeLog, UserMatch,
+    Account, Activity, MemberState, Quota, RemoteUser, Subject, Subscription, TimeLog, UserMatch,
 };
 use crate::id::{ScopeId, UserId};
-use crate::ledger::{Attention, ConnectionState};
+use crate::ledger::{Attention, ConnectionState, SeenQuotas};
 
 fn ledger() -> SqliteLedger {
     SqliteLedger::new(SqliteDatabase::open_in_memory().unwrap())
@@ -172,6 +174,15 @@ async fn a_scope_is_connected_once_and_revived_with_what_it_had() {
             validated_at: Some(time(1)),
             events: vec!["time_entry.created".to_owned()],
         })),
+        quotas: Some(SeenQuotas {
+            quotas: vec![Quota {
+                name: "“organization”".to_owned(),
+                remaining: -1,
+                total: 600,
+                resets_in_seconds: 90,
+            }],
+            at: time(4),
+        }),
     };
     let active = ledger
         .update_connection(&first.id, update.clone(), time(5))
@@ -180,6 +191,7 @@ async fn a_scope_is_connected_once_and_revived_with_what_it_had() {
     assert_eq!(active.owner, update.owner.unwrap());
     assert_eq!(Some(active.attention.clone()), update.attention);
     assert_eq!(Some(active.subscription.clone()), update.subscription);
+    assert_eq!(active.quotas, update.quotas);
     assert_eq!((active.created_at, active.updated_at), (time(0), time(5)));
     assert_eq!(
         ledger.connection_by_hook(&first.hook).await.unwrap(),
@@ -217,6 +229,7 @@ async fn a_scope_is_connected_once_and_revived_with_what_it_had() {
         (&first.id, "Ours", &new.hook)
     );
     assert_eq!((revived.attention, revived.subscription), (None, None));
+    assert_eq!(revived.quotas, None, "quotas of the former account");
     assert_eq!(ledger.connections().await.unwrap().len(), 1);
 
     // Connecting again fails: what there was before stays.

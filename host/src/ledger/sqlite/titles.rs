@@ -6,12 +6,14 @@ use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::Result;
 use super::subjects::MAX_DEPTH;
+use crate::id::SubjectId;
+use crate::ledger::SubjectName;
 
 /// Composes titles for one page of activities and looks every subject up once.
 pub(super) struct Titles<'a> {
     database: &'a Database,
     /// Name and parent, by connection and id.
-    subjects: HashMap<(i64, String), Node>,
+    subjects: HashMap<i64, HashMap<String, Node>>,
 }
 
 #[derive(Clone, Default)]
@@ -28,45 +30,53 @@ impl<'a> Titles<'a> {
         }
     }
 
-    /// The names above an activity, outermost first, then its description. What is unknown or blank
-    /// is left out.
-    pub(super) fn compose(
+    /// A subject after what is above it, outermost first.
+    pub(super) fn path(
         &mut self,
         connection: i64,
-        subject: Option<String>,
-        description: Option<String>,
-    ) -> Result<Vec<String>> {
-        let mut title: Vec<String> = description.into_iter().collect();
-        let mut next = subject;
-        let mut passed: Vec<String> = Vec::new();
-        while let Some(id) = next.take_if(|id| passed.len() < MAX_DEPTH && !passed.contains(id)) {
+        subject: Option<&str>,
+    ) -> Result<Vec<SubjectName>> {
+        let mut path: Vec<SubjectName> = Vec::new();
+        let mut next = subject.map(str::to_owned);
+        while let Some(id) = next.take_if(|id| {
+            path.len() < MAX_DEPTH && path.iter().all(|passed| passed.id.as_str() != id)
+        }) {
             let node = self.node(connection, &id)?;
-            title.extend(node.name);
             next = node.parent;
-            passed.push(id);
+            path.push(SubjectName {
+                id: SubjectId::new(id),
+                name: node.name,
+            });
         }
-        title.retain(|part| !part.trim().is_empty());
-        title.reverse();
-        Ok(title)
+        path.reverse();
+        Ok(path)
     }
 
     fn node(&mut self, connection: i64, id: &str) -> Result<Node> {
-        let key = (connection, id.to_owned());
-        if let Some(node) = self.subjects.get(&key) {
+        let subjects = self.subjects.entry(connection).or_default();
+        if let Some(node) = subjects.get(id) {
             return Ok(node.clone());
         }
         let node = self
             .database
             .prepare_cached("SELECT name, parent FROM subjects WHERE connection = ?1 AND id = ?2")?
             .query_row(params![connection, id], |row| {
+                let name: Option<String> = row.get(0)?;
                 Ok(Node {
-                    name: row.get(0)?,
+                    name: name.filter(|name| !name.trim().is_empty()),
                     parent: row.get(1)?,
                 })
             })
             .optional()?
             .unwrap_or_default();
-        self.subjects.insert(key, node.clone());
+        subjects.insert(id.to_owned(), node.clone());
         Ok(node)
     }
+}
+
+/// The names above an activity, outermost first, then its description. What is unknown or blank is left out.
+pub(super) fn title(path: &[SubjectName], description: Option<String>) -> Vec<String> {
+    let names = path.iter().filter_map(|subject| subject.name.clone());
+    let description = description.filter(|text| !text.trim().is_empty());
+    names.chain(description).collect()
 }

@@ -39,6 +39,11 @@ const ASSETS: &[Asset] = &[
         kind: SCRIPT,
         text: include_str!("assets/users.js"),
     },
+    Asset {
+        name: "connect.js",
+        kind: SCRIPT,
+        text: include_str!("assets/connect.js"),
+    },
 ];
 
 /// Stands in every address and changes with any of them, so that browsers may keep them for good, and

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use maud::{Markup, html};
+use url::Url;
 
 use crate::ledger::Connection;
 
@@ -42,11 +43,15 @@ pub(super) struct Field<'a> {
     pub(super) kind: &'a str,
     pub(super) value: &'a str,
     pub(super) help: Option<&'a str>,
+    /// The page where it is found; only a web address becomes a link.
+    pub(super) help_url: Option<&'a str>,
     pub(super) problem: Option<&'a str>,
     /// Empty: nothing the browser should remember.
     pub(super) autocomplete: &'a str,
     pub(super) autofocus: bool,
     pub(super) max_length: Option<usize>,
+    /// Whether it may stay empty.
+    pub(super) optional: bool,
 }
 
 /// A labelled field with its help and what is wrong with it.
@@ -72,12 +77,28 @@ pub(super) fn text_field(field: &Field<'_>) -> Markup {
                 p class="field-problem" id=(problem_id) role="alert" { (problem) }
             }
             input id=(field.name) name=(field.name) type=(or(field.kind, "text")) value=(field.value)
-                required spellcheck="false" autocomplete=(or(field.autocomplete, "off"))
+                required[!field.optional] spellcheck="false" autocomplete=(or(field.autocomplete, "off"))
                 maxlength=[field.max_length] autofocus[field.autofocus]
                 aria-invalid=[field.problem.map(|_| "true")]
                 aria-describedby=[(!described_by.is_empty()).then(|| described_by.join(" "))];
             @if let Some(help) = field.help {
-                p class="field-help" id=(help_id) { (help) }
+                p class="field-help" id=(help_id) {
+                    (help)
+                    @if let Some(url) = field.help_url { " " (page_of_others(url)) }
+                }
+            }
+        }
+    }
+}
+
+/// A link to a page of somebody else, which opens apart and is not told where its visitor comes from.
+fn page_of_others(address: &str) -> Markup {
+    let url = Url::parse(address).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "https" | "http"));
+    html! {
+        @if let Some(host) = url.as_ref().and_then(Url::host_str) {
+            a href=(address) target="_blank" rel="noreferrer noopener" {
+                "Open " (host) span class="unseen" { " in a new tab" }
             }
         }
     }

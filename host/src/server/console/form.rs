@@ -3,6 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::extract::{Form, FromRequest, Request};
 use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
 
 use super::problem::ConsoleError;
 use crate::server::body::Received;
@@ -20,7 +21,9 @@ impl<T: DeserializeOwned> FromRequest<AppState> for ConsoleForm<T> {
         let (parts, body) = request.into_parts();
         let Received { bytes, _large } =
             limits.read(&parts.headers, body, limits.api_bytes).await?;
-        let request = Request::from_parts(parts, Body::from(Bytes::from(bytes)));
+        // It may hold a secret.
+        let bytes = Bytes::from_owner(Zeroizing::new(bytes));
+        let request = Request::from_parts(parts, Body::from(bytes));
         match Form::from_request(request, state).await {
             Ok(Form(form)) => Ok(Self(form)),
             Err(_) => Err(ApiError::malformed(

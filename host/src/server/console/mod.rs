@@ -5,6 +5,7 @@
 //! a reverse proxy may serve it under any path.
 
 mod assets;
+mod connect;
 mod connection;
 mod elements;
 mod form;
@@ -22,6 +23,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 
+pub(super) use self::connect::Drafts;
 pub(super) use self::problem::{is_for_a_person, no_page};
 pub(super) use self::session::Sessions;
 pub use self::sign_in_links::{SignInCode, SignInLinks};
@@ -33,8 +35,9 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/", get(services::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
-        .route("/assets/{version}/{name}", get(assets::serve))
+        .merge(connect::routes())
         .merge(connection::routes())
+        .route("/assets/{version}/{name}", get(assets::serve))
         .layer(from_fn_with_state(state.clone(), problem::frame))
         .layer(CompressionLayer::new().gzip(true))
 }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 pub(super) enum Notice {
     Renamed,
     Disconnected,
+    SecretsReplaced,
 }
 
 /// The query parameter.
@@ -22,12 +23,17 @@ pub(super) struct NoticeQuery {
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 2] = [
+    const ALL: [(Self, &'static str, &'static str); 3] = [
         (Self::Renamed, "renamed", "The new name is saved."),
         (
             Self::Disconnected,
             "disconnected",
             "The connection was disconnected.",
+        ),
+        (
+            Self::SecretsReplaced,
+            "secrets-replaced",
+            "The connection uses the new secrets from now on.",
         ),
     ];
 

@@ -1,6 +1,7 @@
 //! What all pages have in common.
 
-use axum::http::header::CONTENT_SECURITY_POLICY;
+use axum::http::HeaderName;
+use axum::http::header::{CONTENT_SECURITY_POLICY, REFERRER_POLICY};
 use axum::response::{IntoResponse, Response};
 use maud::{DOCTYPE, Markup, html};
 
@@ -10,6 +11,14 @@ use super::viewer::{Place, Viewer};
 /// A page takes what it is made of from this host, talks to it alone, and is shown in no other page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
     connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'self'";
+
+/// What every page says of itself.
+const HEADERS: [(HeaderName, &str); 2] = [
+    (CONTENT_SECURITY_POLICY, POLICY),
+    // Other sites are told nothing. With `no-referrer` browsers would send `Origin: null` with a page's own
+    // forms too, and the host could not tell them from another site's.
+    (REFERRER_POLICY, "same-origin"),
+];
 
 /// The parts of the console that the navigation leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +153,7 @@ impl<'a> Page<'a> {
                 }
             }
         };
-        ([(CONTENT_SECURITY_POLICY, POLICY)], document).into_response()
+        (HEADERS, document).into_response()
     }
 }
 
@@ -160,9 +169,11 @@ pub(super) fn forward(place: &Place, target: &str) -> Response {
                 meta charset="utf-8";
                 meta http-equiv="refresh" content=(format!("0;url={address}"));
                 title { "One moment" }
+                // Browsers would ask for one at another address.
+                link rel="icon" href=(format!("{}{}", place.base(), assets::address("icon.svg"))) type="image/svg+xml";
             }
             body { p { a href=(address) { "Continue" } } }
         }
     };
-    ([(CONTENT_SECURITY_POLICY, POLICY)], document).into_response()
+    (HEADERS, document).into_response()
 }

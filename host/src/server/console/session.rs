@@ -43,6 +43,24 @@ pub(super) struct Session {
     expires_at: Timestamp,
 }
 
+/// Names a session. Without the cookie's signature it opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SessionId([u8; ID_BYTES]);
+
+impl SessionId {
+    #[cfg(test)]
+    pub(super) const fn for_test(byte: u8) -> Self {
+        Self([byte; ID_BYTES])
+    }
+}
+
+impl Session {
+    /// Its id, which it keeps when it is prolonged.
+    pub(super) fn id(&self) -> SessionId {
+        SessionId(self.id)
+    }
+}
+
 impl Sessions {
     /// Sessions that are good as long as the admin token is this one.
     pub(in crate::server) fn new(token: &AdminToken, public_url: &Url) -> Self {

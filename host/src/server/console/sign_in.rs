@@ -89,6 +89,9 @@ pub(super) async fn sign_out(
     headers: HeaderMap,
 ) -> Response {
     let session = state.sessions.read(&Cookies(&headers));
+    if let Some(session) = &session {
+        state.drafts.forget(session.id());
+    }
     let cookie = state.sessions.end(session);
     ([(SET_COOKIE, cookie)], place.see_other("sign-in")).into_response()
 }

@@ -13,6 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::page;
 use super::problem::ConsoleError;
+use super::session::Session;
 use crate::server::state::AppState;
 
 /// The cookie in which the browser says in which zone its person lives.
@@ -68,6 +69,8 @@ pub(super) struct Viewer {
     pub(super) place: Place,
     /// The zone in which times are shown.
     pub(super) zone: TimeZone,
+    /// The session.
+    pub(super) session: Session,
 }
 
 impl Viewer {
@@ -83,14 +86,18 @@ impl FromRequestParts<AppState> for Viewer {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let Ok(place) = Place::from_request_parts(parts, state).await;
         let cookies = Cookies(&parts.headers);
-        if state.sessions.read(&cookies).is_none() {
+        let Some(session) = state.sessions.read(&cookies) else {
             return Err(stranger(parts, &place));
-        }
+        };
         let zone = cookies
             .get(ZONE_COOKIE)
             .and_then(|name| TimeZone::get(&name).ok())
             .unwrap_or(TimeZone::UTC);
-        Ok(Self { place, zone })
+        Ok(Self {
+            place,
+            zone,
+            session,
+        })
     }
 }
 

@@ -270,7 +270,8 @@ async fn every_response_carries_the_security_headers() {
 }
 
 /// The addresses and methods of the published API.
-const PUBLISHED: [(Method, &str); 28] = [
+const PUBLISHED: [(Method, &str); 29] = [
+    (Method::POST, "/api/v1/sign-in-links"),
     (Method::POST, "/api/v1/test"),
     (Method::POST, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections"),
@@ -400,7 +401,7 @@ fn every_operation_has_a_route() {
         let filter = axum::routing::MethodFilter::try_from(method.clone()).unwrap();
         let added = std::panic::catch_unwind(|| {
             super::open_routes()
-                .merge(super::pages())
+                .merge(super::documents())
                 .merge(super::admin_routes())
                 .route(path, axum::routing::on(filter, async || ()))
         });

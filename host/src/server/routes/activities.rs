@@ -10,10 +10,10 @@ use axum::response::{IntoResponse as _, Response, Sse, sse::KeepAlive};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{given, parse_limit};
+use super::{given, parse_flag, parse_limit};
 use crate::api::time::{parse_from, parse_to};
 use crate::api::{ActivityList, ActivityView, ChangeList};
-use crate::id::{ConnectionId, UserId};
+use crate::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
 use crate::ledger::ActivityFilter;
 use crate::sentence::shorten;
 use crate::server::error::ApiError;
@@ -40,6 +40,18 @@ pub(in crate::server) struct ActivityQuery {
     connection: Option<String>,
     /// Of this user of the platform only.
     user: Option<String>,
+    /// Of this member of the remote team only. It needs a connection.
+    remote_user: Option<String>,
+    /// Spent on this subject, such as a project, or on one below it; the ids are in `subjects` of an activity.
+    /// It needs a connection.
+    subject: Option<String>,
+    /// With this tag.
+    tag: Option<String>,
+    /// Billable, or not billable.
+    #[param(value_type = Option<bool>)]
+    billable: Option<String>,
+    /// With this in the title; case does not matter.
+    text: Option<String>,
     /// That ended, or still run, after this: an RFC 3339 time, or a date for the beginning of that day in UTC.
     from: Option<String>,
     /// That began before this: an RFC 3339 time, or a date for the end of that day in UTC.
@@ -53,7 +65,9 @@ pub(in crate::server) struct ActivityQuery {
     cursor: Option<String>,
 }
 
-/// Activities, newest start first.
+/// Activities, newest start first. A page may be short, or empty, although more match: there are no more
+/// when `next` is null. So a rare match in a large ledger costs several short requests, not a long one;
+/// `from` and `to` bound how much is looked at.
 #[utoipa::path(get, path = "/api/v1/activities", operation_id = "list_activities", tag = "activities", params(ActivityQuery),
     responses((status = 200, body = ActivityList), Problems))]
 pub(in crate::server) async fn list(
@@ -82,6 +96,11 @@ impl ActivityQuery {
                 .map(parse_to)
                 .transpose()
                 .map_err(field("to"))?,
+            remote_user: given(self.remote_user.as_deref()).map(RemoteUserId::new),
+            subject: given(self.subject.as_deref()).map(SubjectId::new),
+            tag: given(self.tag.as_deref()).map(str::to_owned),
+            billable: parse_flag("billable", self.billable.as_deref())?,
+            text: given(self.text.as_deref()).map(str::to_owned),
             include_unmapped: false,
             include_deleted: false,
         };
@@ -217,9 +236,11 @@ mod tests {
             from: Some("2026-03-01".into()),
             to: Some("2026-03-01".into()),
             user: Some(String::new()),
+            billable: Some("false".into()),
             ..ActivityQuery::default()
         };
         let filter = query.filter().unwrap();
+        assert_eq!(filter.billable, Some(false));
         assert_eq!(filter.from.unwrap().to_string(), "2026-03-01T00:00:00Z");
         assert_eq!(filter.to.unwrap().to_string(), "2026-03-02T00:00:00Z");
         assert_eq!(filter.user, None, "an empty parameter is an absent one");

@@ -12,6 +12,8 @@ use crate::id::ConnectionId;
 /// The kinds of background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::service) enum Work {
+    /// Undo an attempt to connect that was interrupted, or complete such a disconnecting.
+    Undo,
     /// Read what deliveries failed to tell.
     Gap,
     /// Fetch missing names.
@@ -33,6 +35,8 @@ pub(in crate::service) struct Due {
 struct Planned {
     /// `None`: it is being done, or was done last time.
     at: Option<Instant>,
+    /// Whether it is being done.
+    under_way: bool,
     /// How often it has failed in a row.
     failures: u32,
 }
@@ -47,6 +51,7 @@ impl Due {
             })
             .or_insert(Planned {
                 at: Some(at),
+                under_way: false,
                 failures: 0,
             });
         self.changed.notify_one();
@@ -69,7 +74,22 @@ impl Due {
     pub(super) fn take(&self, connection: &ConnectionId, work: Work) {
         if let Some(planned) = self.planned().get_mut(&(connection.clone(), work)) {
             planned.at = None;
+            planned.under_way = true;
         }
+    }
+
+    /// Ends work. What it led to is planned already.
+    pub(super) fn end(&self, connection: &ConnectionId, work: Work) {
+        if let Some(planned) = self.planned().get_mut(&(connection.clone(), work)) {
+            planned.under_way = false;
+        }
+    }
+
+    /// Whether work is planned or under way.
+    pub(super) fn is_due(&self, connection: &ConnectionId, work: Work) -> bool {
+        self.planned()
+            .get(&(connection.clone(), work))
+            .is_some_and(|planned| planned.under_way || planned.at.is_some())
     }
 
     /// Notes whether work succeeded, and returns how often it has failed in a row.
@@ -132,5 +152,28 @@ mod tests {
         due.forget(&one);
         due.forget(&other);
         assert_eq!(next(&[]), None);
+    }
+
+    #[test]
+    fn names_are_said_to_load_from_the_plan_to_the_last_fetch() {
+        let due = Due::default();
+        let id = ConnectionId::new("a");
+        let is_due = || due.is_due(&id, Work::Names);
+        assert!(!is_due());
+        due.plan(&id, Work::Names, Instant::now());
+        assert!(is_due());
+        due.take(&id, Work::Names);
+        assert!(is_due(), "they seemed complete while they were fetched");
+        due.note(&id, Work::Names, false);
+        due.plan(&id, Work::Names, Instant::now());
+        due.end(&id, Work::Names);
+        assert!(
+            is_due(),
+            "they seemed complete although more are to be fetched"
+        );
+        due.take(&id, Work::Names);
+        due.note(&id, Work::Names, false);
+        due.end(&id, Work::Names);
+        assert!(!is_due(), "somebody waits for names for ever");
     }
 }

@@ -1,5 +1,6 @@
 //! Background work: completing names soon after a delivery missed one, looking after every
-//! connection about once an hour, noticing when deliveries have stopped, and closing gaps.
+//! connection about once an hour, noticing when deliveries have stopped, closing gaps, and undoing what
+//! was interrupted.
 
 pub(super) mod decide;
 mod due;
@@ -17,7 +18,6 @@ use tracing::{debug, info, warn};
 use self::decide::wait_after;
 use self::due::{Due, Work};
 use super::{Inner, Service, ServiceError};
-use crate::contract::ErrorCode;
 use crate::id::{ConnectionId, random_bytes};
 use crate::ledger::{Connection, ConnectionState};
 
@@ -51,6 +51,11 @@ impl Background {
             .plan(connection, Work::Names, Instant::now() + NAMES_DELAY);
     }
 
+    /// Whether names of a connection are being fetched or will be.
+    pub(super) fn names_are_due(&self, connection: &ConnectionId) -> bool {
+        self.due.is_due(connection, Work::Names)
+    }
+
     /// Begins to look after a connection that was just made.
     pub(super) fn begin(&self, connection: &ConnectionId, upkeep: Duration, watch: Duration) {
         let now = Instant::now();
@@ -68,6 +73,12 @@ impl Background {
     /// Closes the gap of a connection at once.
     pub(super) fn close_gap_now(&self, connection: &ConnectionId) {
         self.due.plan(connection, Work::Gap, Instant::now());
+    }
+
+    /// Undoes an unfinished connection, not at once.
+    pub(super) fn undo_later(&self, connection: &ConnectionId, wait: Duration) {
+        self.due
+            .plan(connection, Work::Undo, Instant::now() + not_before(wait));
     }
 
     /// Lets running work finish and starts no more.
@@ -180,18 +191,14 @@ fn service(inner: &Weak<Inner>) -> Option<Service> {
 }
 
 impl Service {
-    /// Plans the work of the connections found at start and undoes attempts to connect that a stop
-    /// interrupted. Their scopes stay taken until that is done.
+    /// Plans the work of the connections found at start. Some are attempts to connect that a stop
+    /// interrupted; their scopes stay taken until they are undone.
     async fn take_up(&self, due: &Due, existing: Vec<Connection>) {
         let schedule = self.schedule();
         for connection in existing {
             let id = &connection.id;
             match connection.state {
-                ConnectionState::Connecting => {
-                    info!(connection = %id, "undoing an interrupted attempt to connect");
-                    let _lease = self.inner.leases.hold(id).await;
-                    self.abandon(&connection).await;
-                }
+                ConnectionState::Connecting => due.plan(id, Work::Undo, Instant::now()),
                 ConnectionState::Active => {
                     if let Err(error) = self.ensure_readable(id).await {
                         warn!(connection = %id, %error, "a connection cannot work");
@@ -216,10 +223,16 @@ impl Service {
 
     /// Does work and plans when to do it again.
     async fn work(&self, due: &Due, id: &ConnectionId, work: Work) {
-        let done = match self.connection(id).await {
-            Ok(connection) => self.do_work(connection, work).await,
-            Err(error) if error.code == ErrorCode::NotFound => return due.forget(id),
-            Err(error) => Err(error),
+        let done = match self.inner.parts.ledger.connection(id).await {
+            Ok(Some(connection)) => match (connection.state, work) {
+                (ConnectionState::Active, _) => self.do_work(connection, work).await,
+                (ConnectionState::Connecting, Work::Undo) => self.undo(due, id).await,
+                // Whatever it becomes, its work is planned then.
+                (ConnectionState::Connecting, _) => return,
+                (ConnectionState::Disconnected, _) => return due.forget(id),
+            },
+            Ok(None) => return due.forget(id),
+            Err(error) => Err(error.into()),
         };
         let failures = due.note(id, work, done.is_err());
         let delay = match done {
@@ -238,6 +251,24 @@ impl Service {
         if let Some(delay) = delay {
             due.plan(id, work, Instant::now() + delay);
         }
+        due.end(id, work);
+    }
+
+    /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it.
+    async fn undo(&self, due: &Due, id: &ConnectionId) -> Result<Option<Duration>, ServiceError> {
+        let Some(_lease) = self.inner.leases.try_hold(id) else {
+            return Ok(Some(self.schedule().retry()));
+        };
+        // It may have been taken up, or come to an end, just before.
+        match self.inner.parts.ledger.connection(id).await? {
+            Some(connection) if connection.state == ConnectionState::Connecting => {
+                info!(connection = %id, "undoing an unfinished connection");
+                self.abandon(&connection).await?;
+                due.forget(id);
+            }
+            _ => {}
+        }
+        Ok(None)
     }
 
     /// Does work, and returns after which time to do it again.
@@ -258,6 +289,8 @@ impl Service {
                 Ok(Some(again.unwrap_or(jittered(self.schedule().upkeep()))))
             }
             Work::Watch => self.watch(connection).await.map(Some),
+            // It came to a good end.
+            Work::Undo => Ok(None),
         }
     }
 }

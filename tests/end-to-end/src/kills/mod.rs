@@ -103,12 +103,9 @@ impl fmt::Display for KillReport {
 pub async fn run(plan: KillPlan) -> Result<KillReport> {
     let began = Instant::now();
     let mut random = StdRng::seed_from_u64(plan.seed);
-    let folder = tempfile::tempdir()?;
-    let config = folder.path().join("host.toml");
     // The log is to be compared to the end, so it must keep everything.
-    std::fs::write(&config, "[limits]\ndelivery_log_rows = 10000000\n")?;
-    let config = config.display().to_string();
-    let mut setup = Setup::start_with(two_workspaces()?, &["--config", &config]).await?;
+    let configuration = "[limits]\ndelivery_log_rows = 10000000\n";
+    let mut setup = Setup::start_configured(two_workspaces()?, configuration).await?;
     let mut hooks = Vec::new();
     for workspace in [NORTHWIND, SOUTHWIND] {
         let connection = setup.connect(workspace).await?;

@@ -44,6 +44,7 @@ async fn no_answer_allows_another_site_to_read_it() {
     let api = Api::connected().await;
     for path in [
         "/",
+        "/sign-in",
         "/healthz",
         "/metrics",
         "/api/openapi.json",

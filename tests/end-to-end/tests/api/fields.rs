@@ -1,12 +1,12 @@
 //! Answers have the published fields.
 
-use end_to_end::NORTHWIND;
+use end_to_end::{NORTHWIND, TOMAS};
 use reqwest::Method;
 use serde_json::{Value, json};
 use toggl_sandbox::Activity;
 use toggl_sandbox::control::StartTimer;
 
-use super::support::{Api, TOMAS, assert_fields};
+use super::support::{Api, assert_fields};
 
 #[tokio::test]
 async fn answers_have_the_published_fields() {
@@ -70,6 +70,8 @@ async fn answers_have_the_published_fields() {
             "covered_until",
             "gap",
             "last_reconciled_at",
+            "quotas",
+            "quotas_seen_at",
         ],
     );
     assert!(connection["covered_until"].is_string(), "{connection}");
@@ -103,7 +105,7 @@ async fn answers_have_the_published_fields() {
     );
 
     let team = get("/connections/{id}/users").await;
-    assert_fields(&team, &["users", "mapped", "total"]);
+    assert_fields(&team, &["users", "mapped", "total", "matching", "next"]);
     assert_eq!(
         json!({ "mapped": team["mapped"], "total": team["total"] }),
         connection["users"]
@@ -190,6 +192,24 @@ async fn answers_have_the_published_fields() {
 
     let health = call(Method::POST, "/connections/{id}/check", Value::Null).await;
     assert_eq!(health["healthy"], true, "{health}");
+    let seen = get("/connections/{id}").await;
+    assert!(seen["quotas_seen_at"].is_string(), "{seen}");
+    assert_fields(
+        &seen["quotas"][0],
+        &["name", "remaining", "total", "resets_at"],
+    );
+    for (seen, found) in seen["quotas"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(health["quotas"].as_array().unwrap())
+    {
+        assert_eq!(
+            (&seen["name"], &seen["remaining"]),
+            (&found["name"], &found["remaining"]),
+            "the check's quotas were not kept"
+        );
+    }
     let range = json!({ "from": "2026-03-01", "to": "2026-03-02T12:00:00Z" });
     let result = call(Method::POST, "/connections/{id}/reconcile", range).await;
     assert!(

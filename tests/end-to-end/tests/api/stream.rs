@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use end_to_end::NORTHWIND;
+use end_to_end::{NORTHWIND, TOMAS};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use toggl_sandbox::control::StartTimer;
 use tokio::time::timeout;
 
-use super::support::{Api, TOMAS};
+use super::support::Api;
 
 #[tokio::test]
 async fn a_stream_delivers_what_happens_and_goes_on_where_it_was() {

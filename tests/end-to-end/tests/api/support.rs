@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use end_to_end::{NORTHWIND, Setup};
+use end_to_end::{NORTHWIND, Setup, unlimited_scenario};
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
-use toggl_sandbox::Scenario;
 use tokio::time::timeout;
-pub const TOMAS: i64 = 9_500_002;
 
 pub const CODES: [&str; 11] = [
     "unauthorized",
@@ -45,11 +43,7 @@ impl Api {
 
     /// With this `host.toml`.
     pub async fn configured(configuration: &str) -> Self {
-        let mut scenario = Scenario::default();
-        // Nothing here is about Toggl's limits.
-        scenario.limits.hourly_quota = false;
-        scenario.limits.burst = 0;
-        let setup = Setup::start_configured(scenario, configuration)
+        let setup = Setup::start_configured(unlimited_scenario(), configuration)
             .await
             .unwrap();
         let connection = setup.connect(NORTHWIND).await.unwrap();

@@ -9,13 +9,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use disturbance::{Disturbance, FileSizeLimit, FullDisk, Locked, Moved, ReadOnlyCopy, Removed};
-use end_to_end::{NORTHWIND, Setup, delivery};
+use end_to_end::{NORTHWIND, Setup, TOMAS, delivery};
 use reqwest::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
 use toggl_sandbox::Scenario;
-
-const TOMAS: i64 = 9_500_002;
 
 /// How long a busy machine may take.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,11 +1,12 @@
 //! The host was down, and Toggl gave up on what it could not deliver.
 
+use end_to_end::TOMAS;
 use jiff::Timestamp;
 use serde_json::Value;
 use toggl_sandbox::EntryEdit;
 use toggl_sandbox::control::{DeleteEntry, EditEntry, StopTimer};
 
-use super::support::{Connected, JONAS, TOMAS, forgetful};
+use super::support::{Connected, JONAS, forgetful};
 
 #[tokio::test]
 async fn what_happened_while_the_host_was_down_is_there_after_its_start() {

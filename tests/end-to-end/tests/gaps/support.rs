@@ -5,13 +5,11 @@ use std::time::{Duration, Instant};
 use end_to_end::{NORTHWIND, Setup};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
-use tempfile::TempDir;
 use toggl_sandbox::control::StartTimer;
 use toggl_sandbox::scenario::Limits;
 use toggl_sandbox::{NewEntry, Scenario};
 
 pub const MARA: i64 = 9_500_001;
-pub const TOMAS: i64 = 9_500_002;
 pub const JONAS: i64 = 9_500_004;
 
 /// How long a machine that is busy with other tests may take.
@@ -20,7 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub struct Connected {
     pub setup: Setup,
     pub id: String,
-    _configuration: TempDir,
 }
 
 /// A sandbox without quota, which gives up a delivery at its first failure.
@@ -39,17 +36,14 @@ pub fn forgetful() -> Scenario {
 impl Connected {
     /// Connects with these lines in the `[background]` section.
     pub async fn start(scenario: Scenario, background: &str) -> Self {
-        let configuration = tempfile::tempdir().unwrap();
-        let path = configuration.path().join("host.toml");
-        std::fs::write(&path, format!("[background]\n{background}\n")).unwrap();
-        let setup = Setup::start_with(scenario, &["--config", path.to_str().unwrap()])
+        let configuration = format!("[background]\n{background}\n");
+        let setup = Setup::start_configured(scenario, &configuration)
             .await
             .unwrap();
         let connection = setup.connect(NORTHWIND).await.unwrap();
         Self {
             id: connection["id"].as_str().unwrap().to_owned(),
             setup,
-            _configuration: configuration,
         }
     }
 
@@ -132,11 +126,7 @@ impl Connected {
 
     /// Deliveries arrive: what only they can tell is there.
     pub async fn assert_live(&self, after: &str) {
-        let running = self.start_timer(TOMAS);
-        self.setup.settle().await.unwrap();
-        assert!(
-            self.has(running).await,
-            "{after}: deliveries do not arrive any more"
-        );
+        let arrive = self.setup.ensure_deliveries_arrive().await;
+        arrive.unwrap_or_else(|error| panic!("{after}: {error}"));
     }
 }

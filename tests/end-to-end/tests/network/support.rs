@@ -3,9 +3,10 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use end_to_end::{NORTHWIND, RawAnswer, RawConnection, Setup, delivery, path_of, post};
+use end_to_end::{
+    NORTHWIND, RawAnswer, RawConnection, Setup, TOMAS, delivery, path_of, post, unlimited_scenario,
+};
 use serde_json::{Value, json};
-use toggl_sandbox::Scenario;
 use toggl_sandbox::model::Subscription;
 use tokio::time::timeout;
 
@@ -33,10 +34,7 @@ impl Network {
 
     /// With this `host.toml`.
     pub async fn configured(configuration: &str) -> Self {
-        let mut scenario = Scenario::default();
-        scenario.limits.hourly_quota = false;
-        scenario.limits.burst = 0;
-        let setup = Setup::start_configured(scenario, configuration)
+        let setup = Setup::start_configured(unlimited_scenario(), configuration)
             .await
             .unwrap();
         setup.connect(NORTHWIND).await.unwrap();
@@ -82,13 +80,13 @@ impl Network {
 
     fn event(&self, entry: u64) -> Value {
         json!({
-            "event_id": entry, "created_at": "2026-03-02T10:00:00.5Z", "creator_id": 9_500_002,
+            "event_id": entry, "created_at": "2026-03-02T10:00:00.5Z", "creator_id": TOMAS,
             "metadata": { "action": "created", "model": "time_entry",
                 "workspace_id": NORTHWIND.to_string(), "time_entry_id": entry.to_string() },
             "payload": {
                 "at": "2026-03-02T10:00:00+00:00", "billable": false, "description": "Entry",
                 "duration": 60, "id": entry, "project_id": null, "start": "2026-03-02T09:59:00Z",
-                "stop": "2026-03-02T10:00:00Z", "tags": [], "user_id": 9_500_002,
+                "stop": "2026-03-02T10:00:00Z", "tags": [], "user_id": TOMAS,
                 "workspace_id": NORTHWIND
             },
             "subscription_id": self.subscription.id, "timestamp": "2026-03-02T10:00:01Z",

@@ -120,6 +120,7 @@ async fn pages_are_complete_for_every_filter() {
                             to: to.map(time),
                             include_unmapped: flags & 1 != 0,
                             include_deleted: flags & 2 != 0,
+                            ..Default::default()
                         };
                         let expected: Vec<String> = many()
                             .into_iter()

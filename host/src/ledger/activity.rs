@@ -1,0 +1,122 @@
+//! Activities as the ledger shows them, and which of them a list has.
+
+use jiff::Timestamp;
+
+use super::text::Wanted;
+use crate::contract::User;
+use crate::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
+
+/// How many activities are looked at for one page; what does not match is left out of these.
+pub const MAX_EXAMINED: usize = 20_000;
+
+/// What time is spent on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectName {
+    /// Its id.
+    pub id: SubjectId,
+    /// Its name; `None`: not known, or blank.
+    pub name: Option<String>,
+}
+
+/// An activity as the ledger shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerActivity {
+    /// Its connection.
+    pub connection_id: ConnectionId,
+    /// The remote service's id of the entry.
+    pub entry_id: String,
+    /// The event that last changed it.
+    pub event_id: Option<String>,
+    /// Whose time it is; `None` for a deletion that came without content.
+    pub remote_user_id: Option<RemoteUserId>,
+    /// That member's name; `None`: no import has listed the member.
+    pub remote_user_name: Option<String>,
+    /// The user it is mapped to.
+    pub user: Option<User>,
+    /// What the time was spent on and what is above that, outermost first.
+    pub subjects: Vec<SubjectName>,
+    /// Names of its subjects, outermost first, then its description. Unknown and empty ones are left out.
+    pub title: Vec<String>,
+    /// Tags.
+    pub tags: Vec<String>,
+    /// Whether it is billable.
+    pub billable: bool,
+    /// When it began; `None` for a deletion that came without content.
+    pub start: Option<Timestamp>,
+    /// When it ended; `None` while it runs.
+    pub stop: Option<Timestamp>,
+    /// Whether it was deleted at the remote service.
+    pub deleted: bool,
+    /// The greatest revision applied.
+    pub revision: String,
+    /// Its place in the change feed.
+    pub cursor: u64,
+}
+
+/// Which activities to list. They are ordered by start, newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ActivityFilter {
+    /// Of this connection only.
+    pub connection: Option<ConnectionId>,
+    /// Of this user only.
+    pub user: Option<UserId>,
+    /// Of this member only. It needs a connection.
+    pub remote_user: Option<RemoteUserId>,
+    /// That ended, or still run, after this time.
+    pub from: Option<Timestamp>,
+    /// That began before this time.
+    pub to: Option<Timestamp>,
+    /// Spent on this subject or on one below it. It needs a connection.
+    pub subject: Option<SubjectId>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// Billable, or not billable.
+    pub billable: Option<bool>,
+    /// With this in the description or in the name of a subject. Case does not matter.
+    pub text: Option<String>,
+    /// Also those of members without a user.
+    pub include_unmapped: bool,
+    /// Also deleted ones.
+    pub include_deleted: bool,
+}
+
+impl LedgerActivity {
+    /// Its description, unless that is blank.
+    pub fn description(&self) -> Option<&str> {
+        let names = self.subjects.iter().filter(|part| part.name.is_some());
+        self.title.get(names.count()).map(String::as_str)
+    }
+
+    /// Whether a list with this filter has it. So whoever shows a list can tell of a changed activity
+    /// from the feed whether it now belongs there.
+    pub fn matches(&self, filter: &ActivityFilter) -> bool {
+        let user = self.user.as_ref().map(|user| &user.id);
+        let text = filter.text.as_deref().and_then(Wanted::new);
+        is_wanted(&filter.connection, Some(&self.connection_id))
+            && is_wanted(&filter.user, user)
+            && is_wanted(&filter.remote_user, self.remote_user_id.as_ref())
+            && (filter.include_unmapped || user.is_some())
+            && (filter.include_deleted || !self.deleted)
+            && self.runs_within(filter.from, filter.to)
+            && (filter.subject.as_ref())
+                .is_none_or(|wanted| self.subjects.iter().any(|part| part.id == *wanted))
+            && (filter.tag.as_ref()).is_none_or(|wanted| self.tags.contains(wanted))
+            && is_wanted(&filter.billable, Some(&self.billable))
+            && text.is_none_or(|wanted| self.title.iter().any(|part| wanted.is_in(part)))
+    }
+
+    /// Whether it ran at some time after `from` and before `to`, to the millisecond.
+    fn runs_within(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> bool {
+        let Some(start) = self.start.map(Timestamp::as_millisecond) else {
+            // What has no content has no time either.
+            return from.is_none() && to.is_none();
+        };
+        let stop = self.stop.map_or(i64::MAX, Timestamp::as_millisecond);
+        from.is_none_or(|from| start.max(stop) > from.as_millisecond())
+            && to.is_none_or(|to| start < to.as_millisecond())
+    }
+}
+
+fn is_wanted<T: PartialEq>(wanted: &Option<T>, found: Option<&T>) -> bool {
+    wanted.as_ref().is_none_or(|wanted| found == Some(wanted))
+}

@@ -1,0 +1,151 @@
+//! Summing up activities: one pass over those of a time.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use rusqlite::{Connection as Database, Row, ToSql};
+
+use super::residual::{COLUMNS, Residual};
+use super::runs::{SPANS, WITHOUT_CONTENT, owner, user_number};
+use super::titles::Titles;
+use super::totals::{Totals, described};
+use super::{Result, rows};
+use crate::ledger::{ActivityFilter, LedgerError, MAX_INTERVALS, Summary};
+
+/// Where [`COLUMNS`] begin.
+const FIRST: usize = 3;
+
+/// A summary, for which about so many activities are looked at.
+pub(super) fn summarize(
+    database: &Database,
+    filter: &ActivityFilter,
+    boundaries: &[Timestamp],
+    now: Timestamp,
+    most_examined: usize,
+) -> Result<Summary> {
+    let times: Vec<i64> = boundaries.iter().map(|at| at.as_millisecond()).collect();
+    let (Some(&from), Some(&to)) = (times.first(), times.last()) else {
+        return Err(unusable());
+    };
+    if !(2..=MAX_INTERVALS + 1).contains(&times.len()) || !times.is_sorted_by(|a, b| a < b) {
+        return Err(unusable());
+    }
+    let mut pass = Pass {
+        titles: Titles::new(database),
+        residual: Residual::of(filter),
+        user: match &filter.user {
+            Some(user) => Some(user_number(database, user)?),
+            None => None,
+        },
+        now: now.as_millisecond(),
+        totals: Totals::new(&times),
+    };
+    let owner = owner(database, filter)?;
+    let which = match owner {
+        Some(_) => "INDEXED BY activities_by_connection WHERE connection = :owner",
+        None => "INDEXED BY activities_by_place WHERE :owner IS NULL",
+    };
+    let mut statement = database.prepare_cached(&format!(
+        "SELECT place, stop, user, {COLUMNS} FROM activities {which}
+             AND visibility = :visibility AND span = :span AND place > :after AND place < :to
+             AND (place > :from OR stop IS NULL OR stop > :from)
+         ORDER BY place DESC LIMIT :limit"
+    ))?;
+    let mut left = most_examined;
+    let mut complete = true;
+    for visibility in 0..=i64::from(filter.include_unmapped) {
+        for (span, width) in (0_i64..).zip(SPANS) {
+            let after = width.map_or(WITHOUT_CONTENT, |width| from - width);
+            // One more tells that there are more.
+            let limit = left as i64 + 1;
+            let parameters: [(&str, &dyn ToSql); 7] = [
+                (":owner", &owner),
+                (":visibility", &visibility),
+                (":span", &span),
+                (":after", &after),
+                (":from", &from),
+                (":to", &to),
+                (":limit", &limit),
+            ];
+            let mut rows = statement.query(&parameters)?;
+            while let Some(row) = rows.next()? {
+                if left == 0 {
+                    complete = false;
+                    break;
+                }
+                left -= 1;
+                pass.add(row)?;
+            }
+        }
+    }
+    let Pass {
+        mut titles, totals, ..
+    } = pass;
+    Ok(Summary {
+        complete,
+        ..described(database, &mut titles, totals)?
+    })
+}
+
+fn unusable() -> LedgerError {
+    LedgerError::Invalid(format!(
+        "the boundaries of a summary must be from 2 to {} times, each after the one before",
+        MAX_INTERVALS + 1
+    ))
+}
+
+struct Pass<'a> {
+    titles: Titles<'a>,
+    residual: Option<Residual>,
+    /// The filter's user; within that, nobody was ever mapped to it.
+    user: Option<Option<i64>>,
+    now: i64,
+    totals: Totals,
+}
+
+impl Pass<'_> {
+    fn add(&mut self, row: &Row<'_>) -> Result<()> {
+        let user: Option<i64> = row.get(2)?;
+        let connection = row.get(FIRST)?;
+        let Some(remote_user) = rows::text(row, FIRST + 1)? else {
+            return Ok(());
+        };
+        let totals = &mut self.totals;
+        let person = totals.person(connection, remote_user, user);
+        let subject = match rows::text(row, FIRST + 2)? {
+            Some(subject) => Some(totals.subject(connection, subject)),
+            None => None,
+        };
+        totals.count_tags(rows::text(row, FIRST + 3)?, || rows::texts(row, FIRST + 3))?;
+        let is_of_user = self
+            .user
+            .is_none_or(|wanted| wanted.is_some() && wanted == user);
+        let matches = is_of_user
+            && match &mut self.residual {
+                Some(residual) => residual.matches(&mut self.titles, row, FIRST)?,
+                None => true,
+            };
+        if matches {
+            let stop: Option<i64> = row.get(1)?;
+            let (start, end) = (row.get(0)?, stop.unwrap_or(self.now));
+            self.totals.add(person, subject, start, end, stop.is_none());
+        }
+        Ok(())
+    }
+}
+
+/// Numbers things by connection and id, in the order they come.
+#[derive(Default)]
+pub(super) struct Numbering(HashMap<i64, HashMap<String, usize>>);
+
+impl Numbering {
+    /// The number of a thing, which is `next` if it is new.
+    pub(super) fn number(&mut self, connection: i64, id: &str, next: usize) -> usize {
+        let numbers = self.0.entry(connection).or_default();
+        if let Some(number) = numbers.get(id) {
+            return *number;
+        }
+        numbers.insert(id.to_owned(), next);
+        next
+    }
+}

@@ -1,0 +1,8 @@
+//! The console in a real Chromium. Without one these tests are ignored; `cargo xtask test` runs them where
+//! there is one.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod every_page;
+mod signing_in;
+mod the_checks;
+mod users;

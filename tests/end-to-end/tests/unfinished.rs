@@ -1,0 +1,100 @@
+//! An attempt to connect that could not be undone leaves nothing at Toggl once Toggl answers again.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::time::{Duration, Instant};
+
+use end_to_end::{NORTHWIND, Setup, unlimited_scenario};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use toggl_sandbox::CallFault;
+use tokio::task::JoinHandle;
+
+/// How long a machine that is busy with other tests may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A host that waits two seconds for Toggl and soon tries again.
+const CONFIGURATION: &str = "[limits]\nhttp_timeout_ms = 2000\nhttp_attempts = 1\n\
+                             [background]\nretry_ms = 200\n";
+
+/// What a person who connects is answered; `None`: the host is gone.
+type Connecting = JoinHandle<Option<(StatusCode, Value)>>;
+
+/// A host in the middle of connecting: Toggl has made the webhook and does not say so.
+async fn connecting() -> (Setup, Connecting) {
+    let setup = Setup::start_configured(unlimited_scenario(), CONFIGURATION)
+        .await
+        .unwrap();
+    setup.toggl().fail_calls(CallFault {
+        method: Some("POST".into()),
+        path: Some("*/subscriptions/*".into()),
+        stall: true,
+        ..CallFault::default()
+    });
+    let body =
+        json!({ "secrets": setup.secrets(), "scope_id": NORTHWIND.to_string(), "name": null });
+    let request = setup.host.request(Method::POST, "/connections").json(&body);
+    let answer = tokio::spawn(async move {
+        let answer = request.send().await.ok()?;
+        Some((answer.status(), answer.json().await.ok()?))
+    });
+    // Toggl keeps it only once its ping was answered.
+    until("Toggl made no webhook", || {
+        let made = setup.toggl().subscriptions();
+        made.iter().any(|webhook| webhook.validated_at.is_some())
+    })
+    .await;
+    setup.toggl().fail_calls(CallFault {
+        count: u32::MAX,
+        status: Some(503),
+        ..CallFault::default()
+    });
+    (setup, answer)
+}
+
+async fn until(failure: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < PATIENCE, "{failure}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Waits until the host has failed to undo it so often, has Toggl answer again, and connects.
+async fn assert_is_undone(setup: &Setup, failures: usize) {
+    until("the host does not try to undo it", || {
+        let log = setup.host.log().unwrap();
+        log.matches("undoing an unfinished connection did not succeed")
+            .count()
+            >= failures
+    })
+    .await;
+    setup.toggl().clear_faults();
+    until(
+        "a webhook stays at Toggl, and the workspace taken, until the next start",
+        || setup.toggl().subscriptions().is_empty(),
+    )
+    .await;
+    // It is gone at Toggl a moment before it is here.
+    while let Err(error) = setup.connect(NORTHWIND).await {
+        assert!(error.to_string().contains("409"), "{error}");
+    }
+    assert_eq!(setup.toggl().subscriptions().len(), 1);
+}
+
+#[tokio::test]
+async fn a_start_at_which_toggl_is_out_of_reach_undoes_an_interrupted_attempt_later() {
+    let (mut setup, answer) = connecting().await;
+    setup.host.kill().await.unwrap();
+    assert_eq!(answer.await.unwrap(), None, "it was killed too late");
+    setup.restart().await.unwrap();
+    assert_is_undone(&setup, 2).await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_fails_with_toggl_out_of_reach_is_undone_later() {
+    let (setup, answer) = connecting().await;
+    let (status, problem) = answer.await.unwrap().unwrap();
+    assert!(status.is_server_error(), "{status} {problem}");
+    // Once by the attempt itself.
+    assert_is_undone(&setup, 2).await;
+}
