@@ -5,8 +5,7 @@ use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 use super::{Result, connection_number, rows};
 use crate::contract::RemoteUser;
 use crate::id::{ConnectionId, RemoteUserId};
-use crate::ledger::text::Wanted;
-use crate::ledger::{LedgerError, MAX_PAGE, Member, MemberFilter, MemberPage};
+use crate::ledger::{LedgerError, MAX_PAGE, Member, MemberFilter, MemberPage, Wanted};
 
 /// Names are put in order by so many characters, which keeps cursors short.
 const ORDERED_CHARACTERS: usize = 60;

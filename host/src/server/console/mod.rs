@@ -38,9 +38,9 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .merge(connect::routes())
-        .route("/assets/{version}/{name}", get(assets::serve))
         .merge(connection::routes())
         .merge(timeline::routes())
+        .route("/assets/{version}/{name}", get(assets::serve))
         .layer(from_fn_with_state(state.clone(), problem::frame))
         .layer(CompressionLayer::new().gzip(true))
 }

@@ -8,6 +8,7 @@ const PAGES: &[&str] = &[
     "/",
     "/connections/{id}",
     "/connections/{id}/users",
+    "/connections/{id}/users/9500004",
     "/connections/{id}/activity",
     "/connections/{id}/deliveries",
     "/connections/{id}/disconnect",

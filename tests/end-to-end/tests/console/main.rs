@@ -9,3 +9,4 @@ mod deliveries;
 mod every_page;
 mod signing_in;
 mod the_checks;
+mod users;

@@ -115,7 +115,7 @@ fn render(id: &ConnectionId, view: &View, member: &Member, choice: &Choice) -> M
             } @else {
                 form id="users" method="post" action=(change) {
                     input type="hidden" name="before" value=(before);
-                    ul class="candidates" {
+                    ul class="picks" {
                         @for user in &choice.users { li { (option(user, member)) } }
                     }
                 }
@@ -131,7 +131,7 @@ fn option(user: &User, member: &Member) -> Markup {
     };
     let is_current = member.user.as_ref().is_some_and(|now| now.id == user.id);
     html! {
-        button class="candidate" name="after" value=(code_of(&mapping)) aria-current=[is_current.then_some("true")] {
+        button class="pick" name="after" value=(code_of(&mapping)) aria-current=[is_current.then_some("true")] {
             span class="who" { (user.name) }
             span class="subtle small" {
                 @if is_current { "Mapped now · " }
