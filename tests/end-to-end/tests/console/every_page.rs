@@ -4,7 +4,7 @@ use end_to_end::NORTHWIND;
 use end_to_end::browser::{Browser, Console, Screen, Theme};
 
 /// Every page of the console; `{id}` stands for a connection.
-const PAGES: &[&str] = &["/"];
+const PAGES: &[&str] = &["/", "/connect"];
 
 /// Every page, signed in, with a workspace connected and without.
 async fn visit(look: impl AsyncFn(&Browser, &str)) {
