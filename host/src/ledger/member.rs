@@ -1,6 +1,7 @@
 //! Members of teams and the users they are mapped to.
 
 use crate::contract::{RemoteUser, User};
+use crate::id::UserId;
 
 /// A member of a connection's team and the user it is mapped to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +14,58 @@ pub struct Member {
     pub user: Option<User>,
     /// Who decided the mapping, or that there is none; `None`: nobody yet.
     pub matched_by: Option<MatchedBy>,
-    /// Why the import could not match the member, in a sentence.
+    /// Why the import could not match the member, in a sentence, unless somebody decided meanwhile.
     pub note: Option<String>,
+}
+
+impl Member {
+    /// Whom it is mapped to, and who decided.
+    pub fn mapping(&self) -> Mapping {
+        Mapping {
+            user: self.user.as_ref().map(|user| user.id.clone()),
+            matched_by: self.matched_by,
+        }
+    }
+}
+
+/// Whom a member is mapped to, and who decided.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mapping {
+    /// The user; `None`: nobody.
+    pub user: Option<UserId>,
+    /// Who decided; `None`: nobody yet, and there is no user.
+    pub matched_by: Option<MatchedBy>,
+}
+
+/// A change of a mapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingChange {
+    /// The user; `None`: nobody.
+    pub user: Option<User>,
+    /// Who decided; `None`: nobody, so that the next import does.
+    pub matched_by: Option<MatchedBy>,
+    /// What it must be before; `None`: whatever it is.
+    pub before: Option<Mapping>,
+}
+
+impl MappingChange {
+    /// What a person decides, whatever was before.
+    pub fn by_hand(user: Option<User>) -> Self {
+        Self {
+            user,
+            matched_by: Some(MatchedBy::Manual),
+            before: None,
+        }
+    }
+}
+
+/// What an import changed in a team.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TeamChanges {
+    /// Members that were not in it.
+    pub joined: u64,
+    /// Members that are not in it any more.
+    pub left: u64,
 }
 
 /// Who decided a mapping.
@@ -47,4 +98,6 @@ pub struct MemberPage {
     pub matching: u64,
     /// What to pass to get the next page; `None`: this is the last.
     pub next: Option<String>,
+    /// What to pass to get the page before; `None`: this is the first.
+    pub previous: Option<String>,
 }

@@ -21,14 +21,16 @@ pub use self::continuity::{
     ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, MAX_EVENTS,
 };
 pub use self::delivery::{Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, MAX_RATE_TIME};
-pub use self::member::{MatchedBy, Member, MemberFilter, MemberPage};
+pub use self::member::{
+    Mapping, MappingChange, MatchedBy, Member, MemberFilter, MemberPage, TeamChanges,
+};
 pub use self::retention::Retention;
 pub use self::sqlite::SqliteLedger;
 pub use self::summary::{
     Counted, Facets, Listed, MAX_INTERVALS, MAX_LISTED, MAX_SUMMARIZED, Person, PersonTime,
     SubjectPath, SubjectTime, Summary,
 };
-use crate::contract::{Account, Changes, Quota, Subscription, TeamMember, User};
+use crate::contract::{Account, Changes, Quota, Subscription, TeamMember};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId};
 
 pub(crate) use self::text::Wanted;
@@ -226,10 +228,10 @@ pub trait Ledger: Continuity {
         &self,
         id: &ConnectionId,
         team: &[TeamMember],
-    ) -> Result<(), LedgerError>;
+    ) -> Result<TeamChanges, LedgerError>;
 
     /// The members of a team that match, ordered by name without regard to case, and how many they are.
-    /// At most `limit` and [`MAX_PAGE`] at once; `cursor` is a page's `next`.
+    /// At most `limit` and [`MAX_PAGE`] at once; `cursor` is a page's `next` or `previous`.
     async fn members(
         &self,
         id: &ConnectionId,
@@ -238,13 +240,20 @@ pub trait Ledger: Continuity {
         limit: usize,
     ) -> Result<MemberPage, LedgerError>;
 
-    /// Maps a member to a user by hand, or to nobody. A member that activities mention and no import
-    /// has listed is accepted. `NotFound` for any other.
+    /// One member of a team, if an import has listed it.
+    async fn member(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+    ) -> Result<Option<Member>, LedgerError>;
+
+    /// Maps a member to a user or to nobody. A member that activities mention and no import has listed is
+    /// accepted; `NotFound` for any other. `Conflict` if the mapping is not what it must be before.
     async fn set_mapping(
         &self,
         id: &ConnectionId,
         remote_user: &RemoteUserId,
-        user: Option<&User>,
+        change: &MappingChange,
     ) -> Result<Member, LedgerError>;
 
     /// Applies activities and subjects and records the delivery that brought them, at once. Whatever

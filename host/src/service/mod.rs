@@ -42,6 +42,7 @@ use self::replay::Replays;
 use self::rotation::Rotations;
 pub use self::rotation::{FormerKeys, Rotation, RotationProgress, SealingKeyStatus};
 pub use self::sealed::SealedContents;
+pub(crate) use self::users::MAX_FOUND_USERS;
 use crate::capability::http::{HttpLender, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
@@ -225,9 +226,8 @@ impl Service {
 
     /// A filter as [`Service::activities`] uses it: with deleted activities where these are kept in lists.
     pub fn as_listed(&self, filter: &ActivityFilter) -> ActivityFilter {
-        let keeps_deleted = self.inner.parts.deleted_entries == DeletedEntries::Keep;
         ActivityFilter {
-            include_deleted: filter.include_deleted || keeps_deleted,
+            include_deleted: filter.include_deleted || self.lists_deleted(),
             ..filter.clone()
         }
     }
@@ -240,6 +240,11 @@ impl Service {
     ) -> Result<Summary, ServiceError> {
         let ledger = &self.inner.parts.ledger;
         Ok(ledger.summary(filter, boundaries, self.now()).await?)
+    }
+
+    /// Whether deleted activities are listed like any other.
+    pub fn lists_deleted(&self) -> bool {
+        self.inner.parts.deleted_entries == DeletedEntries::Keep
     }
 
     /// Activities that changed after a place in the change feed.
@@ -318,7 +323,8 @@ impl Service {
         &self.inner.parts.schedule
     }
 
-    fn now(&self) -> Timestamp {
+    /// The time as the host's clock tells it.
+    pub fn now(&self) -> Timestamp {
         self.inner.parts.clock.now()
     }
 

@@ -3,10 +3,12 @@
 use super::{Service, ServiceError};
 use crate::contract::User;
 use crate::id::{ConnectionId, RemoteUserId, UserId};
-use crate::ledger::{MAX_PAGE, Member, MemberFilter, MemberPage};
+use crate::ledger::{
+    MAX_PAGE, Mapping, MappingChange, Member, MemberFilter, MemberPage, TeamChanges,
+};
 
 /// The most users one search returns.
-const MAX_FOUND_USERS: usize = 50;
+pub(crate) const MAX_FOUND_USERS: usize = 50;
 
 impl Service {
     /// One page of the members that match, ordered by name.
@@ -38,17 +40,32 @@ impl Service {
     }
 
     /// Imports the team again. What a person mapped stays.
-    pub async fn refresh_users(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub async fn refresh_users(&self, id: &ConnectionId) -> Result<TeamChanges, ServiceError> {
         self.connection(id).await?;
         self.import_team(id).await
     }
 
-    pub(super) async fn import_team(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub(super) async fn import_team(&self, id: &ConnectionId) -> Result<TeamChanges, ServiceError> {
         let parts = &self.inner.parts;
         let team = parts.integration.map_users(&self.context(id)).await?;
-        parts.ledger.import_members(id, &team).await?;
+        let changes = parts.ledger.import_members(id, &team).await?;
         self.announce_changes();
-        Ok(())
+        Ok(changes)
+    }
+
+    /// One member of the team.
+    pub async fn member(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+    ) -> Result<Member, ServiceError> {
+        self.connection(id).await?;
+        let member = self.inner.parts.ledger.member(id, remote_user).await?;
+        member.ok_or_else(|| {
+            ServiceError::not_found(format!(
+                "the team has no member {remote_user} any more; import the team again"
+            ))
+        })
     }
 
     /// Maps a member by hand, to a user of the directory or to nobody.
@@ -59,19 +76,51 @@ impl Service {
         user: Option<&UserId>,
     ) -> Result<Member, ServiceError> {
         self.connection(id).await?;
-        let parts = &self.inner.parts;
-        let user = match user {
-            None => None,
-            Some(id) => Some(parts.directory.find_by_id(id).await?.ok_or_else(|| {
-                ServiceError::invalid(format!("the user directory has no user with the id {id}"))
-            })?),
+        let change = MappingChange::by_hand(self.required_user(user).await?);
+        self.set_mapping(id, remote_user, &change).await
+    }
+
+    /// Maps a member, unless the mapping is not what it was `before`: that is a conflict. A mapping that was
+    /// there earlier can be restored with who decided it.
+    pub async fn change_mapping(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        before: Mapping,
+        after: Mapping,
+    ) -> Result<Member, ServiceError> {
+        self.connection(id).await?;
+        let change = MappingChange {
+            user: self.required_user(after.user.as_ref()).await?,
+            matched_by: after.matched_by,
+            before: Some(before),
         };
-        let member = parts
-            .ledger
-            .set_mapping(id, remote_user, user.as_ref())
-            .await?;
+        self.set_mapping(id, remote_user, &change).await
+    }
+
+    async fn set_mapping(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member, ServiceError> {
+        let ledger = &self.inner.parts.ledger;
+        let member = ledger.set_mapping(id, remote_user, change).await?;
         self.announce_changes();
         Ok(member)
+    }
+
+    async fn required_user(&self, id: Option<&UserId>) -> Result<Option<User>, ServiceError> {
+        let Some(id) = id else { return Ok(None) };
+        let user = self.user(id).await?;
+        user.map(Some).ok_or_else(|| {
+            ServiceError::invalid(format!("the user directory has no user with the id {id}"))
+        })
+    }
+
+    /// The user of the platform with this id.
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, ServiceError> {
+        Ok(self.inner.parts.directory.find_by_id(id).await?)
     }
 
     /// How many users the platform's directory has.

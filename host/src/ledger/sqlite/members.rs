@@ -8,7 +8,14 @@ use super::team::find;
 use super::{Result, connection_number, move_to_end, rows};
 use crate::contract::{MemberState, RemoteUser, TeamMember, User, UserMatch};
 use crate::id::{ConnectionId, RemoteUserId};
-use crate::ledger::{LedgerError, MatchedBy, Member};
+use crate::ledger::{LedgerError, MappingChange, MatchedBy, Member, TeamChanges};
+
+/// What is known of a member before an import.
+struct Known {
+    name: String,
+    present: bool,
+    mapping: Mapping,
+}
 
 /// What a mapping is before and after.
 struct Mapping {
@@ -16,47 +23,42 @@ struct Mapping {
     matched_by: Option<MatchedBy>,
 }
 
-pub(super) fn import(database: &Database, id: &ConnectionId, team: &[TeamMember]) -> Result<()> {
+pub(super) fn import(
+    database: &Database,
+    id: &ConnectionId,
+    team: &[TeamMember],
+) -> Result<TeamChanges> {
     let connection = connection_number(database, id)?;
     let mut known = known(database, connection)?;
     let mut imported = HashSet::new();
+    let mut changes = TeamChanges::default();
     for member in team {
         let remote_user = &member.remote_user;
         let before = known.remove(remote_user.id.as_str());
         let is_renamed = before
             .as_ref()
-            .is_none_or(|(name, _)| *name != remote_user.name);
-        let before = before.map(|(_, mapping)| mapping);
+            .is_none_or(|known| known.name != remote_user.name);
+        let is_new = before.as_ref().is_none_or(|known| !known.present);
+        let before = before.map(|known| known.mapping);
         let before_user = before.as_ref().and_then(|mapping| mapping.user);
         let manual = before.filter(|mapping| mapping.matched_by == Some(MatchedBy::Manual));
-        let (mapping, note) = match (manual, &member.matched) {
-            (Some(manual), _) => (manual, None),
-            (None, UserMatch::Matched(user)) => {
-                let user = Some(user_number(database, user)?);
-                (
-                    Mapping {
-                        user,
-                        matched_by: Some(MatchedBy::Email),
-                    },
-                    None,
-                )
-            }
-            (None, UserMatch::Unmatched) => (
-                Mapping {
-                    user: None,
-                    matched_by: None,
-                },
-                None,
-            ),
-            (None, UserMatch::Ambiguous(note)) => (
-                Mapping {
-                    user: None,
-                    matched_by: None,
-                },
-                Some(note.as_str()),
-            ),
+        let mapping = match (manual, &member.matched) {
+            (Some(manual), _) => manual,
+            (None, UserMatch::Matched(user)) => Mapping {
+                user: Some(user_number(database, user)?),
+                matched_by: Some(MatchedBy::Email),
+            },
+            (None, UserMatch::Unmatched | UserMatch::Ambiguous(_)) => Mapping {
+                user: None,
+                matched_by: None,
+            },
+        };
+        let note = match &member.matched {
+            UserMatch::Ambiguous(note) => Some(note.as_str()),
+            UserMatch::Matched(_) | UserMatch::Unmatched => None,
         };
         let first = imported.insert(remote_user.id.as_str());
+        changes.joined += u64::from(first && is_new);
         put(database, connection, remote_user, true, &mapping, note)?;
         // A member that is listed twice may differ from what was stored a moment ago.
         if before_user != mapping.user || !first {
@@ -65,10 +67,17 @@ pub(super) fn import(database: &Database, id: &ConnectionId, team: &[TeamMember]
             show_again(database, connection, remote_user.id.as_str())?;
         }
     }
-    for (remote_user, (_, mapping)) in known {
+    for (
+        remote_user,
+        Known {
+            present, mapping, ..
+        },
+    ) in known
+    {
         if imported.contains(remote_user.as_str()) {
             continue;
         }
+        changes.left += u64::from(present);
         let kept = mapping.user.is_some()
             || mapping.matched_by.is_some()
             || has_activities(database, connection, &remote_user)?;
@@ -81,52 +90,63 @@ pub(super) fn import(database: &Database, id: &ConnectionId, team: &[TeamMember]
             .prepare_cached(sql)?
             .execute(params![connection, remote_user])?;
     }
-    count(database, connection)
+    count(database, connection)?;
+    Ok(changes)
 }
 
 pub(super) fn set_mapping(
     database: &Database,
     id: &ConnectionId,
     remote_user: &RemoteUserId,
-    user: Option<&User>,
+    change: &MappingChange,
 ) -> Result<Member> {
     let connection = connection_number(database, id)?;
-    let before = find(database, connection, remote_user)?;
-    let (known, present) = match before {
-        Some(member) => (member.remote_user, member.present),
-        None if has_activities(database, connection, remote_user.as_str())? => {
-            let name = remote_user.to_string();
-            let state = MemberState::Active;
-            (
-                RemoteUser {
-                    id: remote_user.clone(),
-                    name,
-                    email: None,
-                    state,
-                },
-                false,
-            )
-        }
-        None => {
-            return Err(LedgerError::NotFound(format!(
-                "the connection {id} has no member {remote_user}: import the team again"
-            )));
-        }
+    let not_found = || {
+        LedgerError::NotFound(format!(
+            "the connection {id} has no member {remote_user}: import the team again"
+        ))
     };
+    let before = find(database, connection, remote_user)?;
+    let mapping = before.as_ref().map(Member::mapping).unwrap_or_default();
+    if change.before.as_ref().is_some_and(|seen| *seen != mapping) {
+        return Err(LedgerError::Conflict(format!(
+            "the mapping of the member {remote_user} was changed meanwhile: look at it again"
+        )));
+    }
+    if before.is_none() {
+        if !has_activities(database, connection, remote_user.as_str())? {
+            return Err(not_found());
+        }
+        let mentioned = RemoteUser {
+            id: remote_user.clone(),
+            name: remote_user.to_string(),
+            email: None,
+            state: MemberState::Active,
+        };
+        let nobody = Mapping {
+            user: None,
+            matched_by: None,
+        };
+        put(database, connection, &mentioned, false, &nobody, None)?;
+    }
+    let user = change.user.as_ref();
     let user = user.map(|user| user_number(database, user)).transpose()?;
     let before_user = mapped_user(database, connection, remote_user.as_str())?;
-    let mapping = Mapping {
-        user,
-        matched_by: Some(MatchedBy::Manual),
-    };
-    put(database, connection, &known, present, &mapping, None)?;
+    database
+        .prepare_cached(
+            "UPDATE members SET user = ?3, matched_by = ?4 WHERE connection = ?1 AND remote_user = ?2",
+        )?
+        .execute(params![
+            connection,
+            remote_user.as_str(),
+            user,
+            change.matched_by.map(rows::matched_by_name),
+        ])?;
     if before_user != user {
         map_activities(database, connection, remote_user.as_str(), user)?;
     }
     count(database, connection)?;
-    find(database, connection, remote_user)?.ok_or_else(|| {
-        LedgerError::NotFound(format!("the connection {id} has no member {remote_user}"))
-    })
+    find(database, connection, remote_user)?.ok_or_else(not_found)
 }
 
 /// The number of the user a remote user is mapped to.
@@ -142,18 +162,22 @@ pub(super) fn mapped_user(
     Ok(user.flatten())
 }
 
-/// Names and mappings, by id.
-fn known(database: &Database, connection: i64) -> Result<BTreeMap<String, (String, Mapping)>> {
+/// The members before an import, by id.
+fn known(database: &Database, connection: i64) -> Result<BTreeMap<String, Known>> {
     let mut statement = database.prepare_cached(
-        "SELECT remote_user, user, matched_by, name FROM members WHERE connection = ?1",
+        "SELECT remote_user, user, matched_by, name, present FROM members WHERE connection = ?1",
     )?;
     let known = statement
         .query_map(params![connection], |row| {
-            let mapping = Mapping {
-                user: row.get(1)?,
-                matched_by: rows::matched_by(row, 2)?,
+            let known = Known {
+                name: row.get(3)?,
+                present: row.get(4)?,
+                mapping: Mapping {
+                    user: row.get(1)?,
+                    matched_by: rows::matched_by(row, 2)?,
+                },
             };
-            Ok((row.get(0)?, (row.get(3)?, mapping)))
+            Ok((row.get(0)?, known))
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(known)

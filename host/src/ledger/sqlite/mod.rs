@@ -24,9 +24,10 @@ use rusqlite::{Connection as Database, OptionalExtension as _, params};
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
     DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
-    Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
+    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
+    TeamChanges,
 };
-use crate::contract::{Changes, TeamMember, User};
+use crate::contract::{Changes, TeamMember};
 use crate::database::{DatabaseError, SqliteDatabase};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 
@@ -146,7 +147,7 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<()> {
+    async fn import_members(&self, id: &ConnectionId, team: &[TeamMember]) -> Result<TeamChanges> {
         let (id, team) = (id.clone(), team.to_vec());
         self.database
             .write(move |database| members::import(database, &id, &team))
@@ -166,15 +167,26 @@ impl Ledger for SqliteLedger {
             .await
     }
 
+    async fn member(
+        &self,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+    ) -> Result<Option<Member>> {
+        let (id, remote_user) = (id.clone(), remote_user.clone());
+        self.database
+            .read(move |database| team::member(database, &id, &remote_user))
+            .await
+    }
+
     async fn set_mapping(
         &self,
         id: &ConnectionId,
         remote_user: &RemoteUserId,
-        user: Option<&User>,
+        change: &MappingChange,
     ) -> Result<Member> {
-        let (id, remote_user, user) = (id.clone(), remote_user.clone(), user.cloned());
+        let (id, remote_user, change) = (id.clone(), remote_user.clone(), change.clone());
         self.database
-            .write(move |database| members::set_mapping(database, &id, &remote_user, user.as_ref()))
+            .write(move |database| members::set_mapping(database, &id, &remote_user, &change))
             .await
     }
 

@@ -32,23 +32,38 @@ pub(super) fn page(
         .transpose()?;
     let mut places = matching(database, connection, filter)?;
     let count = places.len() as u64;
-    places.retain(|place| after.as_ref().is_none_or(|after| place > after));
     places.sort_unstable();
-    let more = places.len() > limit.clamp(1, MAX_PAGE);
-    places.truncate(limit.clamp(1, MAX_PAGE));
+    let limit = limit.clamp(1, MAX_PAGE);
+    let start = match &after {
+        None => 0,
+        Some(after) => places.partition_point(|place| place <= after),
+    };
+    let end = places.len().min(start + limit);
+    let last = |places: usize| places.checked_sub(1);
     let next = places
-        .last()
-        .filter(|_| more)
-        .map(|(name, id)| serde_json::json!([name, id]).to_string());
-    let mut members = Vec::with_capacity(places.len());
-    for (_, remote_user) in places {
+        .get(end)
+        .and(last(end))
+        .and_then(|last| places.get(last));
+    let next = next.map(cursor_after);
+    // The first page begins after what stands before all names.
+    let previous = (start > 0).then(|| {
+        let before = last(start.saturating_sub(limit)).and_then(|last| places.get(last));
+        before.map_or_else(|| cursor_after(&Place::default()), cursor_after)
+    });
+    let mut members = Vec::with_capacity(end.saturating_sub(start));
+    for (_, remote_user) in places.into_iter().take(end).skip(start) {
         members.extend(find(database, connection, &RemoteUserId::new(remote_user))?);
     }
     Ok(MemberPage {
         members,
         matching: count,
         next,
+        previous,
     })
+}
+
+fn cursor_after((name, id): &Place) -> String {
+    serde_json::json!([name, id]).to_string()
 }
 
 fn matching(database: &Database, connection: i64, filter: &MemberFilter) -> Result<Vec<Place>> {
@@ -88,6 +103,15 @@ const SELECT: &str = "SELECT remote_user, members.name, members.email, state, pr
         matched_by, note
      FROM members LEFT JOIN users ON users.number = members.user";
 
+/// One member, if an import has listed it.
+pub(super) fn member(
+    database: &Database,
+    id: &ConnectionId,
+    remote_user: &RemoteUserId,
+) -> Result<Option<Member>> {
+    find(database, connection_number(database, id)?, remote_user)
+}
+
 pub(super) fn find(
     database: &Database,
     connection: i64,
@@ -97,11 +121,12 @@ pub(super) fn find(
         .prepare_cached(&format!(
             "{SELECT} WHERE connection = ?1 AND remote_user = ?2"
         ))?
-        .query_row(params![connection, remote_user.as_str()], member)
+        .query_row(params![connection, remote_user.as_str()], read)
         .optional()?)
 }
 
-fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
+fn read(row: &Row<'_>) -> rusqlite::Result<Member> {
+    let matched_by = rows::matched_by(row, 8)?;
     Ok(Member {
         remote_user: RemoteUser {
             id: RemoteUserId::new(row.get::<_, String>(0)?),
@@ -111,7 +136,10 @@ fn member(row: &Row<'_>) -> rusqlite::Result<Member> {
         },
         present: row.get(4)?,
         user: rows::user(row, 5)?,
-        matched_by: rows::matched_by(row, 8)?,
-        note: row.get(9)?,
+        matched_by,
+        // It is kept in case the decision is taken back.
+        note: row
+            .get::<_, Option<String>>(9)?
+            .filter(|_| matched_by.is_none()),
     })
 }

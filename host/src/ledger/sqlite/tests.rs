@@ -4,6 +4,7 @@ mod deliveries;
 mod feed;
 mod lists;
 mod members;
+mod model;
 mod queries;
 mod rates;
 
@@ -261,7 +262,11 @@ async fn a_connection_that_was_never_completed_is_removed_with_everything() {
     )
     .await;
     ledger
-        .set_mapping(&id, &RemoteUserId::new("u"), Some(&user("a")))
+        .set_mapping(
+            &id,
+            &RemoteUserId::new("u"),
+            &MappingChange::by_hand(Some(user("a"))),
+        )
         .await
         .unwrap();
     ledger.remove_connection(&id).await.unwrap();

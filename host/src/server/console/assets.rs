@@ -39,6 +39,26 @@ const ASSETS: &[Asset] = &[
         kind: SCRIPT,
         text: include_str!("assets/connect.js"),
     },
+    Asset {
+        name: "refresh.js",
+        kind: SCRIPT,
+        text: include_str!("assets/refresh.js"),
+    },
+    Asset {
+        name: "users.js",
+        kind: SCRIPT,
+        text: include_str!("assets/users.js"),
+    },
+    Asset {
+        name: "live.js",
+        kind: SCRIPT,
+        text: include_str!("assets/live.js"),
+    },
+    Asset {
+        name: "timeline.js",
+        kind: SCRIPT,
+        text: include_str!("assets/timeline.js"),
+    },
 ];
 
 /// Stands in every address and changes with any of them, so that browsers may keep them for good, and

@@ -66,7 +66,7 @@ impl<'a> Subject<'a> {
             Act::Test => service.test(self.site.secrets()).await.map(drop),
             Act::Connect => self.connect().await,
             Act::Check | Act::Repair => service.check(&id).await.map(drop),
-            Act::ImportTeam => service.refresh_users(&id).await,
+            Act::ImportTeam => service.refresh_users(&id).await.map(drop),
             Act::Reconcile => {
                 let now = Timestamp::now();
                 let from = now - SignedDuration::from_hours(24);

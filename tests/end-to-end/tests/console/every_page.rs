@@ -4,7 +4,20 @@ use end_to_end::NORTHWIND;
 use end_to_end::browser::{Browser, Console, Screen, Theme};
 
 /// Every page of the console; `{id}` stands for a connection.
-const PAGES: &[&str] = &["/", "/connect"];
+const PAGES: &[&str] = &[
+    "/",
+    "/connect",
+    "/timeline",
+    "/timeline?view=day",
+    "/timeline?view=list",
+    "/connections/{id}",
+    "/connections/{id}/users",
+    "/connections/{id}/users/9500004",
+    "/connections/{id}/activity",
+    "/connections/{id}/deliveries",
+    "/connections/{id}/disconnect",
+    "/connections/{id}/token",
+];
 
 /// Every page, signed in, with a workspace connected and without.
 async fn visit(look: impl AsyncFn(&Browser, &str)) {

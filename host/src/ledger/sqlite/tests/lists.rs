@@ -49,7 +49,11 @@ impl World {
         for connection in &connections {
             for remote in ["u0", "u1"] {
                 let has = ledger
-                    .set_mapping(connection, &RemoteUserId::new(remote), Some(&user(remote)))
+                    .set_mapping(
+                        connection,
+                        &RemoteUserId::new(remote),
+                        &MappingChange::by_hand(Some(user(remote))),
+                    )
                     .await;
                 assert!(has.is_ok() || matches!(has, Err(LedgerError::NotFound(_))));
             }
@@ -269,7 +273,11 @@ async fn page_latency() {
             for id in &connections {
                 for remote in ["u0", "u1", "u2"] {
                     ledger
-                        .set_mapping(id, &RemoteUserId::new(remote), Some(&user(remote)))
+                        .set_mapping(
+                            id,
+                            &RemoteUserId::new(remote),
+                            &MappingChange::by_hand(Some(user(remote))),
+                        )
                         .await
                         .unwrap();
                 }

@@ -66,7 +66,11 @@ async fn an_import_updates_the_team_and_keeps_what_a_person_decided() {
 
     let by_hand = async |remote: &str, user: Option<&User>| {
         ledger
-            .set_mapping(&id, &RemoteUserId::new(remote), user)
+            .set_mapping(
+                &id,
+                &RemoteUserId::new(remote),
+                &MappingChange::by_hand(user.cloned()),
+            )
             .await
     };
     assert_eq!(by_hand("d", Some(&user("ud"))).await.unwrap().note, None);
@@ -130,7 +134,11 @@ async fn a_mapping_shows_what_was_received_before_and_tells_the_feed() {
     let map = async |user: Option<&User>| {
         let before = ledger.last_change().await.unwrap();
         ledger
-            .set_mapping(&id, &RemoteUserId::new("a"), user)
+            .set_mapping(
+                &id,
+                &RemoteUserId::new("a"),
+                &MappingChange::by_hand(user.cloned()),
+            )
             .await
             .unwrap();
         let changes = ledger.changes(before, 10).await.unwrap();
@@ -160,7 +168,11 @@ async fn a_mapping_shows_what_was_received_before_and_tells_the_feed() {
     assert!(listed().await.is_empty());
     // The entry turns out to be somebody else's.
     ledger
-        .set_mapping(&id, &RemoteUserId::new("b"), Some(&user("ub")))
+        .set_mapping(
+            &id,
+            &RemoteUserId::new("b"),
+            &MappingChange::by_hand(Some(user("ub"))),
+        )
         .await
         .unwrap();
     let moved = Activity {
@@ -223,7 +235,7 @@ async fn a_team_is_found_page_by_page_whoever_is_looked_for() {
         .set_mapping(
             &id,
             &RemoteUserId::new("00001"),
-            Some(&user("found by hand")),
+            &MappingChange::by_hand(Some(user("found by hand"))),
         )
         .await
         .unwrap();
@@ -279,4 +291,83 @@ async fn a_team_is_found_page_by_page_whoever_is_looked_for() {
             "accepted {cursor:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn pages_lead_back_the_way_they_came() {
+    let ledger = ledger();
+    let id = large_team(&ledger, 100).await;
+    let all = MemberFilter::default();
+    let page = async |cursor: Option<String>| {
+        let page = ledger.members(&id, &all, cursor.as_deref(), 30).await;
+        page.unwrap()
+    };
+    let first = page(None).await;
+    assert_eq!(first.previous, None);
+    let second = page(first.next.clone()).await;
+    let third = page(second.next.clone()).await;
+    assert_eq!(page(third.previous).await.members, second.members);
+    let again = page(second.previous).await;
+    assert_eq!(again, first, "the way back does not lead to the beginning");
+    // Whoever comes in the middle gets to the beginning too, on a page that is not shorter.
+    let middle = format!(
+        r#"["{}","{}"]"#,
+        first.members[9].remote_user.name.to_lowercase(),
+        first.members[9].remote_user.id
+    );
+    let back = page(page(Some(middle)).await.previous).await;
+    assert_eq!(back.members, first.members);
+}
+
+#[tokio::test]
+async fn a_mapping_that_somebody_else_changed_is_not_overwritten() {
+    let ledger = ledger();
+    let id = connect(&ledger, "s").await;
+    let note = "Two users have this address.";
+    let team = [member("a", UserMatch::Ambiguous(note.into()))];
+    ledger.import_members(&id, &team).await.unwrap();
+    let a = RemoteUserId::new("a");
+    let set = async |user: Option<&str>, matched_by, before: &Mapping| {
+        let change = MappingChange {
+            user: user.map(self::user),
+            matched_by,
+            before: Some(before.clone()),
+        };
+        ledger.set_mapping(&id, &a, &change).await
+    };
+    let undecided = Mapping::default();
+    let first = set(Some("u1"), Some(Manual), &undecided).await.unwrap();
+    let second = set(Some("u2"), Some(Manual), &undecided).await;
+    assert!(matches!(second, Err(LedgerError::Conflict(_))));
+    assert_eq!(ledger.member(&id, &a).await.unwrap(), Some(first.clone()));
+
+    // Taken back, it is as it was: with the reason, and the next import decides.
+    let back = set(None, None, &first.mapping()).await.unwrap();
+    assert_eq!(back.mapping(), undecided);
+    assert_eq!(back.note.as_deref(), Some(note), "the reason was lost");
+    let team = [member("a", UserMatch::Matched(user("u3")))];
+    ledger.import_members(&id, &team).await.unwrap();
+    let imported = ledger.member(&id, &a).await.unwrap().unwrap();
+    assert_eq!(imported.matched_by, Some(Email));
+    assert_eq!(
+        ledger.member(&id, &RemoteUserId::new("b")).await.unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn an_import_says_who_joined_and_left() {
+    let ledger = ledger();
+    let id = connect(&ledger, "s").await;
+    let import = async |ids: &[&str]| {
+        let matched = |id: &str| UserMatch::Matched(user(id));
+        let team: Vec<_> = ids.iter().map(|id| member(id, matched(id))).collect();
+        let changes = ledger.import_members(&id, &team).await.unwrap();
+        (changes.joined, changes.left)
+    };
+    assert_eq!(import(&["a", "b", "b"]).await, (2, 0));
+    assert_eq!(import(&["b", "a"]).await, (0, 0));
+    assert_eq!(import(&["a", "c"]).await, (1, 1));
+    assert_eq!(import(&["a", "c"]).await, (0, 0), "left once more");
+    assert_eq!(import(&["a", "b", "c"]).await, (1, 0), "came back");
 }
