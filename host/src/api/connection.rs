@@ -1,12 +1,12 @@
 //! Connections.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AccountView, SecretValues};
-use crate::contract::{Quota, Subscription};
-use crate::ledger::{Attention, Connection, ConnectionEvent, Gap, Page, SeenQuotas};
+use super::{AccountView, SecretValues, SeenQuotaView};
+use crate::contract::Subscription;
+use crate::ledger::{Attention, Connection, ConnectionEvent, Gap, Page};
 
 /// What a person gives to connect a scope.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
@@ -96,20 +96,6 @@ pub struct ConnectionView {
     #[serde(default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub quotas_seen_at: Option<Timestamp>,
-}
-
-/// How many requests the remote service still accepted at a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct SeenQuotaView {
-    /// What it counts.
-    pub name: String,
-    /// Requests left.
-    pub remaining: i32,
-    /// Requests in one period.
-    pub total: u32,
-    /// When the period ends; what was left before says nothing from then on.
-    #[schema(value_type = String, format = DateTime)]
-    pub resets_at: Timestamp,
 }
 
 /// A time in which deliveries may have been lost.
@@ -227,23 +213,13 @@ impl ConnectionView {
             covered_until: connection.coverage.covered_until,
             gap: connection.coverage.gap.map(GapView::from),
             last_reconciled_at: connection.coverage.reconciled_at,
-            quotas: connection.quotas.map(seen_quotas).unwrap_or_default(),
+            quotas: connection
+                .quotas
+                .map(SeenQuotaView::all)
+                .unwrap_or_default(),
             quotas_seen_at,
         }
     }
-}
-
-fn seen_quotas(seen: SeenQuotas) -> Vec<SeenQuotaView> {
-    let view = |quota: Quota| SeenQuotaView {
-        name: quota.name,
-        remaining: quota.remaining,
-        total: quota.total,
-        resets_at: seen
-            .at
-            .saturating_add(SignedDuration::from_secs(quota.resets_in_seconds.into()))
-            .unwrap_or(seen.at),
-    };
-    seen.quotas.into_iter().map(view).collect()
 }
 
 impl From<Gap> for GapView {
@@ -294,9 +270,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::contract::Account;
+    use crate::contract::{Account, Quota};
     use crate::id::{ConnectionId, HookId, ScopeId};
-    use crate::ledger::{ConnectionState, Coverage};
+    use crate::ledger::{ConnectionState, Coverage, SeenQuotas};
 
     fn connection() -> Connection {
         Connection {

@@ -1,10 +1,12 @@
 //! Checks.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{AccountView, ScopeView, SubscriptionView};
 use crate::contract::{Health, Problem, Quota};
+use crate::ledger::SeenQuotas;
 
 /// How a connection compares with the remote service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -34,6 +36,20 @@ pub struct QuotaView {
     pub total: u32,
     /// Seconds until the period ends.
     pub resets_in_seconds: u32,
+}
+
+/// How many requests the remote service still accepted at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SeenQuotaView {
+    /// What it counts.
+    pub name: String,
+    /// Requests left.
+    pub remaining: i32,
+    /// Requests in one period.
+    pub total: u32,
+    /// When the period ends; what was left before says nothing from then on.
+    #[schema(value_type = String, format = DateTime)]
+    pub resets_at: Timestamp,
 }
 
 /// Something wrong with a connection.
@@ -71,6 +87,21 @@ impl From<Quota> for QuotaView {
             total: quota.total,
             resets_in_seconds: quota.resets_in_seconds,
         }
+    }
+}
+
+impl SeenQuotaView {
+    pub(super) fn all(seen: SeenQuotas) -> Vec<Self> {
+        let view = |quota: Quota| {
+            let left = SignedDuration::from_secs(quota.resets_in_seconds.into());
+            Self {
+                name: quota.name,
+                remaining: quota.remaining,
+                total: quota.total,
+                resets_at: seen.at.saturating_add(left).unwrap_or(seen.at),
+            }
+        };
+        seen.quotas.into_iter().map(view).collect()
     }
 }
 

@@ -26,12 +26,12 @@ pub use self::activity::{
 pub use self::connection::{
     AttentionView, ConnectRequestBody, ConnectionEventView, ConnectionList, ConnectionLog,
     ConnectionStatus, ConnectionView, GapView, MappedUsers, RenameRequest, ReplaceSecretsRequest,
-    ScopeReference, SeenQuotaView, SubscriptionView,
+    ScopeReference, SubscriptionView,
 };
 pub use self::delivery::{
     DeliveryList, DeliveryStatusView, DeliveryView, ReplayRequest, ReplayResult,
 };
-pub use self::health::{HealthProblem, HealthView, QuotaView};
+pub use self::health::{HealthProblem, HealthView, QuotaView, SeenQuotaView};
 pub use self::problem::Problem;
 pub use self::sealing_key::{FormerKeysView, RotationProgressView, RotationView, SealingKeyView};
 pub use self::secrets::SecretValues;

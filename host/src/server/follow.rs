@@ -3,42 +3,104 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::response::sse::Event;
+use axum::http::{HeaderMap, HeaderName};
+use axum::response::sse::{Event, KeepAlive};
+use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::Stream;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::error::ApiError;
-use crate::api::ActivityView;
+use super::state::AppState;
+use crate::contract::ErrorCode;
 use crate::ledger::LedgerActivity;
 use crate::service::ServiceError;
 
 /// How long a client waits before it connects again.
 const RECONNECT: Duration = Duration::from_secs(2);
+/// How often an idle stream shows that it lives; proxies cut silent connections after a minute or so.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How many changes a stream reads at once.
+const STREAM_PIECE: usize = 100;
+/// The header of a client that comes back.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// One open event stream.
-pub(super) struct Follow<F> {
-    /// Reads a bounded piece of the feed after a place.
-    pub(super) fetch: F,
-    /// Tells when the feed may have grown.
-    pub(super) changes: watch::Receiver<u64>,
-    /// Tells when the host stops.
-    pub(super) stopping: watch::Receiver<bool>,
-    /// The last place that was sent.
-    pub(super) after: u64,
-    /// What keeps the number of streams bounded.
-    pub(super) _permit: Option<OwnedSemaphorePermit>,
+/// The id of the last event a client saw that comes back.
+pub(super) fn last_event_id(headers: &HeaderMap) -> Option<&str> {
+    let id = headers.get(LAST_EVENT_ID)?.to_str().ok()?;
+    (!id.is_empty()).then_some(id)
 }
 
-impl<F, R> Follow<F>
+/// Opens a stream of what changes after a place in the feed, each as the event that `render` makes of it. It
+/// ends with a problem when it is allowed no longer.
+///
+/// # Errors
+/// Too many streams are open.
+pub(super) fn open<A, E>(
+    state: &AppState,
+    after: u64,
+    is_allowed: A,
+    render: E,
+) -> Result<Response, ApiError>
+where
+    A: Fn() -> bool + Send + 'static,
+    E: Fn(LedgerActivity) -> Result<Event, axum::Error> + Send + 'static,
+{
+    let permit = Arc::clone(&state.streams)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::busy("too many event streams are open; try again later", 10))?;
+    let service = state.service.clone();
+    let follow = Follow {
+        changes: state.service.watch_changes(),
+        stopping: state.stopping.clone(),
+        after,
+        _permit: Some(permit),
+        render,
+        fetch: move |after| {
+            let service = service.clone();
+            let is_allowed = is_allowed();
+            async move {
+                if !is_allowed {
+                    let ended = "the session has ended; sign in again";
+                    return Err(ServiceError::new(ErrorCode::Unauthorized, ended));
+                }
+                service.changes(after, STREAM_PIECE).await
+            }
+        },
+    };
+    let events = Sse::new(follow.into_stream())
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("alive"));
+    // Some proxies collect an answer before they pass it on unless told not to.
+    Ok(([("x-accel-buffering", "no")], events).into_response())
+}
+
+/// One open event stream.
+struct Follow<F, E> {
+    /// Reads a bounded piece of the feed after a place.
+    fetch: F,
+    /// Makes an event of a change.
+    render: E,
+    /// Tells when the feed may have grown.
+    changes: watch::Receiver<u64>,
+    /// Tells when the host stops.
+    stopping: watch::Receiver<bool>,
+    /// The last place that was sent.
+    after: u64,
+    /// What keeps the number of streams bounded.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<F, R, E> Follow<F, E>
 where
     F: Fn(u64) -> R + Send + 'static,
     R: Future<Output = Result<Vec<LedgerActivity>, ServiceError>> + Send,
+    E: Fn(LedgerActivity) -> Result<Event, axum::Error> + Send + 'static,
 {
-    /// Events `activity` with the place in the feed as their id. It ends when the host stops, or after
-    /// an event `problem`; a client then comes back with the last id it saw and misses nothing.
-    pub(super) fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
+    /// Events with the place in the feed as their id. It ends when the host stops, or after an event
+    /// `problem`; a client then comes back with the last id it saw and misses nothing.
+    fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
         let running = Running {
             follow: self,
             pending: VecDeque::new(),
@@ -51,16 +113,17 @@ where
     }
 }
 
-struct Running<F> {
-    follow: Follow<F>,
+struct Running<F, E> {
+    follow: Follow<F, E>,
     pending: VecDeque<LedgerActivity>,
     ended: bool,
 }
 
-impl<F, R> Running<F>
+impl<F, R, E> Running<F, E>
 where
     F: Fn(u64) -> R + Send + 'static,
     R: Future<Output = Result<Vec<LedgerActivity>, ServiceError>> + Send,
+    E: Fn(LedgerActivity) -> Result<Event, axum::Error> + Send + 'static,
 {
     async fn next(&mut self) -> Option<Event> {
         loop {
@@ -86,11 +149,8 @@ where
 
     fn activity(&mut self, activity: LedgerActivity) -> Event {
         let place = activity.cursor.to_string();
-        Event::default()
-            .event("activity")
-            .id(place)
-            .retry(RECONNECT)
-            .json_data(ActivityView::from(activity))
+        (self.follow.render)(activity)
+            .map(|event| event.id(place).retry(RECONNECT))
             .unwrap_or_else(|_| self.problem(ApiError::defect()))
     }
 
@@ -108,11 +168,9 @@ where
 mod tests {
     use std::sync::{Arc, Mutex};
 
-    use axum::response::{IntoResponse as _, Sse};
     use futures_util::StreamExt as _;
 
     use super::*;
-    use crate::contract::ErrorCode;
     use crate::id::ConnectionId;
 
     fn change(cursor: u64) -> LedgerActivity {
@@ -168,6 +226,9 @@ mod tests {
             changes,
             stopping,
             after,
+            render: |activity: LedgerActivity| {
+                Ok(Event::default().event("activity").data(activity.entry_id))
+            },
             _permit: None,
         };
         let body = Sse::new(follow.into_stream()).into_response().into_body();
@@ -192,7 +253,7 @@ mod tests {
             let event = next(&mut feed.stream).await.unwrap();
             assert!(event.contains(&format!("id: {cursor}\n")), "{event}");
             assert!(event.contains("event: activity\n"), "{event}");
-            assert!(event.contains(&format!("\"id\":\"c:{cursor}\"")), "{event}");
+            assert!(event.contains(&format!("data: {cursor}\n")), "{event}");
         }
         let waiting = tokio::spawn(async move { next(&mut feed.stream).await });
         tokio::task::yield_now().await;

@@ -226,9 +226,8 @@ impl Service {
 
     /// A filter as [`Service::activities`] uses it: with deleted activities where these are kept in lists.
     pub fn as_listed(&self, filter: &ActivityFilter) -> ActivityFilter {
-        let keeps_deleted = self.inner.parts.deleted_entries == DeletedEntries::Keep;
         ActivityFilter {
-            include_deleted: filter.include_deleted || keeps_deleted,
+            include_deleted: filter.include_deleted || self.lists_deleted(),
             ..filter.clone()
         }
     }
@@ -241,6 +240,11 @@ impl Service {
     ) -> Result<Summary, ServiceError> {
         let ledger = &self.inner.parts.ledger;
         Ok(ledger.summary(filter, boundaries, self.now()).await?)
+    }
+
+    /// Whether deleted activities are listed like any other.
+    pub fn lists_deleted(&self) -> bool {
+        self.inner.parts.deleted_entries == DeletedEntries::Keep
     }
 
     /// Activities that changed after a place in the change feed.
@@ -319,7 +323,8 @@ impl Service {
         &self.inner.parts.schedule
     }
 
-    fn now(&self) -> Timestamp {
+    /// The time as the host's clock tells it.
+    pub fn now(&self) -> Timestamp {
         self.inner.parts.clock.now()
     }
 

@@ -14,6 +14,7 @@ pub mod histories;
 pub mod hostile;
 pub mod isolation;
 pub mod kills;
+pub mod large_ledger;
 mod process;
 mod raw;
 mod setup;

@@ -4,6 +4,7 @@ mod deliveries;
 mod feed;
 mod lists;
 mod members;
+mod model;
 mod queries;
 mod rates;
 

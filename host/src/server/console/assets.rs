@@ -35,14 +35,29 @@ const ASSETS: &[Asset] = &[
         text: include_str!("assets/app.js"),
     },
     Asset {
+        name: "connect.js",
+        kind: SCRIPT,
+        text: include_str!("assets/connect.js"),
+    },
+    Asset {
+        name: "refresh.js",
+        kind: SCRIPT,
+        text: include_str!("assets/refresh.js"),
+    },
+    Asset {
         name: "users.js",
         kind: SCRIPT,
         text: include_str!("assets/users.js"),
     },
     Asset {
-        name: "connect.js",
+        name: "live.js",
         kind: SCRIPT,
-        text: include_str!("assets/connect.js"),
+        text: include_str!("assets/live.js"),
+    },
+    Asset {
+        name: "timeline.js",
+        kind: SCRIPT,
+        text: include_str!("assets/timeline.js"),
     },
 ];
 

@@ -27,6 +27,11 @@ pub(super) fn empty_state(title: &str, content: Markup) -> Markup {
     }
 }
 
+/// In a form: says what is waited for once the form is sent.
+pub(super) fn busy(text: &str) -> Markup {
+    html! { p class="subtle busy" role="status" data-busy=(text) {} }
+}
+
 /// A failure in place.
 pub(super) fn problem(message: &str) -> Markup {
     html! {
@@ -137,10 +142,19 @@ pub(super) fn connection_status(connection: &Connection) -> Markup {
 
 /// A moment, in the viewer's zone.
 pub(super) fn moment(time: Timestamp, zone: &TimeZone) -> Markup {
+    moment_as("%-d %b %Y, %H:%M", time, zone)
+}
+
+/// A moment where seconds count, in the viewer's zone.
+pub(super) fn moment_to_the_second(time: Timestamp, zone: &TimeZone) -> Markup {
+    moment_as("%-d %b %Y, %H:%M:%S", time, zone)
+}
+
+fn moment_as(format: &str, time: Timestamp, zone: &TimeZone) -> Markup {
     let local = time.to_zoned_datetime(zone.clone());
     html! {
         time datetime=(time.to_string()) title=(local.strftime("%Y-%m-%d %H:%M:%S %Z")) {
-            (local.strftime("%-d %b %Y, %H:%M"))
+            (local.strftime(format))
         }
     }
 }

@@ -5,6 +5,7 @@
 //! a reverse proxy may serve it under any path.
 
 mod assets;
+mod chart;
 mod connect;
 mod connection;
 mod elements;
@@ -16,6 +17,7 @@ mod services;
 mod session;
 mod sign_in;
 mod sign_in_links;
+mod timeline;
 mod viewer;
 
 use axum::Router;
@@ -37,6 +39,7 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
         .route("/sign-out", post(sign_in::sign_out))
         .merge(connect::routes())
         .merge(connection::routes())
+        .merge(timeline::routes())
         .route("/assets/{version}/{name}", get(assets::serve))
         .layer(from_fn_with_state(state.clone(), problem::frame))
         .layer(CompressionLayer::new().gzip(true))

@@ -14,6 +14,12 @@ pub(super) enum Notice {
     Renamed,
     Disconnected,
     SecretsReplaced,
+    Checked,
+    Reconciled,
+    Replayed,
+    ReplayedAll,
+    ReplayFailed,
+    ReplayUnfinished,
 }
 
 /// The query parameter.
@@ -23,7 +29,7 @@ pub(super) struct NoticeQuery {
 }
 
 impl Notice {
-    const ALL: [(Self, &'static str, &'static str); 3] = [
+    const ALL: &'static [(Self, &'static str, &'static str)] = &[
         (Self::Renamed, "renamed", "The new name is saved."),
         (
             Self::Disconnected,
@@ -35,7 +41,41 @@ impl Notice {
             "secrets-replaced",
             "The connection uses the new secrets from now on.",
         ),
+        (
+            Self::Checked,
+            "checked",
+            "Checked just now: the connection works.",
+        ),
+        (
+            Self::Reconciled,
+            "reconciled",
+            "The days were read again. The first line below says what was found.",
+        ),
+        (Self::Replayed, "replayed", "The delivery was handled."),
+        (
+            Self::ReplayedAll,
+            "replayed-all",
+            "There are no failed deliveries left.",
+        ),
+        (
+            Self::ReplayFailed,
+            "replay-failed",
+            "Some deliveries failed again. They say why.",
+        ),
+        (
+            Self::ReplayUnfinished,
+            "replay-unfinished",
+            "Many were handled, and some are left. Replay again.",
+        ),
     ];
+
+    /// How good the news is.
+    fn class(self) -> &'static str {
+        match self {
+            Self::ReplayFailed | Self::ReplayUnfinished => "notice-busy",
+            _ => "notice-good",
+        }
+    }
 
     /// The target with this notice.
     pub(super) fn on(self, target: &str) -> String {
@@ -55,8 +95,8 @@ impl NoticeQuery {
         let named = self.notice.as_deref();
         let found = Notice::ALL.iter().find(|(_, code, _)| named == Some(code));
         html! {
-            @if let Some((_, _, text)) = found {
-                div class="notice notice-good" role="status" { p { (text) } }
+            @if let Some((notice, _, text)) = found {
+                div class=(format!("notice {}", notice.class())) role="status" { p { (text) } }
             }
         }
     }

@@ -142,7 +142,7 @@ impl<'a> Page<'a> {
                     header class="bar" {
                         a class="brand" href="./" {
                             img src=(assets::address("icon.svg")) alt="" width="24" height="24";
-                            "integration-host"
+                            span class="brand-name" { "integration-host" }
                         }
                         (navigation)
                     }

@@ -37,6 +37,19 @@ impl ConsoleError {
             sign_in: true,
         }
     }
+
+    /// The page of a connection that somebody disconnected meanwhile, or that never was.
+    pub(super) fn connection_gone() -> Self {
+        Self {
+            status: StatusCode::NOT_FOUND,
+            title: "This connection is gone",
+            message: "It was disconnected, or this address is not complete. Time that had arrived is kept. \
+                The services show what is connected now."
+                .to_owned(),
+            retry_after_seconds: None,
+            sign_in: false,
+        }
+    }
 }
 
 impl From<ServiceError> for ConsoleError {

@@ -1,12 +1,10 @@
 //! Activities: the list, the change feed and the event stream.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName};
-use axum::response::{IntoResponse as _, Response, Sse, sse::KeepAlive};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::response::sse::Event;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -18,16 +16,10 @@ use crate::ledger::ActivityFilter;
 use crate::sentence::shorten;
 use crate::server::error::ApiError;
 use crate::server::extract::ApiQuery;
-use crate::server::follow::Follow;
+use crate::server::follow::{self, last_event_id};
 use crate::server::openapi::Problems;
 use crate::server::state::AppState;
 
-/// How often an idle stream shows that it lives; proxies cut silent connections after a minute or so.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How many changes a stream reads at once.
-const STREAM_PIECE: usize = 100;
-/// The header of a client that comes back.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// The place at the end of the change feed.
 const NOW: &str = "now";
 
@@ -169,29 +161,15 @@ pub(in crate::server) async fn stream(
     headers: HeaderMap,
     ApiQuery(query): ApiQuery<StreamQuery>,
 ) -> Result<Response, ApiError> {
-    let last_seen = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok());
-    let after = match given(last_seen) {
+    let after = match last_event_id(&headers) {
         Some(id) => state.place("Last-Event-ID", Some(id)).await?,
         None => state.place("after", query.after.as_deref()).await?,
     };
-    let permit = Arc::clone(&state.streams)
-        .try_acquire_owned()
-        .map_err(|_| ApiError::busy("too many event streams are open; try again later", 10))?;
-    let service = state.service.clone();
-    let follow = Follow {
-        changes: state.service.watch_changes(),
-        stopping: state.stopping.clone(),
-        after,
-        _permit: Some(permit),
-        fetch: move |after| {
-            let service = service.clone();
-            async move { service.changes(after, STREAM_PIECE).await }
-        },
+    let render = |activity| {
+        let event = Event::default().event("activity");
+        event.json_data(ActivityView::from(activity))
     };
-    let events = Sse::new(follow.into_stream())
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("alive"));
-    // Some proxies collect an answer before they pass it on unless told not to.
-    Ok(([("x-accel-buffering", "no")], events).into_response())
+    follow::open(&state, after, || true, render)
 }
 
 impl AppState {

@@ -6,8 +6,17 @@ use end_to_end::browser::{Browser, Console, Screen, Theme};
 /// Every page of the console; `{id}` stands for a connection.
 const PAGES: &[&str] = &[
     "/",
+    "/connect",
+    "/timeline",
+    "/timeline?view=day",
+    "/timeline?view=list",
+    "/connections/{id}",
     "/connections/{id}/users",
     "/connections/{id}/users/9500004",
+    "/connections/{id}/activity",
+    "/connections/{id}/deliveries",
+    "/connections/{id}/disconnect",
+    "/connections/{id}/token",
 ];
 
 /// Every page, signed in, with a workspace connected and without.

@@ -2,6 +2,10 @@
 //! there is one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod connecting;
+mod connecting_without_scripts;
+mod connection;
+mod deliveries;
 mod every_page;
 mod signing_in;
 mod the_checks;

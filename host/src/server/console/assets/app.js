@@ -1,4 +1,4 @@
-// What every page does: tells the server the viewer's zone, and sends a form once.
+// What every page does: tells the server the viewer's zone, sends a form once, and says what is waited for.
 
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const shown = document.documentElement.dataset.zone;
@@ -19,6 +19,7 @@ document.addEventListener("submit", (event) => {
     return;
   }
   form.dataset.sent = "true";
+  for (const said of form.querySelectorAll("[data-busy]")) said.textContent = said.dataset.busy;
   // Disabled after the browser has read the form: the button pressed belongs to what is sent.
   setTimeout(() => {
     for (const button of form.querySelectorAll("button")) button.disabled = true;
@@ -30,6 +31,7 @@ addEventListener("pageshow", (event) => {
   if (!event.persisted) return;
   for (const form of document.forms) {
     delete form.dataset.sent;
+    for (const said of form.querySelectorAll("[data-busy]")) said.textContent = "";
     for (const button of form.querySelectorAll("button")) button.disabled = false;
   }
 });

@@ -1,14 +1,4 @@
-// Connecting: says what is waited for, and follows the steps without loading the page again.
-
-for (const said of document.querySelectorAll("[data-busy]")) {
-  said.closest("form").addEventListener("submit", () => {
-    said.textContent = said.dataset.busy;
-  });
-}
-
-addEventListener("pageshow", () => {
-  for (const said of document.querySelectorAll("[data-busy]")) said.textContent = "";
-});
+// Connecting: follows the steps without loading the page again.
 
 // How often in a row the host may leave a question unanswered.
 const PATIENCE = 40;

@@ -69,7 +69,8 @@ impl Offer<'_> {
 
     /// The offer as a card with a radio button.
     pub(super) fn card(&self, index: usize, is_chosen: bool) -> Markup {
-        let reason_id = format!("reason-{index}");
+        let id = |part: &str| format!("workspace-{index}-{part}");
+        let (name_id, details_id, reason_id) = (id("name"), id("details"), id("reason"));
         let details: Vec<_> = [
             self.scope.organization.clone(),
             self.scope.plan.as_ref().map(|plan| format!("{plan} plan")),
@@ -86,10 +87,10 @@ impl Offer<'_> {
                 label {
                     input type="radio" name="scope" value=(self.scope.id) required
                         checked[is_chosen && self.is_open()] disabled[!self.is_open()]
-                        aria-describedby=[(!self.is_open()).then_some(&reason_id)];
+                        aria-labelledby=(name_id) aria-describedby=(format!("{details_id} {reason_id}"));
                     span {
-                        span class="choice-name" { (self.scope.name) }
-                        @if !details.is_empty() { span class="subtle" { (details.join(" · ")) } }
+                        span class="choice-name" id=(name_id) { (self.scope.name) }
+                        span class="subtle" id=(details_id) { (details.join(" · ")) }
                     }
                 }
                 @match self.standing {

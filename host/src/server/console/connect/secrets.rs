@@ -8,7 +8,7 @@ use maud::{Markup, html};
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use super::super::elements::{Field, problem, text_field};
+use super::super::elements::{Field, busy, problem, text_field};
 use crate::contract::{ErrorCode, Manifest};
 use crate::secret::{Secret, Secrets};
 use crate::sentence::sentence;
@@ -66,8 +66,7 @@ pub(super) fn secrets_name(manifest: &Manifest) -> &str {
 
 /// What a script says while the remote service is asked.
 pub(super) fn while_asked(manifest: &Manifest) -> Markup {
-    let text = format!("Asking {}…", manifest.name);
-    html! { p class="subtle busy" role="status" data-busy=(text) {} }
+    busy(&format!("Asking {}…", manifest.name))
 }
 
 /// A form that is shown again because what was sent does not do.

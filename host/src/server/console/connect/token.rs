@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
+use super::super::connection::find;
 use super::super::elements::heading;
 use super::super::form::ConsoleForm;
 use super::super::notice::Notice;
@@ -12,7 +13,6 @@ use super::super::problem::ConsoleError;
 use super::super::viewer::Viewer;
 use super::secrets::{SentSecrets, secret_fields, secrets_name, unfit, while_asked};
 use crate::contract::Manifest;
-use crate::id::ConnectionId;
 use crate::ledger::Connection;
 use crate::server::extract::ApiPath;
 use crate::server::state::AppState;
@@ -24,7 +24,7 @@ pub(super) async fn show(
     viewer: Viewer,
     ApiPath(id): ApiPath<String>,
 ) -> Result<Response, ConsoleError> {
-    let connection = state.service.connection(&ConnectionId::new(id)).await?;
+    let connection = find(&state, id).await?;
     Ok(page(state.service.manifest(), &viewer, &connection, None))
 }
 
@@ -35,7 +35,7 @@ pub(super) async fn replace(
     ApiPath(id): ApiPath<String>,
     ConsoleForm(SentSecrets(secrets)): ConsoleForm<SentSecrets>,
 ) -> Result<Response, ConsoleError> {
-    let connection = state.service.connection(&ConnectionId::new(id)).await?;
+    let connection = find(&state, id).await?;
     let id = connection.id.clone();
     let replaced = state
         .complete(|service| async move { service.replace_secrets(&id, secrets).await })

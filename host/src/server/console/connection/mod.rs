@@ -1,17 +1,76 @@
 //! The pages of one connection.
 
+mod activity;
+mod check;
+mod deliveries;
+mod delivery_row;
+mod disconnect;
+mod facts;
+mod overview;
+mod paging;
+mod rates;
+mod reconcile;
+mod rename;
+mod replay;
+mod status;
 mod users;
 
 use axum::Router;
+use axum::response::Response;
+use axum::routing::{get, post};
 use maud::{Markup, html};
 
 use super::elements::{connection_status, heading};
+use super::problem::ConsoleError;
+use super::viewer::Viewer;
+use crate::contract::ErrorCode;
+use crate::id::ConnectionId;
 use crate::ledger::Connection;
+use crate::server::extract::ApiPath;
 use crate::server::state::AppState;
 
-/// Their routes.
+/// The pages of a connection.
 pub(super) fn routes() -> Router<AppState> {
-    users::routes()
+    Router::new()
+        .route("/connections/{id}", get(overview::show))
+        .route(
+            "/connections/{id}/name",
+            post(rename::save).get(to_overview),
+        )
+        .route(
+            "/connections/{id}/check",
+            post(check::check).get(to_overview),
+        )
+        .route(
+            "/connections/{id}/reconcile",
+            post(reconcile::reconcile).get(to_overview),
+        )
+        .route(
+            "/connections/{id}/disconnect",
+            get(disconnect::show).post(disconnect::disconnect),
+        )
+        .route("/connections/{id}/activity", get(activity::show))
+        .route("/connections/{id}/deliveries", get(deliveries::show))
+        .route(
+            "/connections/{id}/deliveries/replay",
+            post(replay::all).get(to_deliveries),
+        )
+        .route(
+            "/connections/{id}/deliveries/{delivery}/replay",
+            post(replay::one).get(to_deliveries_from_one),
+        )
+        .merge(users::routes())
+}
+
+/// The connection, which somebody may have disconnected while its page was open.
+pub(super) async fn find(
+    state: &AppState,
+    id: impl Into<String>,
+) -> Result<Connection, ConsoleError> {
+    match state.service.connection(&ConnectionId::new(id)).await {
+        Err(error) if error.code == ErrorCode::NotFound => Err(ConsoleError::connection_gone()),
+        found => Ok(found?),
+    }
 }
 
 /// What is shown of a connection.
@@ -66,4 +125,20 @@ pub(super) fn frame(connection: &Connection, tab: Tab, content: Markup) -> Marku
         }
         (content)
     }
+}
+
+/// Whoever comes back to the address of an action sees what it was about.
+async fn to_overview(viewer: Viewer, ApiPath(id): ApiPath<String>) -> Response {
+    viewer.see_other(&format!("connections/{id}"))
+}
+
+async fn to_deliveries(viewer: Viewer, ApiPath(id): ApiPath<String>) -> Response {
+    viewer.see_other(&format!("connections/{id}/deliveries"))
+}
+
+async fn to_deliveries_from_one(
+    viewer: Viewer,
+    ApiPath((id, _)): ApiPath<(String, String)>,
+) -> Response {
+    viewer.see_other(&format!("connections/{id}/deliveries"))
 }

@@ -1,20 +1,31 @@
 //! Measures what a user pays, and prints it beside what was promised. `cargo xtask bench` builds
-//! everything in release mode and runs it. Ratios are of things measured in turn in one run.
+//! everything in release mode and runs it; `cargo xtask bench console` measures what the console waits for,
+//! with a ledger that takes a minute to fill. Ratios are of things measured in turn in one run.
 
+mod console;
 mod delivery;
 mod host;
 mod native;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let what = std::env::args().nth(1);
     runtime.block_on(async {
-        print("component", size()?, "≤ 300 kB");
-        delivery::measure().await?;
-        host::measure().await
+        match what.as_deref() {
+            None => {
+                print("component", size()?, "≤ 300 kB");
+                delivery::measure().await?;
+                host::measure().await
+            }
+            Some("console") => console::measure().await,
+            Some(other) => {
+                bail!("there is nothing to measure called “{other}”; give console, or nothing")
+            }
+        }
     })
 }
 

@@ -42,7 +42,7 @@ pub(super) async fn show(
     ApiQuery(query): ApiQuery<FindQuery>,
 ) -> Result<Response, ConsoleError> {
     let (id, member) = (ConnectionId::new(id), RemoteUserId::new(member));
-    let connection = state.service.connection(&id).await?;
+    let connection = super::super::find(&state, id.as_str()).await?;
     let member = state.service.member(&id, &member).await?;
     let choice = find(&state.service, &member, query.find).await?;
     let title = format!("Map {}", name(&member));

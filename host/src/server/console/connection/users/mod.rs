@@ -14,7 +14,7 @@ use maud::Markup;
 
 use self::outcome::OutcomeQuery;
 use self::view::View;
-use super::{Tab, frame};
+use super::{Tab, find, frame};
 use crate::id::ConnectionId;
 use crate::ledger::Member;
 use crate::sentence::sentence;
@@ -91,7 +91,7 @@ async fn page(
     message: Markup,
 ) -> Result<Response, ConsoleError> {
     let service = &state.service;
-    let connection = service.connection(id).await?;
+    let connection = find(state, id.as_str()).await?;
     let members = service
         .users(id, &view.filter(), view.cursor(), PAGE)
         .await?;

@@ -1,0 +1,271 @@
+//! A ledger as large as a large company's after a year, for measuring what people wait for.
+//!
+//! It is filled through [`Ledger`] alone, as deliveries and imports fill it, only many at once.
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use futures_util::future::try_join_all;
+use integration_host::contract::{
+    Activity, Changes, MemberState, RemoteUser, Subject, TeamMember, TimeLog, User, UserMatch,
+};
+use integration_host::database::SqliteDatabase;
+use integration_host::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
+use integration_host::ledger::{
+    ConnectionState, ConnectionUpdate, DeliveryRecord, DeliveryStatus, Ledger, NewConnection,
+    Retention, SqliteLedger,
+};
+use jiff::{SignedDuration, Timestamp};
+
+/// Activities applied at once.
+const PIECE: u32 = 10_000;
+/// Deliveries recorded at the same time.
+const DELIVERIES_AT_ONCE: u32 = 500;
+
+const CLIENTS: u32 = 20;
+const PROJECTS: u32 = 100;
+const TASKS: u32 = 400;
+const TAGS: [&str; 8] = [
+    "deep work",
+    "meeting",
+    "support",
+    "travel",
+    "review",
+    "planning",
+    "on site",
+    "invoice",
+];
+const WORDS: [&str; 10] = [
+    "Draft",
+    "Review",
+    "Fix",
+    "Call about",
+    "Plan",
+    "Test",
+    "Write up",
+    "Prepare",
+    "Discuss",
+    "Ship",
+];
+
+/// How large to make it.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Activities, spread evenly over the time before `until`.
+    pub activities: u32,
+    /// Over so many days.
+    pub days: u32,
+    /// Members of the team; two of three are mapped.
+    pub members: u32,
+    /// How many of these log time.
+    pub people: u32,
+    /// Deliveries in the log, a thousand a minute before `until`. One in ten thousand was ignored.
+    pub deliveries: u32,
+    /// The end of it all.
+    pub until: Timestamp,
+}
+
+impl Shape {
+    /// A company with ten thousand members, a thousand of whom log a million activities in a year.
+    pub fn company(until: Timestamp) -> Self {
+        Self {
+            activities: 1_000_000,
+            days: 365,
+            members: 10_000,
+            people: 1_000,
+            deliveries: 1_000_000,
+            until,
+        }
+    }
+}
+
+/// Fills the ledger in a data directory, whose host must not be running: that of its first connection,
+/// which is made if there is none.
+pub async fn fill_data(data: &Path, shape: &Shape) -> Result<ConnectionId> {
+    let database = SqliteDatabase::open(data.join("host.sqlite"))?;
+    let ledger = SqliteLedger::new(database).with_retention(Retention {
+        rows: u32::MAX,
+        ..Retention::default()
+    });
+    let mut connections = ledger.connections().await?.into_iter();
+    let id = match connections.find(|connection| connection.state == ConnectionState::Active) {
+        Some(connection) => connection.id,
+        None => connect(&ledger, shape.until).await?,
+    };
+    fill(&ledger, &id, shape).await?;
+    ledger.close().await;
+    Ok(id)
+}
+
+async fn connect(ledger: &SqliteLedger, now: Timestamp) -> Result<ConnectionId> {
+    let new = NewConnection {
+        id: ConnectionId::generate(),
+        hook: HookId::generate(),
+        name: Some("Large company".to_owned()),
+        integration: "toggl".to_owned(),
+        scope_id: ScopeId::new("43"),
+        created_at: now,
+    };
+    let id = ledger.create_connection(new).await?.id;
+    let active = ConnectionUpdate {
+        state: Some(ConnectionState::Active),
+        ..ConnectionUpdate::default()
+    };
+    ledger.update_connection(&id, active, now).await?;
+    Ok(id)
+}
+
+/// Fills the ledger of a connection.
+pub async fn fill(ledger: &SqliteLedger, id: &ConnectionId, shape: &Shape) -> Result<()> {
+    let team: Vec<TeamMember> = (0..shape.members).map(member).collect();
+    ledger.import_members(id, &team).await?;
+    let subjects = Changes {
+        subjects: subjects(),
+        ..Changes::default()
+    };
+    ledger.apply(id, &subjects, None).await?;
+    for first in (0..shape.activities).step_by(PIECE as usize) {
+        let last = first.saturating_add(PIECE).min(shape.activities);
+        let activities = (first..last).map(|number| activity(shape, number));
+        let changes = Changes {
+            activities: activities.collect::<Result<_>>()?,
+            ..Changes::default()
+        };
+        ledger.apply(id, &changes, None).await?;
+    }
+    let nothing = Changes::default();
+    for first in (0..shape.deliveries).step_by(DELIVERIES_AT_ONCE as usize) {
+        let last = first
+            .saturating_add(DELIVERIES_AT_ONCE)
+            .min(shape.deliveries);
+        let records = (first..last).map(|number| {
+            let nothing = &nothing;
+            async move {
+                let record = delivery(shape, number)?;
+                anyhow::Ok(ledger.apply(id, nothing, Some(record)).await?)
+            }
+        });
+        try_join_all(records).await?;
+    }
+    Ok(())
+}
+
+/// Spreads numbers, so that what follows from them is not in order. The same numbers always.
+fn mixed(number: u32, salt: u32) -> u32 {
+    let mut mixed = number.wrapping_add(salt.wrapping_mul(0x9E37_79B9));
+    mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x7FEB_352D);
+    mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x846C_A68B);
+    mixed ^ (mixed >> 16)
+}
+
+fn one_of(choices: &[&str], number: u32) -> String {
+    let index = number as usize % choices.len().max(1);
+    choices.get(index).copied().unwrap_or_default().to_owned()
+}
+
+fn member(number: u32) -> TeamMember {
+    let name = format!("Person {:05}", mixed(number, 1) % 100_000);
+    let email = format!("person.{number}@example.com");
+    let user = User {
+        id: UserId::new(format!("user-{number}")),
+        name: name.clone(),
+        email: Some(email.clone()),
+    };
+    TeamMember {
+        remote_user: RemoteUser {
+            id: RemoteUserId::new((9_000_000 + number).to_string()),
+            name,
+            email: Some(email),
+            state: MemberState::Active,
+        },
+        matched: if number % 3 == 0 {
+            UserMatch::Unmatched
+        } else {
+            UserMatch::Matched(user)
+        },
+    }
+}
+
+fn subjects() -> Vec<Subject> {
+    let subject = |kind: &str, number: u32, parent: Option<String>| Subject {
+        id: format!("{kind}/{number}"),
+        revision: "1".to_owned(),
+        name: Some(format!("{kind} {number:03}")),
+        parent,
+    };
+    let clients = (0..CLIENTS).map(|number| subject("client", number, None));
+    let projects = (0..PROJECTS).map(|number| {
+        subject(
+            "project",
+            number,
+            Some(format!("client/{}", number % CLIENTS)),
+        )
+    });
+    let tasks = (0..TASKS).map(|number| {
+        subject(
+            "task",
+            number,
+            Some(format!("project/{}", number % PROJECTS)),
+        )
+    });
+    clients.chain(projects).chain(tasks).collect()
+}
+
+fn activity(shape: &Shape, number: u32) -> Result<Activity> {
+    let time = SignedDuration::from_hours(24 * i64::from(shape.days));
+    let left = shape.activities - number;
+    let before = time.as_secs() * i64::from(left) / i64::from(shape.activities.max(1));
+    let start = shape
+        .until
+        .checked_sub(SignedDuration::from_secs(before))
+        .context("too long ago")?;
+    let length = SignedDuration::from_secs(i64::from(300 + mixed(number, 2) % 10_000));
+    let subject = match mixed(number, 3) % 10 {
+        0 => None,
+        1..=4 => Some(format!("project/{}", mixed(number, 4) % PROJECTS)),
+        _ => Some(format!("task/{}", mixed(number, 4) % TASKS)),
+    };
+    let tags = (0..mixed(number, 5) % 3).map(|tag| one_of(&TAGS, mixed(number, 6 + tag)));
+    let stop = start.checked_add(length)?;
+    Ok(Activity {
+        id: (3_000_000_000 + u64::from(number)).to_string(),
+        revision: "1".to_owned(),
+        event_id: Some(number.to_string()),
+        deleted: number % 500 == 0,
+        content: Some(TimeLog {
+            remote_user_id: RemoteUserId::new(
+                (9_000_000 + mixed(number, 9) % shape.people.max(1)).to_string(),
+            ),
+            subject,
+            description: format!(
+                "{} number {}",
+                one_of(&WORDS, mixed(number, 10)),
+                mixed(number, 11) % 1_000
+            ),
+            start,
+            stop: (stop < shape.until).then_some(stop),
+            billable: mixed(number, 12) % 2 == 0,
+            tags: tags.collect(),
+        }),
+    })
+}
+
+fn delivery(shape: &Shape, number: u32) -> Result<DeliveryRecord> {
+    let before = SignedDuration::from_millis(60 * i64::from(shape.deliveries - number));
+    let at = shape.until.checked_sub(before)?;
+    Ok(DeliveryRecord {
+        id: DeliveryId::generate(),
+        received_at: at,
+        handled_at: at,
+        elapsed_us: 900,
+        event_id: Some(number.to_string()),
+        status: if number % 10_000 == 5_000 {
+            DeliveryStatus::Ignored
+        } else {
+            DeliveryStatus::Accepted
+        },
+        detail: "Recorded.".to_owned(),
+        size_bytes: 1_500,
+        sealed_request: None,
+    })
+}
