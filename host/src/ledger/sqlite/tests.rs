@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::contract::{
-    Account, Activity, MemberState, Quota, RemoteUser, Subject, Subscription, TimeLog, UserMatch,
+    Account, Activity, MemberState, Quota, RemoteUser, Subject, Subscription, TimeLog, User,
+    UserMatch,
 };
 use crate::id::{ScopeId, UserId};
 use crate::ledger::{Attention, ConnectionState, SeenQuotas};
