@@ -178,7 +178,7 @@ fn member(number: u32) -> TeamMember {
             email: Some(email),
             state: MemberState::Active,
         },
-        matched: if number % 3 == 0 {
+        matched: if number.is_multiple_of(3) {
             UserMatch::Unmatched
         } else {
             UserMatch::Matched(user)
@@ -231,7 +231,7 @@ fn activity(shape: &Shape, number: u32) -> Result<Activity> {
         id: (3_000_000_000 + u64::from(number)).to_string(),
         revision: "1".to_owned(),
         event_id: Some(number.to_string()),
-        deleted: number % 500 == 0,
+        deleted: number.is_multiple_of(500),
         content: Some(TimeLog {
             remote_user_id: RemoteUserId::new(
                 (9_000_000 + mixed(number, 9) % shape.people.max(1)).to_string(),
@@ -244,7 +244,7 @@ fn activity(shape: &Shape, number: u32) -> Result<Activity> {
             ),
             start,
             stop: (stop < shape.until).then_some(stop),
-            billable: mixed(number, 12) % 2 == 0,
+            billable: mixed(number, 12).is_multiple_of(2),
             tags: tags.collect(),
         }),
     })

@@ -112,10 +112,8 @@ impl Pass<'_> {
         };
         let totals = &mut self.totals;
         let person = totals.person(connection, remote_user, user);
-        let subject = match rows::text(row, FIRST + 2)? {
-            Some(subject) => Some(totals.subject(connection, subject)),
-            None => None,
-        };
+        let subject =
+            rows::text(row, FIRST + 2)?.map(|subject| totals.subject(connection, subject));
         totals.count_tags(rows::text(row, FIRST + 3)?, || rows::texts(row, FIRST + 3))?;
         let is_of_user = self
             .user

@@ -1,4 +1,5 @@
 use super::*;
+use crate::ledger::Mapping;
 
 fn member(id: &str, matched: UserMatch) -> TeamMember {
     TeamMember {

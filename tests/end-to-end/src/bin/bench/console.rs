@@ -75,11 +75,13 @@ pub async fn measure() -> Result<()> {
         .await?;
     }
     time("  the week's summary alone", || async {
-        Ok(drop(ledger.summary(&of_week, &week, until).await?))
+        drop(ledger.summary(&of_week, &week, until).await?);
+        Ok(())
     })
     .await?;
     time("  a month's summary (85,000 activities)", || async {
-        Ok(drop(ledger.summary(&all, &month, until).await?))
+        drop(ledger.summary(&all, &month, until).await?);
+        Ok(())
     })
     .await?;
     for (what, filter) in [
@@ -89,7 +91,8 @@ pub async fn measure() -> Result<()> {
         ("  first page with a text that nobody wrote", &nothing),
     ] {
         time(what, || async {
-            Ok(drop(ledger.activities(filter, None, PAGE).await?))
+            drop(ledger.activities(filter, None, PAGE).await?);
+            Ok(())
         })
         .await?;
     }
@@ -104,13 +107,15 @@ pub async fn measure() -> Result<()> {
         ("users, searched and unmapped", &searched),
     ] {
         time(what, || async {
-            Ok(drop(ledger.members(id, filter, None, PAGE).await?))
+            drop(ledger.members(id, filter, None, PAGE).await?);
+            Ok(())
         })
         .await?;
     }
     let hour = until.checked_sub(SignedDuration::from_hours(1))?;
     time("deliveries per minute (60,000 in the hour)", || async {
-        Ok(drop(ledger.delivery_rates(id, hour, until).await?))
+        drop(ledger.delivery_rates(id, hour, until).await?);
+        Ok(())
     })
     .await?;
     for (what, status) in [
@@ -123,7 +128,8 @@ pub async fn measure() -> Result<()> {
     ] {
         time(what, || async {
             let page = ledger.deliveries(Some(id), status, None, PAGE);
-            Ok(drop(page.await?))
+            drop(page.await?);
+            Ok(())
         })
         .await?;
     }
