@@ -84,6 +84,12 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", features).await
     }
 
+    /// Shows no scrollbars, which look different on every system.
+    pub async fn hide_scrollbars(&self) -> Result<()> {
+        self.devtools("Emulation.setScrollbarsHidden", json!({ "hidden": true }))
+            .await
+    }
+
     /// Puts the person into a time zone, such as `Asia/Tokyo`.
     pub async fn set_time_zone(&self, zone: &str) -> Result<()> {
         self.devtools(

@@ -6,6 +6,7 @@ mod console;
 mod delivery;
 mod host;
 mod native;
+mod pages;
 
 use anyhow::{Result, bail};
 
@@ -21,7 +22,10 @@ fn main() -> Result<()> {
                 delivery::measure().await?;
                 host::measure().await
             }
-            Some("console") => console::measure().await,
+            Some("console") => {
+                console::measure().await?;
+                pages::measure().await
+            }
             Some(other) => {
                 bail!("there is nothing to measure called “{other}”; give console, or nothing")
             }

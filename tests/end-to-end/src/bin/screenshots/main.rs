@@ -39,6 +39,7 @@ async fn take(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&arguments.into)?;
     let studio = Studio::open().await?;
     let browser = Browser::start(&studio.host.url).await?;
+    browser.hide_scrollbars().await?;
     browser.set_time_zone(studio::ZONE).await?;
     browser.stop_clock(studio::now()?.as_millisecond()).await?;
     browser.open(&studio.host.sign_in_path()).await?;
@@ -65,7 +66,10 @@ async fn go_to(browser: &Browser, studio: &Studio, name: &str) -> Result<()> {
             let path = format!("/connections/{connection}/users");
             browser.open(&path).await?;
         }
-        _ => browser.open("/timeline?view=week&date=2026-03-06").await?,
+        _ => {
+            browser.open("/timeline?view=week&date=2026-03-06").await?;
+            return browser.wait_for_text("Live: new entries").await;
+        }
     }
     browser.wait_for_text("Northwind Studio").await
 }
