@@ -9,4 +9,5 @@ mod deliveries;
 mod every_page;
 mod signing_in;
 mod the_checks;
+mod timeline;
 mod users;

@@ -141,7 +141,7 @@ pub(super) fn people(
                             @for (place, time) in row.time.iter().enumerate() {
                                 (cell(range, place, *time, Some(&day_of(&theirs, place))))
                             }
-                            td class="number week-total" { (hours(row.total())) }
+                            td class="number week-total" data-label="Total" { (hours(row.total())) }
                         }
                     }
                 }
@@ -149,7 +149,7 @@ pub(super) fn people(
                     tr {
                         th scope="row" { "All" }
                         @for (place, time) in sums.iter().enumerate() { (cell(range, place, *time, None)) }
-                        td class="number week-total" { (hours(sums.iter().sum())) }
+                        td class="number week-total" data-label="Total" { (hours(sums.iter().sum())) }
                     }
                 }
             }
