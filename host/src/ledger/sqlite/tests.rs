@@ -16,7 +16,7 @@ use crate::contract::{
     UserMatch,
 };
 use crate::id::{ScopeId, UserId};
-use crate::ledger::{Attention, ConnectionState, Mapping, SeenQuotas};
+use crate::ledger::{Attention, ConnectionState, SeenQuotas};
 
 fn ledger() -> SqliteLedger {
     SqliteLedger::new(SqliteDatabase::open_in_memory().unwrap())
