@@ -45,8 +45,9 @@ const WATCH: &str = "
 pub async fn measure() -> Result<()> {
     let console = Console::start().await?;
     let connection = console.setup.connect(NORTHWIND).await?;
-    let id = connection["id"]
-        .as_str()
+    let id = connection
+        .get("id")
+        .and_then(Value::as_str)
         .context("no connection")?
         .to_owned();
     for (name, path) in PAGES {
@@ -115,8 +116,9 @@ async fn watch(console: &Console) -> Result<()> {
     let seen = browser.evaluate("seen").await?;
     let mut delays = Vec::new();
     for (number, answered) in answered.iter().enumerate() {
-        let seen = seen[number.to_string()]
-            .as_f64()
+        let seen = seen
+            .get(number.to_string())
+            .and_then(Value::as_f64)
             .context("an entry is missing")?;
         delays.push((seen - answered.as_secs_f64() * 1e3).max(0.0) as u64);
     }
