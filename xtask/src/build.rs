@@ -41,6 +41,7 @@ fn wasm(package: &str, name: &str) -> Result<PathBuf> {
 
 /// The programs that the demo and the tests run.
 pub struct Programs {
+    pub folder: PathBuf,
     pub host: PathBuf,
     pub sandbox: PathBuf,
 }
@@ -53,6 +54,7 @@ pub fn programs() -> Result<Programs> {
     Ok(Programs {
         host: folder.join("integration-host"),
         sandbox: folder.join("toggl-sandbox"),
+        folder,
     })
 }
 

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask build | demo | test | fuzz | chaos | bench`.
+//! The project's own commands: `cargo xtask build | demo | test | fuzz | chaos | screenshots | bench`.
 
 mod browser;
 mod build;
@@ -47,6 +47,12 @@ enum Task {
         #[arg(long, default_value_t = 600, value_name = "N")]
         fuzz_seconds: u64,
         /// Passed on to the chaos program; see its --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Takes the pictures of the console in docs/screenshots
+    Screenshots {
+        /// Passed on to the program; see its --help
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -100,6 +106,17 @@ fn run(task: Task) -> Result<()> {
                 fuzz::fuzz(&fuzz::FuzzArguments::all_for(fuzz_seconds))?;
             }
             kept
+        }
+        Task::Screenshots { arguments } => {
+            browser::ensure()?;
+            let component = build::component()?;
+            let folder = build::programs()?.folder;
+            command::run(
+                std::process::Command::new(folder.join("screenshots"))
+                    .args(arguments)
+                    .current_dir(command::workspace())
+                    .env("TOGGL_COMPONENT", component),
+            )
         }
         Task::Bench { arguments } => measure("bench", arguments),
     }

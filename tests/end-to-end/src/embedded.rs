@@ -10,8 +10,8 @@ use integration_host::capability::http::{
     AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient,
 };
 use integration_host::capability::storage::{KeyValueStore, MemoryStore};
-use integration_host::capability::user_directory::EmptyDirectory;
-use integration_host::clock::SystemClock;
+use integration_host::capability::user_directory::{EmptyDirectory, UserDirectory};
+use integration_host::clock::{Clock, SystemClock};
 use integration_host::contract::{Manifest, Pacing};
 use integration_host::database::SqliteDatabase;
 use integration_host::engine::{Engine, Integration};
@@ -28,6 +28,12 @@ use tokio::net::TcpListener;
 
 use crate::setup::NORTHWIND;
 
+/// Requests to Toggl as fast as they come.
+const UNPACED: Pacing = Pacing {
+    burst: 1_000,
+    requests_per_minute: 600_000,
+};
+
 /// A sandbox Toggl and a host that keeps everything in memory, in this process.
 pub struct Embedded {
     /// The sandbox.
@@ -40,6 +46,9 @@ pub struct Embedded {
     pub store: Arc<dyn KeyValueStore>,
     /// What they are sealed with.
     pub keys: Arc<SealingKeys>,
+    /// Where the host listens, such as `http://127.0.0.1:8080`.
+    pub url: String,
+    sign_in_links: SignInLinks,
 }
 
 impl Embedded {
@@ -59,13 +68,28 @@ impl Embedded {
     pub async fn start_unpaced(component: &Path, scenario: Scenario) -> Result<Self> {
         let limits = Limits::default();
         let engine = Engine::new(limits.clone(), None)?;
-        let unpaced = Pacing {
-            burst: 1_000,
-            requests_per_minute: 600_000,
-        };
         let parts = Parts {
             scenario,
-            pacing: Some(unpaced),
+            pacing: Some(UNPACED),
+            ..Parts::default()
+        };
+        parts.start(&engine, limits, component).await
+    }
+
+    /// Starts both, the host with this clock and this directory, and as fast as it can.
+    pub async fn start_at(
+        component: &Path,
+        scenario: Scenario,
+        clock: Arc<dyn Clock>,
+        directory: Arc<dyn UserDirectory>,
+    ) -> Result<Self> {
+        let limits = Limits::default();
+        let engine = Engine::new(limits.clone(), None)?;
+        let parts = Parts {
+            scenario,
+            pacing: Some(UNPACED),
+            clock,
+            directory,
             ..Parts::default()
         };
         parts.start(&engine, limits, component).await
@@ -83,6 +107,11 @@ impl Embedded {
             ..Parts::default()
         };
         parts.start(&engine, limits, component).await
+    }
+
+    /// A new link that signs in to the console once, without the host.
+    pub fn sign_in_path(&self) -> String {
+        self.sign_in_links.issue().link("")
     }
 
     /// The account owner's secrets.
@@ -117,6 +146,8 @@ struct Parts {
     /// Instead of the manifest's.
     pacing: Option<Pacing>,
     around_storage: Box<AroundStorage>,
+    clock: Arc<dyn Clock>,
+    directory: Arc<dyn UserDirectory>,
 }
 
 impl Default for Parts {
@@ -125,6 +156,8 @@ impl Default for Parts {
             scenario: Scenario::default(),
             pacing: None,
             around_storage: Box::new(|store| store),
+            clock: Arc::new(SystemClock),
+            directory: Arc::new(EmptyDirectory),
         }
     }
 }
@@ -135,32 +168,33 @@ impl Parts {
         let integration = Integration::load(engine, &std::fs::read(component)?).await?;
         let mut manifest = integration.manifest().clone();
         manifest.pacing = self.pacing.unwrap_or(manifest.pacing);
-        let clock = Arc::new(SystemClock);
         let store: Arc<dyn KeyValueStore> =
-            (self.around_storage)(Arc::new(MemoryStore::new(clock.clone())));
+            (self.around_storage)(Arc::new(MemoryStore::new(Arc::clone(&self.clock))));
         let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
         let http = Arc::new(lend(&manifest, &sandbox, HttpLimits::default())?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
         let service = Service::start(service::Parts {
             integration,
             http: Arc::clone(&http),
             store: Arc::clone(&store),
             ledger: Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?)),
-            directory: Arc::new(EmptyDirectory),
+            directory: self.directory,
             keys: Arc::clone(&keys),
             database: None,
-            clock,
-            public_url: format!("http://{}", listener.local_addr()?).parse()?,
+            clock: self.clock,
+            public_url: url.parse()?,
             deleted_entries: Default::default(),
             schedule: Default::default(),
         })
         .await?;
         let (admin_token, _) = AdminToken::obtain(Some("embedded".into()), Path::new("."))?;
+        let sign_in_links = SignInLinks::default();
         let options = ServerOptions {
             admin_token,
             limits,
             trusted_proxies: Vec::new(),
-            sign_in_links: SignInLinks::default(),
+            sign_in_links: sign_in_links.clone(),
         };
         // Toggl pings the callback while the workspace is being connected.
         tokio::spawn(serve(
@@ -175,6 +209,8 @@ impl Parts {
             http,
             store,
             keys,
+            url,
+            sign_in_links,
         })
     }
 }

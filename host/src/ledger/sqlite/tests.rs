@@ -12,10 +12,11 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::contract::{
-    Account, Activity, MemberState, Quota, RemoteUser, Subject, Subscription, TimeLog, UserMatch,
+    Account, Activity, MemberState, Quota, RemoteUser, Subject, Subscription, TimeLog, User,
+    UserMatch,
 };
 use crate::id::{ScopeId, UserId};
-use crate::ledger::{Attention, ConnectionState, SeenQuotas};
+use crate::ledger::{Attention, ConnectionState, Mapping, SeenQuotas};
 
 fn ledger() -> SqliteLedger {
     SqliteLedger::new(SqliteDatabase::open_in_memory().unwrap())

@@ -1,10 +1,9 @@
 //! A host, its sandbox Toggl, and a browser that is signed in.
 
 use anyhow::{Context as _, Result};
-use toggl_sandbox::Scenario;
 
 use super::Browser;
-use crate::Setup;
+use crate::{Setup, unlimited_scenario};
 
 /// A host, its sandbox Toggl, and a browser that is signed in to the host's console.
 pub struct Console {
@@ -17,9 +16,7 @@ pub struct Console {
 impl Console {
     /// Starts all with the built-in scenario, without Toggl's limits, and signs in.
     pub async fn start() -> Result<Self> {
-        let mut scenario = Scenario::default();
-        scenario.limits.hourly_quota = false;
-        Self::start_on(Setup::start_with(scenario, &[]).await?).await
+        Self::start_on(Setup::start_with(unlimited_scenario(), &[]).await?).await
     }
 
     /// Starts a browser for a host, and signs in with the link the host printed.
@@ -36,8 +33,8 @@ impl Console {
     }
 }
 
-/// The one-time link the host printed when it started, without the host.
-pub(super) fn sign_in_path(setup: &Setup) -> Result<String> {
+/// The one-time link the host printed when it started, without the host: `/sign-in?code=…`.
+pub fn sign_in_path(setup: &Setup) -> Result<String> {
     let link = setup.host.summary["console"]
         .as_str()
         .context("the host printed no link to its console")?;

@@ -125,13 +125,13 @@ impl Browser {
             .await
     }
 
-    /// Has the clock of every page that is opened from here on begin at this time, in milliseconds since 1970.
-    pub async fn set_clock(&self, now_ms: i64) -> Result<()> {
+    /// Has the clock of every page that is opened from here on stand at this time, in milliseconds since 1970.
+    pub async fn stop_clock(&self, now_ms: i64) -> Result<()> {
         let script = format!(
-            "{{ const Real = Date, shift = {now_ms} - Real.now();
+            "{{ const Real = Date;
                 globalThis.Date = class extends Real {{
-                    constructor(...given) {{ given.length ? super(...given) : super(Real.now() + shift); }}
-                    static now() {{ return Real.now() + shift; }}
+                    constructor(...given) {{ given.length ? super(...given) : super({now_ms}); }}
+                    static now() {{ return {now_ms}; }}
                 }}; }}"
         );
         let source = json!({ "source": script });

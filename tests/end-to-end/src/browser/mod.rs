@@ -39,7 +39,7 @@ use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities as _;
 use thirtyfour::{ChromeCapabilities, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
 use tokio::sync::Mutex;
 
-pub use console::Console;
+pub use console::{Console, sign_in_path};
 pub use emulation::{Screen, Theme};
 pub use keyboard::{Focus, Key};
 pub use page::Page;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::{Control, ControlError};
@@ -139,6 +139,12 @@ impl Control {
     pub fn advance_clock(&self, by: AdvanceClock) {
         self.shared
             .change(|world| world.advance_clock(SignedDuration::from_secs(i64::from(by.seconds))));
+    }
+
+    /// Sets the sandbox's clock, which goes on from there: for what must look the same on every day.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.shared
+            .change(|world| world.advance_clock(now.duration_since(world.now())));
     }
 }
 

@@ -63,7 +63,7 @@ impl World {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// Moves the sandbox's clock forward, so that quota windows end without anybody waiting.
+    /// Moves the sandbox's clock, so that quota windows end without anybody waiting.
     pub fn advance_clock(&mut self, by: SignedDuration) {
         self.clock_offset = self
             .clock_offset

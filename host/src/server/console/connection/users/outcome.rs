@@ -90,15 +90,11 @@ pub(super) async fn show(
             };
             Ok(match query.notice.as_str() {
                 "changed" => change_notice(service, id, view, &member, &query.was).await?,
-                "restored" => notice("good", "Undone: ", &member, html! {}),
-                _ => notice(
-                    "busy",
-                    "Changed meanwhile: ",
-                    &member,
-                    html! {
-                        p { "Nothing was overwritten. If this is not right, change it again." }
-                    },
-                ),
+                "restored" => notice("good", "Undone: ", &member, html! {}, html! {}),
+                _ => {
+                    let more = html! { " Nothing was overwritten. If this is not right, change it again." };
+                    notice("busy", "Changed meanwhile: ", &member, more, html! {})
+                }
             })
         }
         _ => Ok(Markup::default()),
@@ -120,26 +116,31 @@ async fn change_notice(
         None => Some("nobody".to_owned()),
         Some(user) => service.user(user).await?.map(|user| user.name),
     };
-    let rest = html! {
+    let more = html! {
+        @if let Some(before) = &before { " Before: " (before) (decided(was.matched_by)) "." }
         @if let Some(user) = &member.user {
-            p {
-                "Time they logged before counts too: "
-                a href=(format!("timeline?{}", person(user.id.as_str()))) { "see it in the timeline" } "."
-            }
+            " Time they logged before counts too: "
+            a href=(format!("timeline?{}", person(user.id.as_str()))) { "see it in the timeline" } "."
         } @else {
-            p { "Importing the team again leaves it so." }
+            " Importing the team again leaves it so."
         }
-        @if let Some(before) = before {
-            form method="post" action=(view.append_to(Address { id, member: &member.remote_user.id }.to_string(), &[])) data-inplace data-member=(member.remote_user.id) {
+    };
+    let address = Address {
+        id,
+        member: &member.remote_user.id,
+    };
+    let undo = html! {
+        @if before.is_some() {
+            form method="post" action=(view.append_to(address.to_string(), &[])) data-inplace
+                data-member=(member.remote_user.id) {
                 input type="hidden" name="before" value=(code_of(&now));
                 input type="hidden" name="after" value=(code_of(&was));
                 input type="hidden" name="undo" value="yes";
-                p { "Before: " (before) (decided(was.matched_by)) "." }
                 button class="secondary" { "Undo" }
             }
         }
     };
-    Ok(notice("good", "", member, rest))
+    Ok(notice("good", "", member, more, undo))
 }
 
 fn person(id: &str) -> String {
@@ -148,7 +149,7 @@ fn person(id: &str) -> String {
         .finish()
 }
 
-fn notice(tone: &str, lead: &str, member: &Member, rest: Markup) -> Markup {
+fn notice(tone: &str, lead: &str, member: &Member, more: Markup, action: Markup) -> Markup {
     html! {
         div class=(format!("notice notice-{tone} outcome")) role="status" {
             p {
@@ -157,9 +158,9 @@ fn notice(tone: &str, lead: &str, member: &Member, rest: Markup) -> Markup {
                     Some(user) => { " is mapped to " strong { (user.name) } }
                     None => " is mapped to nobody",
                 }
-                (decided(member.matched_by)) "."
+                (decided(member.matched_by)) "." (more)
             }
-            (rest)
+            (action)
         }
     }
 }
