@@ -94,9 +94,9 @@ fn entry(user_id: i64, description: &str, start: &str, stop: &str) -> NewEntry {
 async fn a_timer_appears_as_it_starts_ticks_and_stops() {
     let timeline = Timeline::start().await;
     let browser = timeline.browser();
-    for query in ["?view=list", "?view=day", ""] {
+    for (place, query) in ["?view=list", "?view=day", ""].into_iter().enumerate() {
         timeline.open(query).await;
-        let description = format!("Sketches {query}");
+        let description = format!("Sketches {place}");
         let timer = StartTimer {
             workspace_id: NORTHWIND,
             user_id: TOMAS,
@@ -459,6 +459,10 @@ async fn an_export_has_what_the_page_shows_and_no_formula() {
         .log(entry(MARA, "Another week", "12T12:00", "12T12:01"))
         .await;
     timeline.open("?date=2026-03-03").await;
+    browser
+        .wait_for_text("Harbour Museum › Visitor app")
+        .await
+        .unwrap();
     let csv = timeline.fetch("/timeline/export.csv?date=2026-03-03").await;
     let mut lines = csv.lines();
     assert_eq!(

@@ -188,7 +188,7 @@ impl Filters {
                         }
                         (select("subject", "Client, project or task", "Everything", &self.subjects))
                         (select("tag", "Tag", "All tags", &self.tags))
-                        (select("billable", "Billable", "Billable or not", &billable))
+                        (select("billable", "Billable", "Either", &billable))
                         div class="field" {
                             label for="filter-text" { "Text" }
                             input id="filter-text" type="search" name="text" maxlength=(MAX_TEXT)

@@ -170,7 +170,7 @@ fn cell(range: &Range, place: usize, time: Duration, target: Option<&str>) -> Ma
     html! {
         td class={ "number" @if time.is_zero() { " nothing" } } data-label=[label] {
             @match target {
-                _ if time.is_zero() => { span aria-hidden="true" { "–" } span class="unseen" { "nothing" } },
+                _ if time.is_zero() => { span aria-hidden="true" { "–" } span class="unseen" { " nothing" } },
                 Some(target) => a href=(target) { (hours(time)) },
                 None => (hours(time)),
             }
