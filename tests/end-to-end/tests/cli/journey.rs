@@ -170,7 +170,7 @@ async fn a_person_goes_from_a_token_to_a_timeline() {
     );
     let text = terminal.text(&["activities", "--unmapped"]).await;
     assert!(
-        text.contains("running") && text.contains("member 9500004 (unmapped)"),
+        text.contains("running") && text.contains("Jonas Weber (unmapped)"),
         "{text}"
     );
     terminal
