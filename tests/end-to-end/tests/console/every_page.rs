@@ -83,6 +83,10 @@ async fn the_keyboard_reaches_every_control_in_the_order_of_the_page() {
         assert_eq!(stops[0], "Skip to the content", "{page}: {stops:?}");
         for role in ["link", "button", "field"] {
             for name in browser.names(role).await.unwrap() {
+                // Locked until the test has passed, which the page says.
+                if page == "/connect" && name == "Connect" {
+                    continue;
+                }
                 assert!(
                     stops.contains(&name),
                     "on {page} the keyboard does not reach the {role} “{name}”: {stops:?}"

@@ -81,7 +81,7 @@ async fn what_happened_while_the_host_was_down_is_there_after_its_start() {
         .find(|event| event["kind"] == "gap-noticed")
         .unwrap();
     let message = noticed["message"].as_str().unwrap();
-    assert!(message.contains("the host did not run from"), "{message}");
+    assert!(message.contains("The host did not run from"), "{message}");
     connected.assert_live("after the outage").await;
 }
 
