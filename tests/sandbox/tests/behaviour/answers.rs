@@ -1,5 +1,7 @@
 //! Every answer has the fields and types of Toggl's documentation and recordings, and no others.
 
+use std::collections::BTreeSet;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -422,7 +424,7 @@ async fn deliveries_and_pings_are_shaped_like_the_recordings() {
 fn assert_same_form(place: &str, recorded: &Value, got: &Value) {
     match (recorded, got) {
         (Value::Object(recorded), Value::Object(got)) => {
-            let (left, right): (Vec<&String>, Vec<&String>) =
+            let (left, right): (BTreeSet<&String>, BTreeSet<&String>) =
                 (recorded.keys().collect(), got.keys().collect());
             assert_eq!(left, right, "{place} has other fields than the recording");
             recorded.iter().for_each(|(key, value)| {
