@@ -23,8 +23,8 @@ fn main() -> Result<()> {
                 host::measure().await
             }
             Some("console") => {
-                console::measure().await?;
-                pages::measure().await
+                pages::measure().await?;
+                console::measure().await
             }
             Some(other) => {
                 bail!("there is nothing to measure called “{other}”; give console, or nothing")
