@@ -25,4 +25,6 @@ pub use built::{
 pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
-pub use setup::{NORTHWIND, Setup, TOMAS, delivery, unlimited_scenario, write_directory};
+pub use setup::{
+    NORTHWIND, Setup, TOMAS, delivery, finished_entry, unlimited_scenario, write_directory,
+};

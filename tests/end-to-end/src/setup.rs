@@ -7,6 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use toggl_sandbox::control::{Control, Flush, StartTimer};
+use toggl_sandbox::model::Subscription;
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
 
 use crate::process::{HostOptions, HostProcess};
@@ -191,4 +192,26 @@ pub fn write_directory(folder: &Path) -> Result<PathBuf> {
 pub fn delivery(secret: &str, body: &Value) -> (String, Vec<u8>) {
     let body = body.to_string().into_bytes();
     (toggl_sandbox::signature::sign(secret, &body), body)
+}
+
+/// The body of a delivery that tells of a finished entry of [`TOMAS`].
+pub fn finished_entry(subscription: &Subscription, event: u64, entry: u64) -> Value {
+    json!({
+        "event_id": event, "created_at": "2026-03-02T10:00:00.5Z",
+        "creator_id": TOMAS,
+        "metadata": {
+            "action": "created", "model": "time_entry", "event_user_id": TOMAS.to_string(),
+            "model_owner_id": TOMAS.to_string(), "request_type": "POST", "time_entry_id": entry.to_string(),
+            "workspace_id": NORTHWIND.to_string()
+        },
+        "payload": {
+            "at": "2026-03-02T10:00:00+00:00", "billable": false, "description": "Kept",
+            "duration": 3600, "duronly": true, "id": entry, "project_id": null,
+            "server_deleted_at": null, "start": "2026-03-02T09:00:00Z",
+            "stop": "2026-03-02T10:00:00Z", "tag_ids": null, "tags": null, "task_id": null,
+            "uid": TOMAS, "user_id": TOMAS, "wid": NORTHWIND, "workspace_id": NORTHWIND
+        },
+        "subscription_id": subscription.id, "timestamp": "2026-03-02T10:00:01Z",
+        "url_callback": subscription.url_callback,
+    })
 }

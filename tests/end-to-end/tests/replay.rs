@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, run_cli};
+use end_to_end::{NORTHWIND, Setup, delivery, finished_entry, run_cli};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::Scenario;
@@ -44,28 +44,6 @@ fn store(database: &rusqlite::Connection, entries: &[(i64, Vec<u8>)]) {
     }
 }
 
-/// A delivery of a finished entry.
-fn event(subscription: &Subscription, event: u64, entry: u64) -> Value {
-    json!({
-        "event_id": event, "created_at": "2026-03-02T10:00:00.5Z",
-        "creator_id": TOMAS,
-        "metadata": {
-            "action": "created", "model": "time_entry", "event_user_id": TOMAS.to_string(),
-            "model_owner_id": TOMAS.to_string(), "request_type": "POST", "time_entry_id": entry.to_string(),
-            "workspace_id": NORTHWIND.to_string()
-        },
-        "payload": {
-            "at": "2026-03-02T10:00:00+00:00", "billable": false, "description": "Kept",
-            "duration": 3600, "duronly": true, "id": entry, "project_id": null,
-            "server_deleted_at": null, "start": "2026-03-02T09:00:00Z",
-            "stop": "2026-03-02T10:00:00Z", "tag_ids": null, "tags": null, "task_id": null,
-            "uid": TOMAS, "user_id": TOMAS, "wid": NORTHWIND, "workspace_id": NORTHWIND
-        },
-        "subscription_id": subscription.id, "timestamp": "2026-03-02T10:00:01Z",
-        "url_callback": subscription.url_callback,
-    })
-}
-
 /// Damages what the integration keeps, so that no signature can be verified, and returns what it was.
 fn damage(database: &rusqlite::Connection) -> Vec<(i64, Vec<u8>)> {
     let intact = stored(database);
@@ -87,7 +65,7 @@ async fn set_up() -> Setup {
 
 /// Delivers a finished entry and returns the answer.
 async fn deliver(setup: &Setup, to: &Subscription, event_id: u64, entry: u64) -> StatusCode {
-    let (signature, body) = delivery(&to.secret, &event(to, event_id, entry));
+    let (signature, body) = delivery(&to.secret, &finished_entry(to, event_id, entry));
     let answer = setup.host.deliver(&to.url_callback, Some(&signature), body);
     answer.await.unwrap()
 }

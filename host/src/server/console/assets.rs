@@ -19,47 +19,19 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const PICTURE: &str = "image/svg+xml";
 
 const ASSETS: &[Asset] = &[
-    Asset {
-        name: "style.css",
-        kind: STYLE,
-        text: include_str!("assets/style.css"),
-    },
-    Asset {
-        name: "icon.svg",
-        kind: PICTURE,
-        text: include_str!("assets/icon.svg"),
-    },
-    Asset {
-        name: "app.js",
-        kind: SCRIPT,
-        text: include_str!("assets/app.js"),
-    },
-    Asset {
-        name: "connect.js",
-        kind: SCRIPT,
-        text: include_str!("assets/connect.js"),
-    },
-    Asset {
-        name: "refresh.js",
-        kind: SCRIPT,
-        text: include_str!("assets/refresh.js"),
-    },
-    Asset {
-        name: "users.js",
-        kind: SCRIPT,
-        text: include_str!("assets/users.js"),
-    },
-    Asset {
-        name: "live.js",
-        kind: SCRIPT,
-        text: include_str!("assets/live.js"),
-    },
-    Asset {
-        name: "timeline.js",
-        kind: SCRIPT,
-        text: include_str!("assets/timeline.js"),
-    },
+    asset("style.css", STYLE, include_str!("assets/style.css")),
+    asset("icon.svg", PICTURE, include_str!("assets/icon.svg")),
+    asset("app.js", SCRIPT, include_str!("assets/app.js")),
+    asset("connect.js", SCRIPT, include_str!("assets/connect.js")),
+    asset("refresh.js", SCRIPT, include_str!("assets/refresh.js")),
+    asset("users.js", SCRIPT, include_str!("assets/users.js")),
+    asset("live.js", SCRIPT, include_str!("assets/live.js")),
+    asset("timeline.js", SCRIPT, include_str!("assets/timeline.js")),
 ];
+
+const fn asset(name: &'static str, kind: &'static str, text: &'static str) -> Asset {
+    Asset { name, kind, text }
+}
 
 /// Stands in every address and changes with any of them, so that browsers may keep them for good, and
 /// modules find each other beside themselves.

@@ -1,14 +1,11 @@
 //! What arrived, and handling again what failed.
 
 use end_to_end::browser::Console;
-use end_to_end::{NORTHWIND, Setup, delivery};
+use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, finished_entry};
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use toggl_sandbox::NewEntry;
 use toggl_sandbox::Scenario;
-use toggl_sandbox::model::Subscription;
-
-const TOMAS: i64 = 9_500_002;
 
 /// The console of a host that replays nothing by itself, and the address of a connection's deliveries.
 async fn connected() -> (Console, String) {
@@ -22,28 +19,6 @@ async fn connected() -> (Console, String) {
         connection["id"].as_str().unwrap()
     );
     (console, page)
-}
-
-/// A delivery of a finished entry.
-fn event(subscription: &Subscription, event: u64, entry: u64) -> Value {
-    json!({
-        "event_id": event, "created_at": "2026-03-02T10:00:00.5Z",
-        "creator_id": TOMAS,
-        "metadata": {
-            "action": "created", "model": "time_entry", "event_user_id": TOMAS.to_string(),
-            "model_owner_id": TOMAS.to_string(), "request_type": "POST", "time_entry_id": entry.to_string(),
-            "workspace_id": NORTHWIND.to_string()
-        },
-        "payload": {
-            "at": "2026-03-02T10:00:00+00:00", "billable": false, "description": "Kept",
-            "duration": 3600, "duronly": true, "id": entry, "project_id": null,
-            "server_deleted_at": null, "start": "2026-03-02T09:00:00Z",
-            "stop": "2026-03-02T10:00:00Z", "tag_ids": null, "tags": null, "task_id": null,
-            "uid": TOMAS, "user_id": TOMAS, "wid": NORTHWIND, "workspace_id": NORTHWIND
-        },
-        "subscription_id": subscription.id, "timestamp": "2026-03-02T10:00:01Z",
-        "url_callback": subscription.url_callback,
-    })
 }
 
 /// What the integration keeps, damaged so that no signature can be verified.
@@ -88,7 +63,10 @@ async fn fail(setup: &Setup, entries: std::ops::Range<u64>) -> Damage {
     let subscription = setup.toggl().subscriptions().remove(0);
     let damage = Damage::new(setup);
     for entry in entries {
-        let (signature, body) = delivery(&subscription.secret, &event(&subscription, entry, entry));
+        let (signature, body) = delivery(
+            &subscription.secret,
+            &finished_entry(&subscription, entry, entry),
+        );
         let url = &subscription.url_callback;
         let status = setup.host.deliver(url, Some(&signature), body).await;
         assert_eq!(status.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
@@ -226,7 +204,10 @@ async fn a_long_log_is_read_page_by_page() {
     let (setup, browser) = (&console.setup, &console.browser);
     let subscription = setup.toggl().subscriptions().remove(0);
     for entry in 1..=60 {
-        let (signature, body) = delivery(&subscription.secret, &event(&subscription, entry, entry));
+        let (signature, body) = delivery(
+            &subscription.secret,
+            &finished_entry(&subscription, entry, entry),
+        );
         let url = &subscription.url_callback;
         let status = setup.host.deliver(url, Some(&signature), body).await;
         assert_eq!(status.unwrap(), StatusCode::OK);
