@@ -152,14 +152,3 @@ impl KeyValueStore for MemoryStore {
         Ok(Commit::Committed)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::capability::storage::conformance;
-
-    #[tokio::test]
-    async fn conforms() {
-        conformance::run_with_clock(async |clock| MemoryStore::new(clock)).await;
-    }
-}

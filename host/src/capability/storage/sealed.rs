@@ -108,7 +108,6 @@ impl KeyValueStore for SealedStore {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capability::storage::conformance;
     use crate::capability::storage::memory::MemoryStore;
     use crate::clock::SystemClock;
     use crate::seal::SealingKey;
@@ -119,15 +118,6 @@ mod tests {
             value: Some(value),
             expires_at: None,
         }
-    }
-
-    #[tokio::test]
-    async fn conforms() {
-        conformance::run_with_clock(async |clock| {
-            let keys = SealingKeys::new(SealingKey::generate());
-            SealedStore::new(Arc::new(MemoryStore::new(clock)), Arc::new(keys))
-        })
-        .await;
     }
 
     #[tokio::test]

@@ -1,0 +1,25 @@
+//! The embedded database, in a file and in memory.
+
+use integration_conformance::{Kept, storage_conformance};
+use integration_host::capability::storage::SqliteStore;
+use integration_host::database::SqliteDatabase;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    storage_conformance(Kept::Durably, async |name, clock| {
+        SqliteStore::new(
+            SqliteDatabase::open(folder.path().join(name)).unwrap(),
+            clock,
+        )
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storage_in_memory() {
+    storage_conformance(Kept::InMemory, async |_, clock| {
+        SqliteStore::new(SqliteDatabase::open_in_memory().unwrap(), clock)
+    })
+    .await;
+}
