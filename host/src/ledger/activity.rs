@@ -120,3 +120,42 @@ impl LedgerActivity {
 fn is_wanted<T: PartialEq>(wanted: &Option<T>, found: Option<&T>) -> bool {
     wanted.as_ref().is_none_or(|wanted| found == Some(wanted))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_is_told_apart_from_the_names_of_subjects() {
+        let activity = |subjects: &[Option<&str>], title: &[&str]| LedgerActivity {
+            connection_id: ConnectionId::new("c"),
+            entry_id: "1".to_owned(),
+            event_id: None,
+            remote_user_id: None,
+            remote_user_name: None,
+            user: None,
+            subjects: subjects
+                .iter()
+                .map(|name| SubjectName {
+                    id: SubjectId::new("project/1"),
+                    name: name.map(str::to_owned),
+                })
+                .collect(),
+            title: title.iter().map(|part| (*part).to_owned()).collect(),
+            tags: Vec::new(),
+            billable: false,
+            start: None,
+            stop: None,
+            deleted: false,
+            revision: "1".to_owned(),
+            cursor: 1,
+        };
+        let nameless = activity(&[Some("Internal"), None], &["Internal", "Sketches"]);
+        assert_eq!(nameless.description(), Some("Sketches"));
+        assert_eq!(
+            activity(&[Some("Web shop")], &["Web shop"]).description(),
+            None
+        );
+        assert_eq!(activity(&[], &["Sketches"]).description(), Some("Sketches"));
+    }
+}

@@ -239,7 +239,17 @@ impl EventKind {
     }
 }
 
-/// The part of a [ledger](super::Ledger) that is about completeness.
+/// The part of a [ledger](super::Ledger) that is about completeness. What is said there of calls, errors and pages
+/// goes for these too.
+///
+/// - A heartbeat is recorded, and the last one before it is told.
+/// - The coverage after a change is what [`Coverage::after`] says, and what the connection shows from then on; of changes
+///   at once none is lost.
+/// - A connection that becomes active covers from that moment on and has no gap, whatever it had before.
+/// - Running are the activities that began before the time, have no end and are not deleted, newest first.
+/// - Delivery times are when the accepted deliveries of a connection arrived, those recorded last first.
+/// - The log of a connection is told newest first and keeps the newest [`MAX_EVENTS`]; an event of the same kind and
+///   message as the newest is left out.
 #[async_trait]
 pub trait Continuity: Send + Sync + 'static {
     /// Records that a host runs, and returns when one last did.

@@ -175,25 +175,136 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
-/// Why the ledger could not do what was asked.
+/// Why the ledger could not do what was asked. Nothing was changed, unless it says otherwise.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum LedgerError {
-    /// There is no such row.
+    /// There is no such row. The caller is told so.
     #[error("{0}")]
     NotFound(String),
-    /// The scope is connected already.
+    /// Something stands in the way: the scope is connected already, or somebody changed what was to be changed. The
+    /// caller looks again; doing the same again does not help.
     #[error("{0}")]
     Conflict(String),
-    /// An argument, such as a page cursor, is not one the ledger gave out.
+    /// An argument, such as a page cursor, is not one the ledger gave out. Trying again does not help.
     #[error("{0}")]
     Invalid(String),
-    /// The provider could not answer; whether a change happened is unknown. Trying again may help.
+    /// The provider could not answer; whether a change happened is unknown. Trying again may help, and is
+    /// always allowed: whatever may arrive twice has the same effect as once. The text is for the log, names what
+    /// could not be reached, and holds no secret.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
 }
 
-/// A ledger provider. A change is durable when its method returns `Ok`.
+/// A ledger provider: the durable record of connections, teams, activities and deliveries.
+///
+/// This and [`Continuity`] are the whole contract. Nothing else is relied on, and the conformance suite
+/// (`tests/conformance`) demands nothing else: it has a case for every point of the lists below, and names the point that a
+/// provider breaks. Texts are UTF-8, compared byte by byte where nothing else is said; those that people and remote
+/// services wrote may hold any character, U+0000 included. Times are kept in whole milliseconds, and what is finer may be
+/// cut.
+///
+/// # Connections
+///
+/// - Of one integration a scope has one connection: making another while that is connecting or active is a
+///   [`LedgerError::Conflict`], also when several are made at once.
+/// - A new connection is connecting, is called like its scope until somebody names it, and has no team, no activities and
+///   no deliveries.
+/// - Making the connection of a disconnected scope revives it: it keeps its id, name, mappings, activities and
+///   deliveries, has the new hook, and has no attention, no subscription and no quotas.
+/// - A connection is found by its present hook, unless it is disconnected.
+/// - An update changes what it names and nothing else; `updated_at` follows a change of name, scope name, owner, state or
+///   subscription.
+/// - A connection that was never active is removed with everything that belongs to it; one that was becomes disconnected
+///   again; an absent one is no error, and an active one is a [`LedgerError::Conflict`].
+/// - All connections are told, in whatever state, in the order they were made in.
+/// - A call for a connection that is not there is [`LedgerError::NotFound`], unless it looks for the connection or removes
+///   it.
+///
+/// # Teams
+///
+/// - An import makes the team what it lists: who is missing stays, as not present, if somebody decided the mapping, a user
+///   is mapped or activities mention the member, and is removed otherwise.
+/// - What a person decided stays, whatever is imported; every other mapping follows the import.
+/// - An import tells how many members joined and how many left, each counted once.
+/// - Members are ordered by their names in lower case, as [`str::to_lowercase`] has them, then by id; pages lead on and
+///   back, and tell how many match on all of them.
+/// - A list of members has whom its [`MemberFilter`] describes, without regard to case in any script.
+/// - A mapping that is not what it was expected to be is left alone, as a [`LedgerError::Conflict`].
+/// - A member that only activities mention can be mapped; one that nothing mentions is [`LedgerError::NotFound`].
+/// - A decision that is taken back leaves the member undecided, with the import's note, for the next import to decide.
+/// - A mapping goes for all activities of a member, those received before and those still to come.
+/// - A connection tells how many members its team has and how many of them are mapped.
+///
+/// # Activities
+///
+/// - Of an activity the content with the greatest revision counts and the greatest revision that deletes: it is deleted if
+///   the latter is not smaller. What has neither content nor deletion is nothing.
+/// - Whatever the order, repetition and grouping in which activities and subjects arrive, the ledger shows the same in the
+///   end; of two states with one revision the same one is kept every time.
+/// - An activity is told as it arrived: its texts, its tags in their order, its times.
+/// - An arriving state counts as applied if it is new or newer, also as changed if it is seen differently, and otherwise
+///   as unchanged.
+/// - A title has the names of the subject and of what is above it, outermost first, then the description; what is not
+///   known or blank is left out. A path has at most 8 subjects and none twice.
+/// - Of a subject, the newest state that has a name tells name and parent; one without a name tells a parent if it is
+///   newer, or if it has no revision and no other parent is told.
+/// - What one call applies, the delivery that brought it included, is there as a whole or not at all.
+///
+/// # The change feed
+///
+/// - Every activity is in the feed once, deleted and unmapped ones too; what is seen of it changes only as it moves to the
+///   end of the feed, behind every place told before.
+/// - What changes nothing that is seen moves nothing, and activities that move together keep their order.
+/// - Names of subjects, of users and of members that change move the activities that show them.
+/// - Whoever follows the feed misses nothing, however many changes are made at once: no place appears before one that was
+///   told already, and `last_change` is the last.
+///
+/// # Lists
+///
+/// - A list has the activities for which [`LedgerActivity::matches`] is true, each once, newest start first and those
+///   without a start last, on however many pages.
+/// - An activity that stays as it is while a list is read is on exactly one of its pages.
+/// - Ids are those of activities that have stopped, are not deleted and ran at some time from `from` to `to`, both
+///   included, ordered byte by byte.
+/// - A summary adds up what the list of its filter has between the first and the last boundary, cut at the boundaries.
+/// - The facets of a summary count what is there whatever user, member, subject, tag, billing and text are chosen.
+/// - A cursor that the ledger did not give out, boundaries that bound no intervals, and a subject or a remote user without
+///   a connection are refused as [`LedgerError::Invalid`].
+/// - A limit of 0 counts as 1, and one beyond [`MAX_PAGE`] as that.
+///
+/// # Deliveries
+///
+/// - A delivery is recorded once under its id: again, it counts an attempt and says what became of it as long as it is
+///   failed, and stays as it is afterwards. The id of another connection's delivery is [`LedgerError::Invalid`].
+/// - A failed delivery keeps its request until it is handled or refused, also when it fails again.
+/// - The log tells deliveries newest first, by connection and status, without their requests, each once.
+/// - `last_delivery_at` is when the latest delivery arrived that is neither failed nor refused.
+/// - A failed delivery that is handled at last becomes superseded if an accepted or ignored one of the same connection
+///   brought its event meanwhile.
+/// - To be replayed are the failed deliveries of active connections whose requests are kept and that were last handled
+///   before the time: those handled the least often first, then the oldest. All of them are counted.
+/// - Kept requests are told in the order of their places, which stay; one is replaced only while it is as it was given
+///   out.
+/// - Rates count deliveries by the minute they arrived in and by what became of them, in order of time, over at most
+///   [`MAX_RATE_TIME`] before `to`.
+/// - Of a connection's deliveries the newest [`Retention::rows`] stay, or up to a hundredth fewer, beside those that can be
+///   replayed; the one just recorded always stays.
+/// - Requests are kept within the number and bytes of the [`Retention`]: the oldest go first, and one that is too large by
+///   itself is not kept and pushes nothing out.
+/// - Pruning removes requests and deliveries that are older than the [`Retention`] lets them be, and nothing else; it tells
+///   whether there is more to remove.
+///
+/// # Calls
+///
+/// - Calls may be made from any number of tasks at once, on one handle and on several, and each happens as if alone.
+/// - A change is seen by every call that begins after it returned, whichever of several handles it is made with.
+/// - A change that returned `Ok` is still there when the process ended right after it without any goodbye, unless the
+///   provider keeps nothing beyond the process and says so.
+/// - A call that is dropped before it ended happened as a whole or not at all, and hinders no later one.
+///
+/// A host drops calls when a deadline passes, and treats them like [`LedgerError::Unavailable`]. Any call may be made
+/// again: applying, importing and recording have the same effect twice as once.
 #[async_trait]
 pub trait Ledger: Continuity {
     /// Records a connection in the state `Connecting`. A disconnected one of the same scope is revived: it
@@ -210,7 +321,8 @@ pub trait Ledger: Continuity {
     /// All connections in any state, oldest first.
     async fn connections(&self) -> Result<Vec<Connection>, LedgerError>;
 
-    /// Changes a connection.
+    /// Changes a connection, and returns it as it is then. `now` is when. One that becomes active begins to
+    /// cover from then on ([`CoverageChange::Connected`]).
     async fn update_connection(
         &self,
         id: &ConnectionId,
@@ -305,7 +417,7 @@ pub trait Ledger: Continuity {
     /// state. Includes deleted and unmapped activities.
     async fn changes(&self, after: u64, limit: usize) -> Result<Vec<LedgerActivity>, LedgerError>;
 
-    /// The last place in the change feed.
+    /// The last place in the change feed; 0 while there is none.
     async fn last_change(&self) -> Result<u64, LedgerError>;
 
     /// The delivery log, newest first, without the sealed requests. `cursor` is a page's `next`.

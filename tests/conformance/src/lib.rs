@@ -1,4 +1,4 @@
-//! What every storage provider must do, as a test suite for a provider's own tests: one call.
+//! What every storage provider and every ledger must do, as suites for a provider's own tests: one call each.
 //!
 //! ```
 //! use integration_conformance::{Kept, storage_conformance};
@@ -9,13 +9,19 @@
 //! # });
 //! ```
 //!
-//! Each case checks one sentence of the documentation of
-//! [`KeyValueStore`](integration_host::capability::storage::KeyValueStore). One that fails says which sentence is
-//! broken, what was found, and what somebody would suffer from it. Nothing is demanded that is not in that documentation.
+//! Each case checks one point of the documentation of
+//! [`KeyValueStore`](integration_host::capability::storage::KeyValueStore), or of [`Ledger`] and [`Continuity`]. One that
+//! fails says which point is broken, what was found, and what somebody would suffer from it. Nothing is demanded that is
+//! not in that documentation.
+//!
+//! [`Ledger`]: integration_host::ledger::Ledger
+//! [`Continuity`]: integration_host::ledger::Continuity
 #![deny(missing_docs)]
 
+pub mod ledger;
 pub mod storage;
 mod suite;
 
+pub use self::ledger::ledger_conformance;
 pub use self::storage::storage_conformance;
 pub use self::suite::{Failure, Kept, Report};

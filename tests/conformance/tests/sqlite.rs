@@ -1,8 +1,9 @@
 //! The embedded database, in a file and in memory.
 
-use integration_conformance::{Kept, storage_conformance};
+use integration_conformance::{Kept, ledger_conformance, storage_conformance};
 use integration_host::capability::storage::SqliteStore;
 use integration_host::database::SqliteDatabase;
+use integration_host::ledger::SqliteLedger;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_in_a_file() {
@@ -20,6 +21,24 @@ async fn storage_in_a_file() {
 async fn storage_in_memory() {
     storage_conformance(Kept::InMemory, async |_, clock| {
         SqliteStore::new(SqliteDatabase::open_in_memory().unwrap(), clock)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ledger_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    ledger_conformance(Kept::Durably, async |name, retention| {
+        let database = SqliteDatabase::open(folder.path().join(name)).unwrap();
+        SqliteLedger::new(database).with_retention(retention)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ledger_in_memory() {
+    ledger_conformance(Kept::InMemory, async |_, retention| {
+        SqliteLedger::new(SqliteDatabase::open_in_memory().unwrap()).with_retention(retention)
     })
     .await;
 }

@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn every_sentence_of_the_documentation_has_a_case_and_every_case_a_sentence() {
         let source = include_str!("../../../../host/src/capability/storage/mod.rs");
-        let promises = documentation::promises(source, "trait KeyValueStore");
+        let promises = documentation::promises(source, "pub trait KeyValueStore");
         let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();
         documentation::assert_same(&promises, &quoted);
     }

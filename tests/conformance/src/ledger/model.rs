@@ -1,9 +1,12 @@
-//! Activities and filters at random, and which have which.
+//! Activities and filters at random, and which have which: a model that looks at everything.
 
+use anyhow::Result;
+use integration_host::contract::{TimeLog, UserMatch};
+use integration_host::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
+use integration_host::ledger::ActivityFilter;
 use proptest::prelude::*;
 
-use super::*;
-use crate::id::SubjectId;
+use super::fixture::{Book, apply, connect, deletion, log, member, subject, time, user};
 
 /// Subjects by id, with name and parent. The last one's name is not known.
 const SUBJECTS: [(&str, &str, Option<&str>); 6] = [
@@ -14,11 +17,11 @@ const SUBJECTS: [(&str, &str, Option<&str>); 6] = [
     ("project/3", "Internal", None),
     ("task/9", "", Some("project/3")),
 ];
-const DESCRIPTIONS: [&str; 5] = ["", "Sketches", "design review", "LÖWE", "  "];
+const DESCRIPTIONS: [&str; 6] = ["", "Sketches", "design review", "LÖWE", "  ", "100% _done_"];
 pub(super) const TAGS: [&str; 3] = ["deep", "a \"deep\" one", "x\"deep"];
 pub(super) const MAPPED: [&str; 2] = ["u0", "u1"];
-pub(super) const NAMELESS: &str = "task/9";
 
+/// An activity that there is.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub(super) connection: usize,
@@ -41,14 +44,18 @@ impl Entry {
         self.length.map(|length| self.start + length)
     }
 
-    /// Its subject and those above.
+    /// Its subject and those above, outermost first.
     pub(super) fn path(&self) -> Vec<&'static str> {
         let mut path = Vec::new();
         let mut next = self.subject;
         while let Some(id) = next {
-            path.insert(0, id);
-            next = SUBJECTS.iter().find(|subject| subject.0 == id).unwrap().2;
+            path.push(id);
+            next = SUBJECTS
+                .iter()
+                .find(|subject| subject.0 == id)
+                .and_then(|subject| subject.2);
         }
+        path.reverse();
         path
     }
 
@@ -62,6 +69,7 @@ impl Entry {
     }
 }
 
+/// The name of a subject, if it is known.
 pub(super) fn name(id: &str) -> Option<&'static str> {
     let subject = SUBJECTS.iter().find(|subject| subject.0 == id);
     subject
@@ -69,6 +77,7 @@ pub(super) fn name(id: &str) -> Option<&'static str> {
         .filter(|name| !name.is_empty())
 }
 
+/// A filter, in the model's terms.
 #[derive(Clone, Debug)]
 pub(super) struct Question {
     pub(super) connection: Option<usize>,
@@ -117,7 +126,9 @@ impl Question {
 
     pub(super) fn filter(&self, connections: &[ConnectionId]) -> ActivityFilter {
         ActivityFilter {
-            connection: self.connection.map(|index| connections[index].clone()),
+            connection: self
+                .connection
+                .and_then(|index| connections.get(index).cloned()),
             user: self.user.clone().map(UserId::new),
             remote_user: self.remote_user.clone().map(RemoteUserId::new),
             from: self.from.map(time),
@@ -132,13 +143,15 @@ impl Question {
     }
 }
 
-pub(super) fn entries() -> impl Strategy<Value = Vec<Entry>> {
+pub(super) fn entries(count: usize) -> impl Strategy<Value = Vec<Entry>> {
     let subjects: Vec<_> = SUBJECTS.iter().map(|subject| Some(subject.0)).collect();
     let lengths = [
         Some(0),
         Some(1),
         Some(59),
+        Some(60),
         Some(61),
+        Some(1440),
         Some(1500),
         Some(60_000),
         None,
@@ -167,7 +180,7 @@ pub(super) fn entries() -> impl Strategy<Value = Vec<Entry>> {
             }
         },
     );
-    prop::collection::vec(entry, 0..60)
+    prop::collection::vec(entry, count)
 }
 
 pub(super) fn question() -> impl Strategy<Value = Question> {
@@ -175,81 +188,72 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
     let users = ["u0", "u1", "u2", "nobody"];
     let user = || prop::option::weighted(0.2, prop::sample::select(users.to_vec()));
     let subjects: Vec<_> = SUBJECTS.iter().map(|subject| subject.0).collect();
-    (
+    let texts = vec!["löwe", "DESIGN", "bike", "?", "0%", "_", "n_"];
+    let question = (
         prop::option::of(0..2_usize),
         (user(), user()),
         (some(-3500..3500), some(-3500..3500)),
         prop::option::weighted(0.3, prop::sample::select(subjects)),
         prop::option::weighted(0.3, prop::sample::select(&TAGS[..])),
         prop::option::weighted(0.3, any::<bool>()),
-        prop::option::weighted(
-            0.3,
-            prop::sample::select(vec!["löwe", "DESIGN", "bike", "?"]),
-        ),
+        prop::option::weighted(0.3, prop::sample::select(texts)),
         any::<(bool, bool)>(),
-    )
-        .prop_map(
-            |(
+    );
+    question.prop_map(
+        |(
+            connection,
+            (user, remote),
+            (from, to),
+            subject,
+            tag,
+            billable,
+            text,
+            (unmapped, deleted),
+        )| {
+            // What needs a connection has one.
+            let of_connection = connection.is_some();
+            Question {
                 connection,
-                (user, remote),
-                (from, to),
-                subject,
+                user: user.map(str::to_owned),
+                remote_user: remote.filter(|_| of_connection).map(str::to_owned),
+                from,
+                to,
+                subject: subject.filter(|_| of_connection),
                 tag,
                 billable,
                 text,
-                (unmapped, deleted),
-            )| {
-                // What needs a connection has one.
-                let of_connection = connection.is_some();
-                Question {
-                    connection,
-                    user: user.map(str::to_owned),
-                    remote_user: remote.filter(|_| of_connection).map(str::to_owned),
-                    from,
-                    to,
-                    subject: subject.filter(|_| of_connection),
-                    tag,
-                    billable,
-                    text,
-                    unmapped,
-                    deleted,
-                }
-            },
-        )
+                unmapped,
+                deleted,
+            }
+        },
+    )
 }
 
-pub(super) async fn filled(entries: &[Entry]) -> (SqliteLedger, Vec<ConnectionId>) {
-    let ledger = ledger();
-    let connections = vec![connect(&ledger, "1").await, connect(&ledger, "2").await];
+/// Puts entries into a ledger. An entry's id is its number here.
+pub(super) async fn fill(ledger: &Book, entries: &[Entry]) -> Result<Vec<ConnectionId>> {
+    let connections = vec![connect(ledger, "1").await?, connect(ledger, "2").await?];
     for (index, id) in connections.iter().enumerate() {
         let subjects = SUBJECTS.map(|(id, _, parent)| subject(id, "1", name(id), parent));
         let mut activities = Vec::new();
-        for (number, entry) in entries.iter().enumerate() {
-            if entry.connection != index {
-                continue;
-            }
+        for (number, entry) in entries
+            .iter()
+            .enumerate()
+            .filter(|(_, entry)| entry.connection == index)
+        {
             let content = TimeLog {
                 description: entry.description.to_owned(),
                 billable: entry.billable,
                 tags: entry.tags.iter().map(|tag| (*tag).to_owned()).collect(),
                 ..log(&entry.remote_user, entry.subject, entry.start, entry.stop())
             };
-            activities.push(super::entry(&number.to_string(), "1", content));
+            activities.push(super::fixture::entry(&number.to_string(), "1", content));
             if entry.deleted {
                 activities.push(deletion(&number.to_string(), "2"));
             }
         }
-        apply(&ledger, id, activities, subjects.to_vec()).await;
-        let team = MAPPED.map(|mapped| TeamMember {
-            remote_user: RemoteUser {
-                id: RemoteUserId::new(mapped),
-                name: format!("Member {mapped}"),
-                email: None,
-                state: MemberState::Active,
-            },
-            matched: UserMatch::Matched(user(mapped)),
-        });
-        ledger.import_members(id, &team).await.unwrap();
+        apply(ledger, id, activities, subjects.to_vec()).await?;
+        let team = MAPPED.map(|mapped| member(mapped, UserMatch::Matched(user(mapped))));
+        ledger.import_members(id, &team).await?;
     }
-    (ledger, connections)
+    Ok(connections)
 }

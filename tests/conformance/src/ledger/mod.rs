@@ -1,0 +1,111 @@
+//! What every ledger must do. The promises are those of the documentation of [`Ledger`] and of
+//! [`Continuity`](integration_host::ledger::Continuity).
+
+mod activities;
+mod concurrency;
+mod connections;
+mod continuity;
+mod convergence;
+mod deliveries;
+mod feed;
+mod fixture;
+mod ids;
+mod lists;
+mod members;
+mod model;
+mod replays;
+mod retention;
+mod summaries;
+mod survival;
+mod teams;
+mod titles;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use integration_host::ledger::{Ledger, Retention};
+
+use crate::suite::{self, Kept, Open, Opener, Report};
+
+type Case = suite::Case<dyn Ledger, Retention>;
+type World<'a> = suite::World<'a, dyn Ledger, Retention>;
+
+/// Runs the suite and panics with what is broken, if anything is.
+///
+/// `open` opens the ledger under a name, of at most 16 lower-case letters and digits: the same name stands for the same
+/// data, and a new one for a ledger that is empty. The suite uses some seventy names, and opens one of them again
+/// only as `kept` allows. The retention is how much of the delivery log the ledger must keep.
+///
+/// It needs a Tokio runtime with several threads, so that what is done at once really is.
+pub async fn ledger_conformance<L, F>(kept: Kept, open: F)
+where
+    L: Ledger,
+    F: AsyncFn(String, Retention) -> L,
+{
+    ledger_report(kept, open).await.expect_conformance();
+}
+
+/// Runs the suite and says what is broken. [`ledger_conformance`] is for tests.
+pub async fn ledger_report<L, F>(kept: Kept, open: F) -> Report
+where
+    L: Ledger,
+    F: AsyncFn(String, Retention) -> L,
+{
+    suite::run(&cases(), kept, &Opener::new(open)).await
+}
+
+fn cases() -> Vec<Case> {
+    [
+        connections::CASES,
+        teams::CASES,
+        members::CASES,
+        activities::CASES,
+        convergence::CASES,
+        titles::CASES,
+        feed::CASES,
+        lists::CASES,
+        ids::CASES,
+        summaries::CASES,
+        deliveries::CASES,
+        replays::CASES,
+        retention::CASES,
+        continuity::CASES,
+        concurrency::CASES,
+        survival::CASES,
+    ]
+    .concat()
+}
+
+#[async_trait(?Send)]
+impl<F, L> Open<dyn Ledger, Retention> for Opener<F, L>
+where
+    L: Ledger,
+    F: AsyncFn(String, Retention) -> L,
+{
+    async fn open(&self, name: String, retention: Retention) -> Arc<dyn Ledger> {
+        Arc::new(self.function()(name, retention).await)
+    }
+}
+
+impl World<'_> {
+    /// The place's ledger, which is empty at first.
+    async fn open(&self) -> Arc<dyn Ledger> {
+        self.open_with(Retention::default()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::documentation;
+
+    #[test]
+    fn every_point_of_the_documentation_has_a_case_and_every_case_a_point() {
+        let ledger = include_str!("../../../../host/src/ledger/mod.rs");
+        let continuity = include_str!("../../../../host/src/ledger/continuity.rs");
+        let mut promises = documentation::promises(ledger, "pub trait Ledger");
+        promises.extend(documentation::promises(continuity, "pub trait Continuity"));
+        let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();
+        documentation::assert_same(&promises, &quoted);
+    }
+}
