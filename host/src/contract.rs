@@ -373,6 +373,25 @@ pub enum MemberState {
     Deactivated,
 }
 
+impl MemberState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Invited, Self::Deactivated];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Invited => "invited",
+            Self::Deactivated => "deactivated",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+}
+
 /// How a member was matched to users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UserMatch {

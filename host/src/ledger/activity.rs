@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::LedgerError;
 use super::text::Wanted;
 use crate::contract::User;
 use crate::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
@@ -78,6 +79,19 @@ pub struct ActivityFilter {
     pub include_unmapped: bool,
     /// Also deleted ones.
     pub include_deleted: bool,
+}
+
+impl ActivityFilter {
+    /// Refuses a subject or a remote user without a connection.
+    pub(super) fn ensure_names_connection(&self) -> Result<(), LedgerError> {
+        if self.connection.is_none() && (self.subject.is_some() || self.remote_user.is_some()) {
+            return Err(LedgerError::Invalid(
+                "a subject or a remote user is one of a connection: name the connection too"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
 }
 
 impl LedgerActivity {

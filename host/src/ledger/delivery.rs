@@ -74,6 +74,10 @@ impl DeliveryStatus {
     }
 }
 
+/// What a failed delivery says once another one brought its event.
+pub(super) const SUPERSEDED: &str =
+    "It was delivered again meanwhile, and that delivery was handled.";
+
 /// A delivery in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {

@@ -77,6 +77,24 @@ pub enum MatchedBy {
     Manual,
 }
 
+impl MatchedBy {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Email, Self::Manual];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Manual => "manual",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+}
+
 /// Which members of a team to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberFilter {

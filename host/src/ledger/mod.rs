@@ -6,11 +6,17 @@
 mod activity;
 mod continuity;
 mod delivery;
+mod known;
 mod member;
+mod residual;
 mod retention;
 mod sqlite;
+mod stored;
 mod summary;
+mod team;
 mod text;
+mod titles;
+mod totals;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -33,6 +39,7 @@ pub use self::summary::{
 use crate::contract::{Account, Changes, Quota, Subscription, TeamMember};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId};
 
+use self::delivery::SUPERSEDED;
 pub(crate) use self::text::Wanted;
 
 /// The most rows one page returns.
@@ -77,6 +84,56 @@ pub struct Connection {
     pub quotas: Option<SeenQuotas>,
 }
 
+impl Connection {
+    /// Changes what an update names.
+    fn change(&mut self, update: ConnectionUpdate, now: Timestamp) {
+        let ConnectionUpdate {
+            name,
+            scope_name,
+            owner,
+            state,
+            attention,
+            subscription,
+            quotas,
+        } = update;
+        // What only the host noticed is no change somebody made.
+        if name.is_some()
+            || scope_name.is_some()
+            || owner.is_some()
+            || state.is_some()
+            || subscription.is_some()
+        {
+            self.updated_at = now;
+        }
+        // Until somebody names a connection it is called like its scope.
+        let unnamed = self.name == self.scope_name;
+        if let Some(scope_name) = scope_name {
+            if unnamed {
+                self.name.clone_from(&scope_name);
+            }
+            self.scope_name = scope_name;
+        }
+        if let Some(name) = name {
+            self.name = name;
+        }
+        if let Some(owner) = owner {
+            self.owner = owner;
+        }
+        if let Some(state) = state {
+            self.state = state;
+        }
+        if let Some(attention) = attention {
+            self.attention = attention;
+        }
+        if let Some(subscription) = subscription {
+            self.subscription = subscription;
+        }
+        if quotas.is_some() {
+            self.quotas = quotas;
+        }
+    }
+}
+
 /// How many requests the remote service still accepted at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenQuotas {
@@ -95,6 +152,25 @@ pub enum ConnectionState {
     Active,
     /// Disconnected: its mappings and activities are kept, and connecting the scope again revives it.
     Disconnected,
+}
+
+impl ConnectionState {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Connecting, Self::Active, Self::Disconnected];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Active => "active",
+            Self::Disconnected => "disconnected",
+        }
+    }
+
+    /// The one with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
 }
 
 /// Something only a person can put right.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::SubjectName;
+use jiff::Timestamp;
+
+use super::{LedgerError, SubjectName};
 use crate::contract::User;
 use crate::id::{ConnectionId, RemoteUserId};
 
@@ -126,4 +128,16 @@ pub struct Counted<T> {
     pub value: T,
     /// How many activities.
     pub entries: u64,
+}
+
+/// The boundaries of a summary, if they can be used.
+pub(super) fn milliseconds(boundaries: &[Timestamp]) -> Result<Vec<i64>, LedgerError> {
+    let times: Vec<i64> = boundaries.iter().map(|at| at.as_millisecond()).collect();
+    if (2..=MAX_INTERVALS + 1).contains(&times.len()) && times.is_sorted_by(|a, b| a < b) {
+        return Ok(times);
+    }
+    Err(LedgerError::Invalid(format!(
+        "the boundaries of a summary must be from 2 to {} times, each after the one before",
+        MAX_INTERVALS + 1
+    )))
 }

@@ -2,93 +2,10 @@
 
 use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 
-use super::{Result, members, next_change, rows};
+use super::{Result, members, next_change};
 use crate::contract::Activity;
 use crate::ledger::Applied;
-
-/// A state with content. Ordered by revision; the rest makes the order total, so that of two states
-/// with one revision the same one wins everywhere.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Content {
-    revision: String,
-    remote_user: String,
-    subject: Option<String>,
-    description: String,
-    start: i64,
-    stop: Option<i64>,
-    billable: bool,
-    /// A JSON array.
-    tags: String,
-    event: Option<String>,
-}
-
-/// A deletion.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Deletion {
-    revision: String,
-    event: Option<String>,
-}
-
-/// What is known of an activity: the greatest of everything that arrived.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Known {
-    content: Option<Content>,
-    deletion: Option<Deletion>,
-}
-
-impl Known {
-    fn of(activity: &Activity) -> Self {
-        let event = activity.event_id.clone();
-        let content = activity.content.as_ref().map(|log| Content {
-            revision: activity.revision.clone(),
-            remote_user: log.remote_user_id.to_string(),
-            subject: log.subject.clone(),
-            description: log.description.clone(),
-            start: log.start.as_millisecond(),
-            stop: log.stop.map(|stop| stop.as_millisecond()),
-            billable: log.billable,
-            tags: rows::to_json(&log.tags),
-            event: event.clone(),
-        });
-        let deletion = activity.deleted.then(|| Deletion {
-            revision: activity.revision.clone(),
-            event,
-        });
-        Self { content, deletion }
-    }
-
-    fn merge(self, other: Self) -> Self {
-        Self {
-            content: self.content.max(other.content),
-            deletion: self.deletion.max(other.deletion),
-        }
-    }
-
-    /// The deletion, if it is what counts.
-    fn effective_deletion(&self) -> Option<&Deletion> {
-        let content = self.content.as_ref().map(|content| &content.revision);
-        self.deletion
-            .as_ref()
-            .filter(|deletion| Some(&deletion.revision) >= content)
-    }
-
-    /// Whether both differ in nothing but where they come from.
-    fn looks_like(&self, other: &Self) -> bool {
-        let look = |known: &Self| {
-            let content = known.content.clone().map(|content| Content {
-                revision: String::new(),
-                event: None,
-                ..content
-            });
-            (content, known.effective_deletion().is_some())
-        };
-        look(self) == look(other)
-    }
-
-    fn is_nothing(&self) -> bool {
-        self.content.is_none() && self.deletion.is_none()
-    }
-}
+use crate::ledger::known::activity::{Content, Deletion, Effect, Known};
 
 pub(super) fn apply(
     database: &Database,
@@ -97,23 +14,9 @@ pub(super) fn apply(
 ) -> Result<Applied> {
     let mut applied = Applied::default();
     for activity in activities {
-        let effect = apply_one(database, connection, activity)?;
-        applied.applied += u64::from(effect != Effect::None);
-        applied.changed += u64::from(effect == Effect::Changed);
-        applied.unchanged += u64::from(effect == Effect::None);
+        apply_one(database, connection, activity)?.count(&mut applied);
     }
     Ok(applied)
-}
-
-/// What applying an activity did to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Effect {
-    /// Nothing that shows.
-    None,
-    /// It is newer.
-    Newer,
-    /// It is new, or newer and different.
-    Changed,
 }
 
 fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Result<Effect> {
@@ -131,14 +34,9 @@ fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Resul
     if after == before {
         return Ok(Effect::None);
     }
-    let is_seen = after.content != before.content
-        || after.effective_deletion() != before.effective_deletion();
-    update(database, connection, number, &after, is_seen)?;
-    Ok(match is_seen {
-        false => Effect::None,
-        true if after.looks_like(&before) => Effect::Newer,
-        true => Effect::Changed,
-    })
+    let effect = Effect::between(&before, &after);
+    update(database, connection, number, &after, effect != Effect::None)?;
+    Ok(effect)
 }
 
 fn find(database: &Database, connection: i64, entry_id: &str) -> Result<Option<(i64, Known)>> {

@@ -5,8 +5,9 @@ use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 
 use super::continuity::{self, COLUMNS};
 use super::{Result, rows};
-use crate::contract::{Account, Quota, Subscription};
+use crate::contract::{Account, Subscription};
 use crate::id::{ConnectionId, HookId, ScopeId};
+use crate::ledger::stored;
 use crate::ledger::{
     Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, LedgerError,
     NewConnection, SeenQuotas,
@@ -22,7 +23,10 @@ pub(super) fn create(database: &Database, new: &NewConnection) -> Result<Connect
             "SELECT id, state FROM connections WHERE integration = ?1 AND scope_id = ?2",
         )?
         .query_row(params![new.integration, new.scope_id.as_str()], |row| {
-            Ok((row.get(0)?, rows::connection_state(row, 1)?))
+            Ok((
+                row.get(0)?,
+                rows::named(row, 1, ConnectionState::from_name)?,
+            ))
         })
         .optional()?;
     let now = new.created_at.as_millisecond();
@@ -108,39 +112,7 @@ pub(super) fn update(
     let mut row = existing_connection(database, id)?;
     let begins =
         update.state == Some(ConnectionState::Active) && row.state != ConnectionState::Active;
-    let ConnectionUpdate {
-        name,
-        scope_name,
-        owner,
-        state,
-        attention,
-        subscription,
-        quotas,
-    } = update.clone();
-    // What only the host noticed is no change somebody made.
-    if name.is_some()
-        || scope_name.is_some()
-        || owner.is_some()
-        || state.is_some()
-        || subscription.is_some()
-    {
-        row.updated_at = now;
-    }
-    // Until somebody names a connection it is called like its scope.
-    let unnamed = row.name == row.scope_name;
-    if let Some(scope_name) = scope_name {
-        if unnamed {
-            row.name.clone_from(&scope_name);
-        }
-        row.scope_name = scope_name;
-    }
-    row.name = name.unwrap_or(row.name);
-    row.owner = owner.unwrap_or(row.owner);
-    row.state = state.unwrap_or(row.state);
-    row.attention = attention.unwrap_or(row.attention);
-    row.subscription = subscription.unwrap_or(row.subscription);
-    row.quotas = quotas.or(row.quotas);
-
+    row.change(update.clone(), now);
     let (subscription, quotas) = (row.subscription.as_ref(), row.quotas.as_ref());
     database
         .prepare_cached(
@@ -158,15 +130,15 @@ pub(super) fn update(
             row.owner.id,
             row.owner.name,
             row.owner.email,
-            rows::connection_state_name(row.state),
+            row.state.as_str(),
             row.attention.as_ref().map(|attention| &attention.code),
             row.attention.as_ref().map(|attention| &attention.message),
             subscription.map(|subscription| &subscription.id),
             subscription.map(|subscription| subscription.enabled),
             subscription.and_then(|subscription| subscription.validated_at).map(Timestamp::as_millisecond),
-            subscription.map(|subscription| rows::to_json(&subscription.events)),
+            subscription.map(|subscription| stored::to_json(&subscription.events)),
             row.updated_at.as_millisecond(),
-            quotas.map(|seen| quotas_to_json(&seen.quotas)),
+            quotas.map(|seen| stored::quotas_to_json(&seen.quotas)),
             quotas.map(|seen| seen.at.as_millisecond()),
         ])?;
     if begins {
@@ -179,7 +151,10 @@ pub(super) fn remove(database: &Database, id: &ConnectionId) -> Result<()> {
     let found: Option<(ConnectionState, bool)> = database
         .prepare_cached("SELECT state, completed FROM connections WHERE id = ?1")?
         .query_row(params![id.as_str()], |row| {
-            Ok((rows::connection_state(row, 0)?, row.get(1)?))
+            Ok((
+                rows::named(row, 0, ConnectionState::from_name)?,
+                row.get(1)?,
+            ))
         })
         .optional()?;
     match found {
@@ -240,7 +215,7 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
             email: row.get(7)?,
         },
         hook: HookId::new(row.get::<_, String>(8)?),
-        state: rows::connection_state(row, 9)?,
+        state: rows::named(row, 9, ConnectionState::from_name)?,
         attention,
         subscription,
         users_mapped: rows::unsigned(row, 16)?,
@@ -253,40 +228,11 @@ fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
     })
 }
 
-/// A quota as it is stored: name, remaining, total, seconds until its period ends.
-type StoredQuota = (String, i32, u32, u32);
-
-fn quotas_to_json(quotas: &[Quota]) -> String {
-    let stored: serde_json::Value = quotas
-        .iter()
-        .map(|quota| {
-            let Quota {
-                name,
-                remaining,
-                total,
-                resets_in_seconds,
-            } = quota;
-            serde_json::json!([name, remaining, total, resets_in_seconds])
-        })
-        .collect();
-    stored.to_string()
-}
-
 fn quotas(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<SeenQuotas>> {
     let Some(at) = rows::optional_timestamp(row, column + 1)? else {
         return Ok(None);
     };
-    let json = rows::text(row, column)?.unwrap_or("[]");
-    let stored: Vec<StoredQuota> =
-        serde_json::from_str(json).map_err(|error| rows::damaged(column, error))?;
-    let quotas = stored
-        .into_iter()
-        .map(|(name, remaining, total, resets_in_seconds)| Quota {
-            name,
-            remaining,
-            total,
-            resets_in_seconds,
-        })
-        .collect();
+    let quotas =
+        stored::quotas(rows::text(row, column)?).map_err(|error| rows::damaged(column, error))?;
     Ok(Some(SeenQuotas { quotas, at }))
 }

@@ -4,13 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::Result;
-use crate::ledger::{DeliveryRecord, DeliveryStatus, LedgerError, Retention};
+use crate::ledger::{DeliveryRecord, DeliveryStatus, LedgerError, Retention, SUPERSEDED};
 
 /// Rows removed at once: enough that it happens rarely, few enough that nobody waits for it.
 const PRUNED_AT_ONCE: i64 = 200;
-
-/// What a failed delivery says once another one brought its event.
-const SUPERSEDED: &str = "It was delivered again meanwhile, and that delivery was handled.";
 
 pub(super) fn record(
     database: &Database,

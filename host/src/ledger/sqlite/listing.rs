@@ -4,9 +4,10 @@ use jiff::Timestamp;
 use rusqlite::{Connection as Database, Row, params};
 
 use super::runs::{Next, Place, Runs};
-use super::titles::{Titles, title};
+use super::titles::Titles;
 use super::{Result, connection_number, rows};
 use crate::id::{ConnectionId, RemoteUserId};
+use crate::ledger::titles::title;
 use crate::ledger::{ActivityFilter, LedgerActivity, LedgerError, MAX_PAGE, Page};
 
 /// One page, for which about so many activities are looked at.

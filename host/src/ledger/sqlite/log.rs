@@ -81,7 +81,7 @@ pub(super) fn rates(
             |row| {
                 Ok(DeliveryRate {
                     minute: rows::timestamp(row, 0)?,
-                    status: status(row, 1)?,
+                    status: rows::named(row, 1, DeliveryStatus::from_name)?,
                     deliveries: rows::unsigned(row, 2)?,
                 })
             },
@@ -148,7 +148,7 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
             handled_at: rows::timestamp(row, 9)?,
             elapsed_us: rows::unsigned(row, 10)?,
             event_id: row.get(4)?,
-            status: status(row, 5)?,
+            status: rows::named(row, 5, DeliveryStatus::from_name)?,
             detail: row.get(6)?,
             size_bytes: rows::unsigned(row, 7)?,
             sealed_request: None,
@@ -156,9 +156,4 @@ fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
         attempts: row.get(8)?,
         replayable: row.get(11)?,
     })
-}
-
-fn status(row: &Row<'_>, column: usize) -> rusqlite::Result<DeliveryStatus> {
-    let name = rows::text(row, column)?.unwrap_or_default();
-    DeliveryStatus::from_name(name).ok_or_else(|| rows::damaged(column, name))
 }

@@ -140,7 +140,7 @@ pub(super) fn set_mapping(
             connection,
             remote_user.as_str(),
             user,
-            change.matched_by.map(rows::matched_by_name),
+            change.matched_by.map(MatchedBy::as_str),
         ])?;
     if before_user != user {
         map_activities(database, connection, remote_user.as_str(), user)?;
@@ -174,7 +174,7 @@ fn known(database: &Database, connection: i64) -> Result<BTreeMap<String, Known>
                 present: row.get(4)?,
                 mapping: Mapping {
                     user: row.get(1)?,
-                    matched_by: rows::matched_by(row, 2)?,
+                    matched_by: rows::optional_named(row, 2, MatchedBy::from_name)?,
                 },
             };
             Ok((row.get(0)?, known))
@@ -235,10 +235,10 @@ fn put(
             remote_user.id.as_str(),
             remote_user.name,
             remote_user.email,
-            rows::member_state_name(remote_user.state),
+            remote_user.state.as_str(),
             present,
             mapping.user,
-            mapping.matched_by.map(rows::matched_by_name),
+            mapping.matched_by.map(MatchedBy::as_str),
             note,
         ])?;
     Ok(())

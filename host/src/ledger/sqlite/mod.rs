@@ -8,14 +8,13 @@ mod kept;
 mod listing;
 mod log;
 mod members;
-mod residual;
+mod names;
 mod rows;
 mod runs;
 mod subjects;
 mod summary;
 mod team;
 mod titles;
-mod totals;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

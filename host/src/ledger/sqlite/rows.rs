@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use rusqlite::Row;
 use rusqlite::types::Type;
 
-use crate::contract::{MemberState, User};
+use crate::contract::User;
 use crate::id::UserId;
-use crate::ledger::{ConnectionState, MatchedBy};
+use crate::ledger::stored;
 
 /// A column that holds what this program would not have written.
 pub(super) fn damaged(column: usize, what: impl Display) -> rusqlite::Error {
@@ -39,16 +39,7 @@ pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<Opti
 
 /// A list of texts, from a JSON array.
 pub(super) fn texts(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String>> {
-    let json: Option<String> = row.get(column)?;
-    match json.as_deref() {
-        None | Some("[]") => Ok(Vec::new()),
-        Some(json) => serde_json::from_str(json).map_err(|error| damaged(column, error)),
-    }
-}
-
-/// A list of texts as a JSON array.
-pub(super) fn to_json(texts: &[String]) -> String {
-    serde_json::Value::from(texts).to_string()
+    stored::texts(text(row, column)?).map_err(|error| damaged(column, error))
 }
 
 /// A number that is never negative.
@@ -70,52 +61,24 @@ pub(super) fn user(row: &Row<'_>, first: usize) -> rusqlite::Result<Option<User>
     .transpose()
 }
 
-pub(super) fn connection_state(row: &Row<'_>, column: usize) -> rusqlite::Result<ConnectionState> {
-    match row.get_ref(column)?.as_str()? {
-        "connecting" => Ok(ConnectionState::Connecting),
-        "active" => Ok(ConnectionState::Active),
-        "disconnected" => Ok(ConnectionState::Disconnected),
-        other => Err(damaged(column, other)),
-    }
+/// A value of few, from its name.
+pub(super) fn named<T>(
+    row: &Row<'_>,
+    column: usize,
+    from_name: fn(&str) -> Option<T>,
+) -> rusqlite::Result<T> {
+    let name = row.get_ref(column)?.as_str()?;
+    from_name(name).ok_or_else(|| damaged(column, name))
 }
 
-pub(super) fn connection_state_name(state: ConnectionState) -> &'static str {
-    match state {
-        ConnectionState::Connecting => "connecting",
-        ConnectionState::Active => "active",
-        ConnectionState::Disconnected => "disconnected",
-    }
-}
-
-pub(super) fn member_state(row: &Row<'_>, column: usize) -> rusqlite::Result<MemberState> {
-    match row.get_ref(column)?.as_str()? {
-        "active" => Ok(MemberState::Active),
-        "invited" => Ok(MemberState::Invited),
-        "deactivated" => Ok(MemberState::Deactivated),
-        other => Err(damaged(column, other)),
-    }
-}
-
-pub(super) fn member_state_name(state: MemberState) -> &'static str {
-    match state {
-        MemberState::Active => "active",
-        MemberState::Invited => "invited",
-        MemberState::Deactivated => "deactivated",
-    }
-}
-
-pub(super) fn matched_by(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<MatchedBy>> {
-    match row.get_ref(column)?.as_str_or_null()? {
+/// A value of few that may be absent, from its name.
+pub(super) fn optional_named<T>(
+    row: &Row<'_>,
+    column: usize,
+    from_name: fn(&str) -> Option<T>,
+) -> rusqlite::Result<Option<T>> {
+    match text(row, column)? {
         None => Ok(None),
-        Some("email") => Ok(Some(MatchedBy::Email)),
-        Some("manual") => Ok(Some(MatchedBy::Manual)),
-        Some(other) => Err(damaged(column, other)),
-    }
-}
-
-pub(super) fn matched_by_name(matched_by: MatchedBy) -> &'static str {
-    match matched_by {
-        MatchedBy::Email => "email",
-        MatchedBy::Manual => "manual",
+        Some(_) => named(row, column, from_name).map(Some),
     }
 }

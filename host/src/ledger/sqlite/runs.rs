@@ -8,13 +8,18 @@
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use rusqlite::{CachedStatement, Connection as Database, OptionalExtension as _, ToSql, params};
+use rusqlite::{
+    CachedStatement, Connection as Database, OptionalExtension as _, Row, ToSql, params,
+};
 
-use super::residual::{COLUMNS, Residual};
 use super::titles::Titles;
-use super::{Result, connection_number};
+use super::{Result, connection_number, rows};
 use crate::id::UserId;
-use crate::ledger::{ActivityFilter, LedgerError};
+use crate::ledger::ActivityFilter;
+use crate::ledger::residual::{Examined, Residual};
+
+/// What [`examined`] reads.
+pub(super) const COLUMNS: &str = "connection, remote_user, subject, tags, billable, description";
 
 /// The widths of the classes of duration, in milliseconds, by their number in the schema. `None`: no bound.
 pub(super) const SPANS: [Option<i64>; 5] = [
@@ -160,7 +165,10 @@ impl<'a> Runs<'a> {
             let mut rows = statement.query(&parameters)?;
             while let Some(row) = rows.next()? {
                 let matches = match residual {
-                    Some(residual) => residual.matches(titles, row, 2)?,
+                    Some(residual) => residual
+                        .matches(&examined(row, 2)?, |connection, subject| {
+                            titles.path(connection, Some(subject))
+                        })?,
                     None => true,
                 };
                 run.before = (row.get(0)?, row.get(1)?);
@@ -224,16 +232,11 @@ fn visibilities(filter: &ActivityFilter) -> Vec<i64> {
 
 /// The number of a filter's connection.
 pub(super) fn owner(database: &Database, filter: &ActivityFilter) -> Result<Option<i64>> {
-    match &filter.connection {
-        Some(id) => connection_number(database, id).map(Some),
-        None if filter.subject.is_some() || filter.remote_user.is_some() => {
-            Err(LedgerError::Invalid(
-                "a subject or a remote user is one of a connection: name the connection too"
-                    .to_owned(),
-            ))
-        }
-        None => Ok(None),
-    }
+    filter.ensure_names_connection()?;
+    let connection = filter.connection.as_ref();
+    connection
+        .map(|id| connection_number(database, id))
+        .transpose()
 }
 
 /// The number of a user that somebody was mapped to.
@@ -242,4 +245,16 @@ pub(super) fn user_number(database: &Database, user: &UserId) -> Result<Option<i
         .prepare_cached("SELECT number FROM users WHERE id = ?1")?
         .query_row(params![user.as_str()], |row| row.get(0))
         .optional()?)
+}
+
+/// What a filter must know of an activity, from [`COLUMNS`] that begin at `first`.
+pub(super) fn examined<'a>(row: &'a Row<'_>, first: usize) -> rusqlite::Result<Examined<'a>> {
+    Ok(Examined {
+        connection: row.get(first)?,
+        remote_user: rows::text(row, first + 1)?,
+        subject: rows::text(row, first + 2)?,
+        tags: rows::text(row, first + 3)?,
+        billable: row.get(first + 4)?,
+        description: rows::text(row, first + 5)?,
+    })
 }

@@ -1,16 +1,16 @@
 //! Summing up activities: one pass over those of a time.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, Row, ToSql};
 
-use super::residual::{COLUMNS, Residual};
-use super::runs::{SPANS, WITHOUT_CONTENT, owner, user_number};
+use super::Result;
+use super::names::Lookup;
+use super::runs::{COLUMNS, SPANS, WITHOUT_CONTENT, examined, owner, user_number};
 use super::titles::Titles;
-use super::totals::{Totals, described};
-use super::{Result, rows};
-use crate::ledger::{ActivityFilter, LedgerError, MAX_INTERVALS, Summary};
+use crate::ledger::residual::Residual;
+use crate::ledger::summary::milliseconds;
+use crate::ledger::totals::{Totals, described};
+use crate::ledger::{ActivityFilter, Summary};
 
 /// Where [`COLUMNS`] begin.
 const FIRST: usize = 3;
@@ -23,13 +23,10 @@ pub(super) fn summarize(
     now: Timestamp,
     most_examined: usize,
 ) -> Result<Summary> {
-    let times: Vec<i64> = boundaries.iter().map(|at| at.as_millisecond()).collect();
+    let times = milliseconds(boundaries)?;
     let (Some(&from), Some(&to)) = (times.first(), times.last()) else {
-        return Err(unusable());
+        return Ok(Summary::default());
     };
-    if !(2..=MAX_INTERVALS + 1).contains(&times.len()) || !times.is_sorted_by(|a, b| a < b) {
-        return Err(unusable());
-    }
     let mut pass = Pass {
         titles: Titles::new(database),
         residual: Residual::of(filter),
@@ -78,20 +75,11 @@ pub(super) fn summarize(
             }
         }
     }
-    let Pass {
-        mut titles, totals, ..
-    } = pass;
+    let mut names = Lookup::new(database, pass.titles);
     Ok(Summary {
         complete,
-        ..described(database, &mut titles, totals)?
+        ..described(pass.totals, &mut names)?
     })
-}
-
-fn unusable() -> LedgerError {
-    LedgerError::Invalid(format!(
-        "the boundaries of a summary must be from 2 to {} times, each after the one before",
-        MAX_INTERVALS + 1
-    ))
 }
 
 struct Pass<'a> {
@@ -106,21 +94,23 @@ struct Pass<'a> {
 impl Pass<'_> {
     fn add(&mut self, row: &Row<'_>) -> Result<()> {
         let user: Option<i64> = row.get(2)?;
-        let connection = row.get(FIRST)?;
-        let Some(remote_user) = rows::text(row, FIRST + 1)? else {
+        let activity = examined(row, FIRST)?;
+        let Some(remote_user) = activity.remote_user else {
             return Ok(());
         };
         let totals = &mut self.totals;
-        let person = totals.person(connection, remote_user, user);
+        let person = totals.person(activity.connection, remote_user, user);
         let subject =
-            rows::text(row, FIRST + 2)?.map(|subject| totals.subject(connection, subject));
-        totals.count_tags(rows::text(row, FIRST + 3)?, || rows::texts(row, FIRST + 3))?;
+            (activity.subject).map(|subject| totals.subject(activity.connection, subject));
+        totals.count_tags(activity.tags)?;
         let is_of_user = self
             .user
             .is_none_or(|wanted| wanted.is_some() && wanted == user);
         let matches = is_of_user
             && match &mut self.residual {
-                Some(residual) => residual.matches(&mut self.titles, row, FIRST)?,
+                Some(residual) => residual.matches(&activity, |connection, subject| {
+                    self.titles.path(connection, Some(subject))
+                })?,
                 None => true,
             };
         if matches {
@@ -129,21 +119,5 @@ impl Pass<'_> {
             self.totals.add(person, subject, start, end, stop.is_none());
         }
         Ok(())
-    }
-}
-
-/// Numbers things by connection and id, in the order they come.
-#[derive(Default)]
-pub(super) struct Numbering(HashMap<i64, HashMap<String, usize>>);
-
-impl Numbering {
-    /// The number of a thing, which is `next` if it is new.
-    pub(super) fn number(&mut self, connection: i64, id: &str, next: usize) -> usize {
-        let numbers = self.0.entry(connection).or_default();
-        if let Some(number) = numbers.get(id) {
-            return *number;
-        }
-        numbers.insert(id.to_owned(), next);
-        next
     }
 }

@@ -4,15 +4,14 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rusqlite::{Connection as Database, OptionalExtension as _, params};
-
-use super::summary::Numbering;
-use super::titles::Titles;
-use super::{Result, rows};
-use crate::id::{ConnectionId, RemoteUserId};
-use crate::ledger::{
-    Counted, Facets, Listed, MAX_LISTED, Person, PersonTime, SubjectPath, SubjectTime, Summary,
+use super::stored;
+use super::{
+    Counted, Facets, LedgerError, Listed, MAX_LISTED, Person, PersonTime, SubjectName, SubjectPath,
+    SubjectTime, Summary,
 };
+use crate::id::ConnectionId;
+
+type Result<T> = std::result::Result<T, LedgerError>;
 
 /// Sums in milliseconds, by the numbers of people, subjects and tags.
 pub(super) struct Totals {
@@ -109,11 +108,7 @@ impl Totals {
     }
 
     /// Has seen an activity with these tags.
-    pub(super) fn count_tags(
-        &mut self,
-        stored: Option<&str>,
-        read: impl FnOnce() -> rusqlite::Result<Vec<String>>,
-    ) -> Result<()> {
+    pub(super) fn count_tags(&mut self, stored: Option<&str>) -> Result<()> {
         let Some(stored) = stored else {
             return Ok(());
         };
@@ -121,11 +116,21 @@ impl Totals {
             *seen += 1;
             return Ok(());
         }
-        let mut tags = read()?;
+        let mut tags = stored::texts(Some(stored)).map_err(stored::damaged)?;
         tags.sort_unstable();
         tags.dedup();
         self.tag_lists.insert(stored.to_owned(), (tags, 1));
         Ok(())
+    }
+
+    /// Everybody who was seen, by connection and remote user.
+    pub(super) fn people(&self) -> impl Iterator<Item = (i64, &str)> {
+        (self.people.iter()).map(|person| (person.connection, person.remote_user.as_str()))
+    }
+
+    /// The numbers of users who were seen.
+    pub(super) fn users(&self) -> impl Iterator<Item = i64> {
+        self.people.iter().filter_map(|person| person.user)
     }
 
     /// Adds an activity, split at the boundaries.
@@ -165,22 +170,42 @@ impl Totals {
     }
 }
 
+/// Looks up what people call things that the tables know by number.
+pub(super) trait Names {
+    /// A connection.
+    fn connection(&mut self, number: i64) -> Result<ConnectionId>;
+
+    /// A member of a connection's team, and the user with a number.
+    fn person(&mut self, connection: i64, remote_user: &str, user: Option<i64>) -> Result<Person>;
+
+    /// A subject after what is above it, outermost first.
+    fn path(&mut self, connection: i64, subject: &str) -> Result<Vec<SubjectName>>;
+}
+
+/// Numbers things by connection and id, in the order they come.
+#[derive(Default)]
+struct Numbering(HashMap<i64, HashMap<String, usize>>);
+
+impl Numbering {
+    /// The number of a thing, which is `next` if it is new.
+    fn number(&mut self, connection: i64, id: &str, next: usize) -> usize {
+        let numbers = self.0.entry(connection).or_default();
+        if let Some(number) = numbers.get(id) {
+            return *number;
+        }
+        numbers.insert(id.to_owned(), next);
+        next
+    }
+}
+
 /// The summary, with names.
-pub(super) fn described(
-    database: &Database,
-    titles: &mut Titles<'_>,
-    mut totals: Totals,
-) -> Result<Summary> {
+pub(super) fn described(mut totals: Totals, names: &mut impl Names) -> Result<Summary> {
     for (tags, seen) in std::mem::take(&mut totals.tag_lists).into_values() {
         for tag in tags {
             *totals.tags.entry(tag).or_default() += seen;
         }
     }
-    let mut names = Names {
-        database,
-        connections: HashMap::new(),
-    };
-    let (subjects, subject_facet) = subjects(&mut names, titles, &totals.subjects)?;
+    let (subjects, subject_facet) = subjects(names, &totals.subjects)?;
     let with_time = totals.people.iter().filter(|person| person.entries > 0);
     let people = first(with_time, |person| {
         let time: i64 = person.time.iter().sum();
@@ -196,7 +221,7 @@ pub(super) fn described(
         running: totals.running,
         people: people.described(|person| {
             Ok(PersonTime {
-                person: names.person(person)?,
+                person: names.person(person.connection, &person.remote_user, person.user)?,
                 time: durations(&person.time),
                 entries: person.entries,
             })
@@ -206,7 +231,7 @@ pub(super) fn described(
         facets: Facets {
             people: seen.described(|person| {
                 Ok(Counted {
-                    value: names.person(person)?,
+                    value: names.person(person.connection, &person.remote_user, person.user)?,
                     entries: person.seen,
                 })
             })?,
@@ -224,14 +249,13 @@ pub(super) fn described(
 
 /// Subjects with what is spent below them, and how often each was seen.
 fn subjects(
-    names: &mut Names<'_>,
-    titles: &mut Titles<'_>,
+    names: &mut impl Names,
     own: &[SubjectTotal],
 ) -> Result<(Listed<SubjectTime>, Listed<Counted<SubjectPath>>)> {
     let mut numbers = Numbering::default();
     let mut all: Vec<(SubjectTotal, i64)> = Vec::new();
     for subject in own {
-        let path = titles.path(subject.connection, Some(&subject.id))?;
+        let path = names.path(subject.connection, &subject.id)?;
         for part in &path {
             let id = part.id.as_str();
             let next = all.len();
@@ -257,7 +281,7 @@ fn subjects(
     let mut path = |total: &SubjectTotal| -> Result<SubjectPath> {
         Ok(SubjectPath {
             connection_id: names.connection(total.connection)?,
-            path: titles.path(total.connection, Some(&total.id))?,
+            path: names.path(total.connection, &total.id)?,
         })
     };
     let with_time = all.iter().filter(|(total, _)| total.entries > 0);
@@ -279,48 +303,6 @@ fn subjects(
         })
     })?;
     Ok((times, seen))
-}
-
-/// Looks up names, those of connections once.
-struct Names<'a> {
-    database: &'a Database,
-    connections: HashMap<i64, ConnectionId>,
-}
-
-impl Names<'_> {
-    fn connection(&mut self, number: i64) -> Result<ConnectionId> {
-        if let Some(id) = self.connections.get(&number) {
-            return Ok(id.clone());
-        }
-        let id: String = self
-            .database
-            .prepare_cached("SELECT id FROM connections WHERE number = ?1")?
-            .query_row(params![number], |row| row.get(0))?;
-        let id = ConnectionId::new(id);
-        self.connections.insert(number, id.clone());
-        Ok(id)
-    }
-
-    fn person(&mut self, total: &PersonTotal) -> Result<Person> {
-        let name = self
-            .database
-            .prepare_cached("SELECT name FROM members WHERE connection = ?1 AND remote_user = ?2")?
-            .query_row(params![total.connection, total.remote_user], |row| {
-                row.get(0)
-            })
-            .optional()?;
-        let user = self
-            .database
-            .prepare_cached("SELECT id, name, email FROM users WHERE number = ?1")?
-            .query_row(params![total.user], |row| rows::user(row, 0))
-            .optional()?;
-        Ok(Person {
-            connection_id: self.connection(total.connection)?,
-            remote_user_id: RemoteUserId::new(total.remote_user.as_str()),
-            name,
-            user: user.flatten(),
-        })
-    }
 }
 
 /// The first by a key, of many.

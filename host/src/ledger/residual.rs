@@ -2,14 +2,18 @@
 
 use std::collections::HashMap;
 
-use rusqlite::Row;
-
-use super::titles::Titles;
-use super::{Result, rows};
-use crate::ledger::{ActivityFilter, Wanted};
+use super::{ActivityFilter, LedgerError, SubjectName, Wanted, stored};
 
 /// What [`Residual::matches`] needs to know of an activity.
-pub(super) const COLUMNS: &str = "connection, remote_user, subject, tags, billable, description";
+pub(super) struct Examined<'a> {
+    pub(super) connection: i64,
+    pub(super) remote_user: Option<&'a str>,
+    pub(super) subject: Option<&'a str>,
+    /// As they are stored.
+    pub(super) tags: Option<&'a str>,
+    pub(super) billable: bool,
+    pub(super) description: Option<&'a str>,
+}
 
 /// What is left of a filter without connection, user, times and visibility.
 pub(super) struct Residual {
@@ -58,36 +62,43 @@ impl Residual {
         is_any.then_some(residual)
     }
 
-    /// Whether a row matches that has [`COLUMNS`] from `first` on.
-    pub(super) fn matches(
+    /// Whether paths of subjects matter.
+    pub(super) fn needs_paths(&self) -> bool {
+        self.subject.is_some() || self.text.is_some()
+    }
+
+    /// Whether an activity matches. `path` looks up a connection's subject after what is above it.
+    pub(super) fn matches<E: From<LedgerError>>(
         &mut self,
-        titles: &mut Titles<'_>,
-        row: &Row<'_>,
-        first: usize,
-    ) -> Result<bool> {
+        activity: &Examined<'_>,
+        path: impl FnOnce(i64, &str) -> Result<Vec<SubjectName>, E>,
+    ) -> Result<bool, E> {
         if let Some(wanted) = &self.remote_user
-            && rows::text(row, first + 1)? != Some(wanted.as_str())
+            && activity.remote_user != Some(wanted.as_str())
         {
             return Ok(false);
         }
         if let Some(wanted) = self.billable
-            && row.get::<_, bool>(first + 4)? != wanted
+            && activity.billable != wanted
         {
             return Ok(false);
         }
         if let Some(wanted) = &self.tag {
-            // Looking for the encoded text first spares decoding most rows.
-            let json = rows::text(row, first + 3)?.unwrap_or_default();
-            if !json.contains(&wanted.json) || !rows::texts(row, first + 3)?.contains(&wanted.name)
+            // Looking for the encoded text first spares decoding most of them.
+            let json = activity.tags.unwrap_or_default();
+            if !json.contains(&wanted.json)
+                || !stored::texts(activity.tags)
+                    .map_err(stored::damaged)?
+                    .contains(&wanted.name)
             {
                 return Ok(false);
             }
         }
-        if self.subject.is_none() && self.text.is_none() {
+        if !self.needs_paths() {
             return Ok(true);
         }
-        let about = match rows::text(row, first + 2)? {
-            Some(subject) => self.about(titles, row.get(first)?, subject)?,
+        let about = match activity.subject {
+            Some(subject) => self.about(activity.connection, subject, path)?,
             None => About {
                 is_wanted: false,
                 has_text: false,
@@ -99,16 +110,20 @@ impl Residual {
         let Some(text) = &self.text else {
             return Ok(true);
         };
-        Ok(about.has_text
-            || rows::text(row, first + 5)?.is_some_and(|description| text.is_in(description)))
+        Ok(about.has_text || activity.description.is_some_and(|words| text.is_in(words)))
     }
 
-    fn about(&mut self, titles: &mut Titles<'_>, connection: i64, subject: &str) -> Result<About> {
+    fn about<E>(
+        &mut self,
+        connection: i64,
+        subject: &str,
+        path: impl FnOnce(i64, &str) -> Result<Vec<SubjectName>, E>,
+    ) -> Result<About, E> {
         let known = self.about.entry(connection).or_default();
         if let Some(about) = known.get(subject) {
             return Ok(*about);
         }
-        let path = titles.path(connection, Some(subject))?;
+        let path = path(connection, subject)?;
         let wanted = self.subject.as_deref();
         let about = About {
             is_wanted: path.iter().any(|part| Some(part.id.as_str()) == wanted),
