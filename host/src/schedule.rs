@@ -33,6 +33,9 @@ pub struct Schedule {
     pub callback_patience_ms: u64,
     /// How long the remote service may be out of reach before a person is told.
     pub long_failure_ms: u64,
+    /// For how long a host that shares its ledger with others is waited for that is at work on a connection
+    /// and gives no sign of life.
+    pub lease_ms: u64,
     /// Connections that are worked on at the same time.
     pub connections_at_once: usize,
 }
@@ -55,6 +58,7 @@ impl Default for Schedule {
             margin_ms: DAY,
             callback_patience_ms: 2 * HOUR,
             long_failure_ms: DAY,
+            lease_ms: 30_000,
             connections_at_once: 4,
         }
     }
@@ -84,6 +88,11 @@ impl Schedule {
     /// [`Self::retry_ms`].
     pub fn retry(&self) -> Duration {
         Duration::from_millis(self.retry_ms)
+    }
+
+    /// [`Self::lease_ms`].
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
     }
 
     /// [`Self::silence_ms`].

@@ -48,6 +48,14 @@ fn sentence(text: String) -> String {
     line
 }
 
+/// A text of the component, without what not every database can hold: U+0000.
+fn text(text: String) -> String {
+    if text.contains('\0') {
+        return text.replace('\0', "\u{fffd}");
+    }
+    text
+}
+
 fn all<A, B: From<A>>(items: Vec<A>) -> Vec<B> {
     items.into_iter().map(B::from).collect()
 }
@@ -125,9 +133,9 @@ impl From<wit::MistakenSecret> for MistakenSecret {
 impl From<wit::Account> for Account {
     fn from(account: wit::Account) -> Self {
         Self {
-            id: account.id,
-            name: account.name,
-            email: account.email,
+            id: text(account.id),
+            name: text(account.name),
+            email: account.email.map(text),
         }
     }
 }
@@ -135,8 +143,8 @@ impl From<wit::Account> for Account {
 impl From<wit::Scope> for Scope {
     fn from(scope: wit::Scope) -> Self {
         Self {
-            id: ScopeId::new(scope.id),
-            name: scope.name,
+            id: ScopeId::new(text(scope.id)),
+            name: text(scope.name),
             organization: scope.organization,
             plan: scope.plan,
             role: scope.role,
@@ -166,10 +174,10 @@ impl From<wit::BoundScope> for BoundScope {
 impl From<wit::Subscription> for Subscription {
     fn from(subscription: wit::Subscription) -> Self {
         Self {
-            id: subscription.id,
+            id: text(subscription.id),
             enabled: subscription.enabled,
             validated_at: subscription.validated_at.map(timestamp),
-            events: subscription.events,
+            events: subscription.events.into_iter().map(text).collect(),
         }
     }
 }
@@ -208,7 +216,7 @@ impl From<wit::DeliveryResult> for DeliveryResult {
                 wit::DeliveryOutcome::Refused => DeliveryOutcome::Refused,
             },
             detail: sentence(result.detail),
-            event_id: result.event_id,
+            event_id: result.event_id.map(text),
             changes: result.changes.into(),
             names_missing: result.names_missing,
         }
@@ -227,9 +235,9 @@ impl From<wit::Changes> for Changes {
 impl From<wit::Activity> for Activity {
     fn from(activity: wit::Activity) -> Self {
         Self {
-            id: activity.id,
-            revision: activity.revision,
-            event_id: activity.event_id,
+            id: text(activity.id),
+            revision: text(activity.revision),
+            event_id: activity.event_id.map(text),
             deleted: activity.deleted,
             content: activity.content.map(TimeLog::from),
         }
@@ -239,13 +247,13 @@ impl From<wit::Activity> for Activity {
 impl From<wit::TimeLog> for TimeLog {
     fn from(log: wit::TimeLog) -> Self {
         Self {
-            remote_user_id: RemoteUserId::new(log.remote_user_id),
-            subject: log.subject,
-            description: log.description,
+            remote_user_id: RemoteUserId::new(text(log.remote_user_id)),
+            subject: log.subject.map(text),
+            description: text(log.description),
             start: timestamp(log.start),
             stop: log.stop.map(timestamp),
             billable: log.billable,
-            tags: log.tags,
+            tags: log.tags.into_iter().map(text).collect(),
         }
     }
 }
@@ -253,10 +261,10 @@ impl From<wit::TimeLog> for TimeLog {
 impl From<wit::Subject> for Subject {
     fn from(subject: wit::Subject) -> Self {
         Self {
-            id: subject.id,
-            revision: subject.revision,
-            name: subject.name,
-            parent: subject.parent,
+            id: text(subject.id),
+            revision: text(subject.revision),
+            name: subject.name.map(text),
+            parent: subject.parent.map(text),
         }
     }
 }
@@ -265,9 +273,9 @@ impl From<wit::TeamMember> for TeamMember {
     fn from(member: wit::TeamMember) -> Self {
         Self {
             remote_user: RemoteUser {
-                id: RemoteUserId::new(member.id),
-                name: member.name,
-                email: member.email,
+                id: RemoteUserId::new(text(member.id)),
+                name: text(member.name),
+                email: member.email.map(text),
                 state: match member.state {
                     wit::MemberState::Active => MemberState::Active,
                     wit::MemberState::Invited => MemberState::Invited,
@@ -277,7 +285,7 @@ impl From<wit::TeamMember> for TeamMember {
             matched: match member.match_ {
                 wit::UserMatch::Matched(user) => UserMatch::Matched(user.into()),
                 wit::UserMatch::Unmatched => UserMatch::Unmatched,
-                wit::UserMatch::Ambiguous(reason) => UserMatch::Ambiguous(reason),
+                wit::UserMatch::Ambiguous(reason) => UserMatch::Ambiguous(text(reason)),
             },
         }
     }
@@ -286,9 +294,9 @@ impl From<wit::TeamMember> for TeamMember {
 impl From<wit_directory::User> for User {
     fn from(user: wit_directory::User) -> Self {
         Self {
-            id: UserId::new(user.id),
-            name: user.name,
-            email: user.email,
+            id: UserId::new(text(user.id)),
+            name: text(user.name),
+            email: user.email.map(text),
         }
     }
 }
@@ -321,7 +329,7 @@ impl From<wit::Health> for Health {
 impl From<wit::Quota> for Quota {
     fn from(quota: wit::Quota) -> Self {
         Self {
-            name: quota.name,
+            name: text(quota.name),
             remaining: quota.remaining,
             total: quota.total,
             resets_in_seconds: quota.resets_in_seconds,
@@ -360,6 +368,17 @@ impl From<wit::NameRefresh> for NameRefresh {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_database_cannot_hold_is_replaced() {
+        let subject = Subject::from(wit::Subject {
+            id: "project/1".into(),
+            revision: String::new(),
+            name: Some("a\0b\u{1}".into()),
+            parent: None,
+        });
+        assert_eq!(subject.name.as_deref(), Some("a\u{fffd}b\u{1}"));
+    }
 
     #[test]
     fn a_components_sentence_stays_one_line_of_bounded_length() {

@@ -7,6 +7,7 @@
 mod copy;
 mod files;
 mod open;
+pub mod postgres;
 mod readers;
 mod writer;
 

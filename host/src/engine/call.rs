@@ -21,7 +21,7 @@ use crate::bindings::IntegrationComponentPre;
 use crate::bindings::exports::worksights::integration::integration::{
     Error as WitError, Guest as Exports,
 };
-use crate::capability::http::{CallHttp, HttpLender, SecretSource};
+use crate::capability::http::{CallHttp, HttpLender, Right, SecretSource};
 use crate::capability::logging::LentLog;
 use crate::capability::storage::{
     Commit, INTEGRATION_AREA, KeyValueStore, MemoryStore, UnitOfWork,
@@ -47,6 +47,8 @@ pub struct CallContext {
     pub store: Arc<dyn KeyValueStore>,
     /// Its secrets, looked up when a request first needs one.
     pub secrets: SecretSource,
+    /// What it sends requests by the right of; when one ends, it sends no more.
+    pub rights: Vec<Right>,
     /// The platform's users.
     pub directory: Arc<dyn UserDirectory>,
     /// HTTP.
@@ -205,6 +207,7 @@ fn new_store(
                 Arc::clone(&context.http),
                 context.connection.clone(),
                 context.secrets.clone(),
+                context.rights.clone(),
                 deadline,
                 Arc::clone(&engine.warnings),
             ),
@@ -265,6 +268,7 @@ pub(super) async fn describe(
 ) -> Result<Manifest, CallError> {
     let nothing = CallContext {
         connection: ConnectionId::new("describe"),
+        rights: Vec::new(),
         store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
         secrets: SecretSource::Given(Secrets::new()),
         directory: Arc::new(EmptyDirectory),

@@ -7,7 +7,9 @@ mod activity;
 mod continuity;
 mod delivery;
 mod known;
+mod lease;
 mod member;
+mod postgres;
 mod residual;
 mod retention;
 mod sqlite;
@@ -21,15 +23,18 @@ mod totals;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
+use tokio::sync::watch;
 
 pub use self::activity::{ActivityFilter, LedgerActivity, MAX_EXAMINED, SubjectName};
 pub use self::continuity::{
     ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, MAX_EVENTS,
 };
 pub use self::delivery::{Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, MAX_RATE_TIME};
+pub use self::lease::{Lease, LeaseAnswer, Leases};
 pub use self::member::{
     Mapping, MappingChange, MatchedBy, Member, MemberFilter, MemberPage, TeamChanges,
 };
+pub use self::postgres::PostgresLedger;
 pub use self::retention::Retention;
 pub use self::sqlite::SqliteLedger;
 pub use self::summary::{
@@ -277,7 +282,7 @@ pub enum LedgerError {
 /// This and [`Continuity`] are the whole contract. Nothing else is relied on, and the conformance suite
 /// (`tests/conformance`) demands nothing else: it has a case for every point of the lists below, and names the point that a
 /// provider breaks. Texts are UTF-8, compared byte by byte where nothing else is said; those that people and remote
-/// services wrote may hold any character, U+0000 included. Times are kept in whole milliseconds, and what is finer may be
+/// services wrote may hold any character but U+0000, which the host replaces. Times are kept in whole milliseconds, and what is finer may be
 /// cut.
 ///
 /// # Connections
@@ -382,7 +387,7 @@ pub enum LedgerError {
 /// A host drops calls when a deadline passes, and treats them like [`LedgerError::Unavailable`]. Any call may be made
 /// again: applying, importing and recording have the same effect twice as once.
 #[async_trait]
-pub trait Ledger: Continuity {
+pub trait Ledger: Continuity + Leases {
     /// Records a connection in the state `Connecting`. A disconnected one of the same scope is revived: it
     /// keeps its id, name, mappings and activities and gets the new hook.
     /// `Conflict` if the scope is connected or being connected.
@@ -495,6 +500,12 @@ pub trait Ledger: Continuity {
 
     /// The last place in the change feed; 0 while there is none.
     async fn last_change(&self) -> Result<u64, LedgerError>;
+
+    /// Tells whenever the change feed may have grown by what another host did that shares the ledger; the
+    /// value only counts such moments. `None`: no other host shares it.
+    fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
 
     /// The delivery log, newest first, without the sealed requests. `cursor` is a page's `next`.
     async fn deliveries(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{info, warn};
 
 use super::background::decide::needs_a_person;
-use super::lease::Lease;
+use super::lease::Turn;
 use super::{ConnectStep, Service, ServiceError};
 use crate::capability::http::SecretSource;
 use crate::capability::storage::MemoryStore;
@@ -40,6 +40,7 @@ impl Service {
         self.check_secrets(&secrets)?;
         let nobody = ConnectionId::new("test");
         let context = CallContext {
+            rights: Vec::new(),
             store: Arc::new(MemoryStore::new(Arc::clone(&self.inner.parts.clock))),
             ..self.context_with(&nobody, SecretSource::Given(secrets))
         };
@@ -71,7 +72,7 @@ impl Service {
             scope_id: request.scope_id,
             created_at: self.inner.parts.clock.now(),
         };
-        let (connection, _lease) = self.begin(new).await?;
+        let (connection, _turn) = self.begin(new).await?;
         match self.establish(&connection, request.secrets, progress).await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
@@ -93,13 +94,13 @@ impl Service {
 
     /// Records a connection, or takes up one that an attempt left behind: the remote service may know
     /// its hook, and another one would double its subscription.
-    async fn begin(&self, new: NewConnection) -> Result<(Connection, Lease), ServiceError> {
+    async fn begin(&self, new: NewConnection) -> Result<(Connection, Turn), ServiceError> {
         let parts = &self.inner.parts;
         let _beginning = self.inner.leases.beginning.lock().await;
         let taken = match parts.ledger.create_connection(new.clone()).await {
             Ok(connection) => {
-                let lease = self.inner.leases.hold(&connection.id).await;
-                return Ok((connection, lease));
+                let turn = self.inner.leases.hold(&connection.id).await;
+                return turn.map(|turn| (connection, turn));
             }
             Err(error @ LedgerError::Conflict(_)) => error,
             Err(error) => return Err(error.into()),
@@ -114,7 +115,7 @@ impl Service {
             return Err(taken.into());
         };
         // Whoever holds the lease is still at work on it.
-        let Some(lease) = self.inner.leases.try_hold(&left_behind.id) else {
+        let Some(turn) = self.inner.leases.try_hold(&left_behind.id).await? else {
             return Err(taken.into());
         };
         // It may have come to an end just before.
@@ -122,7 +123,7 @@ impl Service {
             Some(connection) if connection.state == ConnectionState::Connecting => {
                 info!(connection = %connection.id, "taking up an unfinished attempt to connect");
                 let Some(name) = new.name else {
-                    return Ok((connection, lease));
+                    return Ok((connection, turn));
                 };
                 let update = ConnectionUpdate {
                     name: Some(name),
@@ -130,7 +131,7 @@ impl Service {
                 };
                 let now = parts.clock.now();
                 let renamed = parts.ledger.update_connection(&connection.id, update, now);
-                Ok((renamed.await?, lease))
+                Ok((renamed.await?, turn))
             }
             _ => Err(taken.into()),
         }
@@ -220,7 +221,7 @@ impl Service {
     ) -> Result<Connection, ServiceError> {
         self.check_secrets(&secrets)?;
         let connection = self.connection(id).await?;
-        let _lease = self.inner.leases.hold(id).await;
+        let _turn = self.inner.leases.hold(id).await?;
         let parts = &self.inner.parts;
         let given = self.context_with(id, SecretSource::Given(secrets.clone()));
         let bound = parts
@@ -253,7 +254,7 @@ impl Service {
     /// mappings are kept; connecting the scope again continues them.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), ServiceError> {
         self.connection(id).await?;
-        let _lease = self.inner.leases.hold(id).await;
+        let _turn = self.inner.leases.hold(id).await?;
         // If the host stops in the middle, the next start completes it, as it undoes an attempt to connect.
         self.change_state(id, ConnectionState::Connecting).await?;
         if let Err(error) = self.remove_traces(id).await {

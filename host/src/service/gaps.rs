@@ -136,7 +136,7 @@ impl Service {
         &self,
         connection: &Connection,
     ) -> Result<(), ServiceError> {
-        let _lease = self.inner.leases.hold(&connection.id).await;
+        let _turn = self.inner.leases.hold(&connection.id).await?;
         let callback_url = self.callback_url(&connection.hook);
         let context = self.context(&connection.id);
         let integration = &self.inner.parts.integration;

@@ -31,7 +31,7 @@ impl Service {
     /// [`Service::check`], except that it leaves a gap to the caller.
     pub(super) async fn compare(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
         let connection = self.connection(id).await?;
-        let _lease = self.inner.leases.hold(id).await;
+        let _turn = self.inner.leases.hold(id).await?;
         self.ensure_readable(id).await?;
         let since = self.now();
         match self.check_and_repair(&connection).await {

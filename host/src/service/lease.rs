@@ -1,37 +1,177 @@
-//! Leases: connect, subscribe and disconnect have effects at the remote service that cannot be run
-//! again, so only one of them runs for a connection at a time.
+//! Leases: who is at work on a connection, among the tasks of this host and among all hosts.
+//!
+//! Connecting, subscribing and disconnecting have effects at the remote service that cannot be run again,
+//! so only one of them runs for a connection at a time. The same goes for background work.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, warn};
 
+use super::ServiceError;
+use crate::capability::http::Right;
 use crate::id::ConnectionId;
+use crate::ledger::{Lease, LeaseAnswer, Ledger};
+
+/// How often to ask again for a lease that another host has.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The leases of this host.
-#[derive(Default)]
 pub(super) struct Leases {
     /// Held while an attempt to connect gets its lease, so that no other takes it for a leftover.
     pub(super) beginning: tokio::sync::Mutex<()>,
     held: Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>,
+    /// Rights that other hosts may take over, by connection.
+    rights: Arc<Mutex<HashMap<ConnectionId, Vec<Right>>>>,
+    ledger: Arc<dyn Ledger>,
+    /// Whether other hosts share the ledger.
+    is_shared: bool,
+    time: Duration,
 }
 
 /// A lease on one connection; dropping it gives it back.
-pub(super) type Lease = OwnedMutexGuard<()>;
+pub(super) struct Turn {
+    shared: Vec<SharedTurn>,
+    _local: Option<OwnedMutexGuard<()>>,
+}
+
+impl Turn {
+    /// Gives it back; what it was taken for rests for some time.
+    pub(super) async fn end(mut self, rest: Duration) {
+        for turn in self.shared.drain(..) {
+            turn.end(rest).await;
+        }
+    }
+}
 
 impl Leases {
+    /// Leases that last for `time` when this host does not live to give them back.
+    pub(super) fn new(ledger: Arc<dyn Ledger>, time: Duration) -> Self {
+        Self {
+            beginning: tokio::sync::Mutex::default(),
+            held: Mutex::default(),
+            rights: Arc::default(),
+            is_shared: ledger.watch_growth().is_some(),
+            ledger,
+            time,
+        }
+    }
+
     /// Waits until nobody else holds the connection's lease.
-    pub(super) async fn hold(&self, connection: &ConnectionId) -> Lease {
-        self.mutex(connection).lock_owned().await
+    pub(super) async fn hold(&self, connection: &ConnectionId) -> Result<Turn, ServiceError> {
+        let local = self.mutex(connection).lock_owned().await;
+        loop {
+            match self.take(&effects(connection), connection, true).await? {
+                Ok(shared) => return Ok(turn(local, shared)),
+                Err(wait) => sleep(wait.min(ASK_AGAIN)).await,
+            }
+        }
     }
 
     /// The connection's lease, unless somebody holds it.
-    pub(super) fn try_hold(&self, connection: &ConnectionId) -> Option<Lease> {
-        self.mutex(connection).try_lock_owned().ok()
+    pub(super) async fn try_hold(
+        &self,
+        connection: &ConnectionId,
+    ) -> Result<Option<Turn>, ServiceError> {
+        let Ok(local) = self.mutex(connection).try_lock_owned() else {
+            return Ok(None);
+        };
+        let shared = self.take(&effects(connection), connection, true).await?;
+        Ok(shared.ok().map(|shared| turn(local, shared)))
+    }
+
+    /// The right to do background work of a kind for a connection, or after which time to ask again.
+    /// Within this host only one task asks at a time.
+    pub(super) async fn try_work(
+        &self,
+        connection: &ConnectionId,
+        kind: &str,
+        is_urgent: bool,
+    ) -> Result<Result<Turn, Duration>, ServiceError> {
+        let work = format!("work/{connection}");
+        let first = match self.take(&work, connection, true).await? {
+            Ok(shared) => shared,
+            Err(wait) => return Ok(Err(wait)),
+        };
+        let kind = format!("{kind}/{connection}");
+        let second = match self.take(&kind, connection, is_urgent).await? {
+            Ok(shared) => shared,
+            Err(wait) => return Ok(Err(wait)),
+        };
+        Ok(Ok(Turn {
+            // What rests is the kind; the connection itself is free for other work.
+            shared: second.into_iter().chain(first).collect(),
+            _local: None,
+        }))
+    }
+
+    /// The right to do something that is no connection's.
+    pub(super) async fn try_take(&self, name: &str) -> Result<Option<Turn>, ServiceError> {
+        let nobody = ConnectionId::new("");
+        let shared = self.take(name, &nobody, true).await?;
+        Ok(shared.ok().map(|shared| Turn {
+            shared: shared.into_iter().collect(),
+            _local: None,
+        }))
+    }
+
+    /// What ends calls for a connection when another host has taken over.
+    pub(super) fn rights(&self, connection: &ConnectionId) -> Vec<Right> {
+        lock(&self.rights)
+            .get(connection)
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// How long a lease lasts that nobody renews; `None`: no other host shares the ledger.
+    pub(super) fn time_if_shared(&self) -> Option<Duration> {
+        self.is_shared.then_some(self.time)
+    }
+
+    /// `None`: nobody else shares the ledger.
+    async fn take(
+        &self,
+        name: &str,
+        connection: &ConnectionId,
+        is_urgent: bool,
+    ) -> Result<Result<Option<SharedTurn>, Duration>, ServiceError> {
+        if !self.is_shared {
+            return Ok(Ok(None));
+        }
+        // Counted from before it was asked for: here it must not last longer than there.
+        let asked = Instant::now();
+        let answer = self.ledger.take_lease(name, self.time, is_urgent).await?;
+        Ok(match answer {
+            LeaseAnswer::Refused { wait } => Err(wait),
+            LeaseAnswer::Granted(lease) => {
+                let right = Right::until(asked + self.time);
+                lock(&self.rights)
+                    .entry(connection.clone())
+                    .or_default()
+                    .push(right.clone());
+                Ok(Some(SharedTurn {
+                    renewing: tokio::spawn(renew(
+                        Arc::clone(&self.ledger),
+                        lease.clone(),
+                        self.time,
+                        right.clone(),
+                    )),
+                    ledger: Arc::clone(&self.ledger),
+                    rights: Arc::clone(&self.rights),
+                    connection: connection.clone(),
+                    right,
+                    lease: Some(lease),
+                }))
+            }
+        })
     }
 
     fn mutex(&self, connection: &ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.held);
         held.retain(|_, mutex| mutex.strong_count() > 0);
         match held.get(connection).and_then(Weak::upgrade) {
             Some(mutex) => mutex,
@@ -42,4 +182,79 @@ impl Leases {
             }
         }
     }
+}
+
+fn effects(connection: &ConnectionId) -> String {
+    format!("effects/{connection}")
+}
+
+fn turn(local: OwnedMutexGuard<()>, shared: Option<SharedTurn>) -> Turn {
+    Turn {
+        shared: shared.into_iter().collect(),
+        _local: Some(local),
+    }
+}
+
+/// A lease among hosts, which is renewed for as long as this lives.
+struct SharedTurn {
+    ledger: Arc<dyn Ledger>,
+    /// `None`: given back.
+    lease: Option<Lease>,
+    connection: ConnectionId,
+    right: Right,
+    rights: Arc<Mutex<HashMap<ConnectionId, Vec<Right>>>>,
+    renewing: JoinHandle<()>,
+}
+
+impl SharedTurn {
+    async fn end(mut self, rest: Duration) {
+        if let Some(lease) = self.lease.take() {
+            give_back(&*self.ledger, &lease, rest).await;
+        }
+    }
+}
+
+impl Drop for SharedTurn {
+    fn drop(&mut self) {
+        self.renewing.abort();
+        let mut rights = lock(&self.rights);
+        if let Some(of_connection) = rights.get_mut(&self.connection) {
+            of_connection.retain(|right| !right.is(&self.right));
+            if of_connection.is_empty() {
+                rights.remove(&self.connection);
+            }
+        }
+        drop(rights);
+        if let Some(lease) = self.lease.take() {
+            let ledger = Arc::clone(&self.ledger);
+            tokio::spawn(async move { give_back(&*ledger, &lease, Duration::ZERO).await });
+        }
+    }
+}
+
+/// If this fails, the lease runs out by itself.
+async fn give_back(ledger: &dyn Ledger, lease: &Lease, rest: Duration) {
+    if let Err(error) = ledger.end_lease(lease, rest).await {
+        debug!(lease = lease.name, %error, "a lease was not given back");
+    }
+}
+
+async fn renew(ledger: Arc<dyn Ledger>, lease: Lease, time: Duration, right: Right) {
+    loop {
+        sleep(time / 3).await;
+        let asked = Instant::now();
+        match ledger.renew_lease(&lease, time).await {
+            Ok(true) => right.last_until(asked + time),
+            Ok(false) => {
+                right.last_until(asked);
+                warn!(lease = lease.name, "another host has taken over");
+                return;
+            }
+            Err(error) => debug!(lease = lease.name, %error, "a lease was not renewed"),
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -124,6 +124,7 @@ impl Service {
     pub async fn start(parts: Parts) -> Result<Self, ServiceError> {
         let existing = parts.ledger.connections().await?;
         let (background, due) = Background::new();
+        let leases = Leases::new(Arc::clone(&parts.ledger), parts.schedule.lease());
         let service = Self {
             inner: Arc::new(Inner {
                 secrets: Arc::new(SecretStore::new(
@@ -135,7 +136,7 @@ impl Service {
                     Arc::clone(&parts.keys),
                 )),
                 parts,
-                leases: Leases::default(),
+                leases,
                 metrics: Metrics::default(),
                 changed: watch::Sender::new(0),
                 rotations: Rotations::default(),
@@ -145,6 +146,7 @@ impl Service {
             }),
         };
         service.ensure_secrets_can_be_read(&existing).await?;
+        service.pass_on_growth();
         background::start(&service, due, existing);
         replay::start(&service);
         Ok(service)
@@ -352,6 +354,7 @@ impl Service {
         let parts = &self.inner.parts;
         CallContext {
             connection: connection.clone(),
+            rights: self.inner.leases.rights(connection),
             store: Arc::clone(&self.inner.sealed_store),
             secrets,
             directory: Arc::clone(&parts.directory),
@@ -382,6 +385,22 @@ impl Service {
             self.announce_changes();
         }
         Ok(applied)
+    }
+
+    /// Tells whoever watches the change feed of what other hosts add to it.
+    fn pass_on_growth(&self) {
+        let Some(mut growth) = self.inner.parts.ledger.watch_growth() else {
+            return;
+        };
+        let inner = Arc::downgrade(&self.inner);
+        tokio::spawn(async move {
+            while growth.changed().await.is_ok() {
+                match inner.upgrade() {
+                    Some(inner) => Self { inner }.announce_changes(),
+                    None => return,
+                }
+            }
+        });
     }
 
     fn announce_changes(&self) {

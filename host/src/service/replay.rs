@@ -168,6 +168,12 @@ impl Service {
         let parts = &self.inner.parts;
         let before = before.unwrap_or_else(|| parts.clock.now());
         let _turn = self.inner.replays.turn.lock().await;
+        let Some(_among_hosts) = self.inner.leases.try_take("replay").await? else {
+            return Err(ServiceError::new(
+                ErrorCode::Conflict,
+                "another host is replaying deliveries; try again in a moment",
+            ));
+        };
         let ends_at = Instant::now() + REPLAY_TIME;
         let (deliveries, count) = parts
             .ledger
@@ -199,6 +205,15 @@ impl Service {
         let limits = self.inner.parts.integration.limits();
         let (first_delay, max_attempts) = (limits.replay_delay(), limits.replay_attempts);
         let _turn = self.inner.replays.turn.lock().await;
+        let _among_hosts = match self.inner.leases.try_take("replay").await {
+            Ok(Some(turn)) => turn,
+            // Another host is at it.
+            Ok(None) => return Some(first_delay),
+            Err(error) => {
+                warn!(%error, "failed deliveries cannot be replayed");
+                return Some(first_delay);
+            }
+        };
         let ledger = &self.inner.parts.ledger;
         let deliveries = match ledger
             .failed_deliveries(None, Timestamp::MAX, MAX_PAGE)

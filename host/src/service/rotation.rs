@@ -212,10 +212,10 @@ impl Service {
         let mut unreadable = Vec::new();
         for connection in connections {
             // Calls that cannot be run again must not find that what they read has changed.
-            let lease = self.inner.leases.hold(&connection.id).await;
+            let turn = self.inner.leases.hold(&connection.id).await?;
             let tell = |more| rotations.tell(|progress| progress.values += more);
             let found = reseal(&*parts.store, &parts.keys, &connection.id, true, tell).await?;
-            drop(lease);
+            drop(turn);
             if found.unreadable > 0 {
                 warn!(connection = %connection.id, values = found.unreadable, "stored values do not open");
                 unreadable.push(connection.id);

@@ -234,6 +234,7 @@ impl Hosted {
         let token = Secret::new(TOKEN);
         let context = CallContext {
             connection: ConnectionId::new("fuzzed"),
+            rights: Vec::new(),
             store,
             secrets: SecretSource::Given(BTreeMap::from([("api-token".to_owned(), token)])),
             directory: Arc::new(OneUser),

@@ -7,6 +7,7 @@ use tracing::warn;
 
 use super::{
     Authorization, Credential, GuestRequest, HttpError, HttpLender, IncomingResponse, LentHttp,
+    Right,
 };
 use crate::bindings::worksights::integration::http as wit;
 use crate::capability::storage::{SecretStore, StorageError};
@@ -41,6 +42,7 @@ pub(crate) struct CallHttp {
     lender: Arc<HttpLender>,
     connection: ConnectionId,
     secrets: SecretSource,
+    rights: Vec<Right>,
     deadline: Instant,
     lent: Option<LentHttp>,
     reported: u32,
@@ -52,6 +54,7 @@ impl CallHttp {
         lender: Arc<HttpLender>,
         connection: ConnectionId,
         secrets: SecretSource,
+        rights: Vec<Right>,
         deadline: Instant,
         warnings: Arc<LogBudget>,
     ) -> Self {
@@ -59,6 +62,7 @@ impl CallHttp {
             lender,
             connection,
             secrets,
+            rights,
             deadline,
             lent: None,
             reported: 0,
@@ -95,6 +99,10 @@ impl CallHttp {
 
 impl wit::Host for CallHttp {
     async fn send(&mut self, request: wit::Request) -> Result<wit::Response, wit::Error> {
+        if self.rights.iter().any(Right::has_ended) {
+            let sentence = "this host was away for so long that another one may have taken over";
+            return Err(wit::Error::Unavailable(sentence.to_owned()));
+        }
         let lent = self.lent().await?;
         let outcome = lent.send(request.into()).await;
         if let Err(error) = &outcome {

@@ -16,6 +16,7 @@ mod request;
 mod reqwest;
 mod resolver;
 pub mod retry;
+mod right;
 mod upstream;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use request::{Authorization, Credential, GuestRequest};
 pub use reqwest::ReqwestClient;
 pub use resolver::SystemResolver;
 pub use retry::RetryPolicy;
+pub use right::Right;
 pub use upstream::{Upstream, UpstreamError};
 
 /// A request, ready to be sent.

@@ -5,6 +5,7 @@
 
 mod host;
 mod memory;
+mod postgres;
 mod quota;
 mod resealing;
 mod sealed;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 pub use self::memory::MemoryStore;
+pub use self::postgres::PostgresStore;
 pub(crate) use self::quota::StorageQuota;
 pub use self::resealing::{Resealed, reseal};
 pub use self::sealed::SealedStore;

@@ -22,9 +22,9 @@ use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
-    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
-    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
-    TeamChanges,
+    DeliveryStatus, KeptRequest, Leases, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED,
+    MAX_SUMMARIZED, MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page,
+    Retention, Summary, TeamChanges,
 };
 use crate::contract::{Changes, TeamMember};
 use crate::database::{DatabaseError, SqliteDatabase};
@@ -100,6 +100,9 @@ fn move_to_end(database: &Database, which: &str, parameters: impl rusqlite::Para
     }
     Ok(())
 }
+
+/// A database file is one host's, so nobody else can get in its way.
+impl Leases for SqliteLedger {}
 
 #[async_trait]
 impl Ledger for SqliteLedger {

@@ -24,6 +24,27 @@ pub(in crate::service) enum Work {
     Watch,
 }
 
+impl Work {
+    /// The first in order.
+    const FIRST: Self = Self::Undo;
+
+    /// What hosts that share a ledger call it.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Undo => "undo",
+            Self::Gap => "gap",
+            Self::Names => "names",
+            Self::Upkeep => "upkeep",
+            Self::Watch => "watch",
+        }
+    }
+
+    /// Whether it is done again and again, by one host for all.
+    pub(super) fn is_routine(self) -> bool {
+        matches!(self, Self::Upkeep | Self::Watch)
+    }
+}
+
 /// Work that is due at some time. One entry per connection and kind, so it cannot grow without bound.
 #[derive(Default)]
 pub(in crate::service) struct Due {
@@ -37,21 +58,40 @@ struct Planned {
     at: Option<Instant>,
     /// Whether it is being done.
     under_way: bool,
+    /// Whether it is to be done although another host has done it lately.
+    is_urgent: bool,
     /// How often it has failed in a row.
     failures: u32,
 }
 
 impl Due {
-    /// Plans work. What is planned earlier already stays.
+    /// Plans work, unless another host does it before. What is planned earlier already stays.
     pub(super) fn plan(&self, connection: &ConnectionId, work: Work, at: Instant) {
+        self.plan_with(connection, work, at, false);
+    }
+
+    /// Plans work that is to be done although another host has done it lately.
+    pub(super) fn plan_urgent(&self, connection: &ConnectionId, work: Work, at: Instant) {
+        self.plan_with(connection, work, at, true);
+    }
+
+    pub(super) fn plan_with(
+        &self,
+        connection: &ConnectionId,
+        work: Work,
+        at: Instant,
+        is_urgent: bool,
+    ) {
         self.planned()
             .entry((connection.clone(), work))
             .and_modify(|planned| {
                 planned.at = Some(planned.at.map_or(at, |before| before.min(at)));
+                planned.is_urgent |= is_urgent;
             })
             .or_insert(Planned {
                 at: Some(at),
                 under_way: false,
+                is_urgent,
                 failures: 0,
             });
         self.changed.notify_one();
@@ -70,11 +110,15 @@ impl Due {
             .map(|(at, connection, work)| (at, connection.clone(), work))
     }
 
-    /// Begins work: it is not planned any more.
-    pub(super) fn take(&self, connection: &ConnectionId, work: Work) {
-        if let Some(planned) = self.planned().get_mut(&(connection.clone(), work)) {
-            planned.at = None;
-            planned.under_way = true;
+    /// Begins work: it is not planned any more. True: it is urgent.
+    pub(super) fn take(&self, connection: &ConnectionId, work: Work) -> bool {
+        match self.planned().get_mut(&(connection.clone(), work)) {
+            Some(planned) => {
+                planned.at = None;
+                planned.under_way = true;
+                std::mem::take(&mut planned.is_urgent)
+            }
+            None => false,
         }
     }
 
@@ -83,6 +127,13 @@ impl Due {
         if let Some(planned) = self.planned().get_mut(&(connection.clone(), work)) {
             planned.under_way = false;
         }
+    }
+
+    /// Whether anything was ever planned for a connection that was not forgotten.
+    pub(super) fn knows(&self, connection: &ConnectionId) -> bool {
+        let planned = self.planned();
+        let mut next = planned.range((connection.clone(), Work::FIRST)..);
+        next.next().is_some_and(|((id, _), _)| id == connection)
     }
 
     /// Whether work is planned or under way.

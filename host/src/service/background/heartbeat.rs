@@ -32,6 +32,9 @@ pub(super) async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Rece
                 Ok(()) => started = true,
                 Err(error) => warn!(%error, "the heartbeat could not be recorded"),
             }
+            if let Err(error) = service.take_up_those_of_others(&due).await {
+                warn!(%error, "connections that other hosts made could not be listed");
+            }
             schedule.heartbeat()
         };
         tokio::select! {

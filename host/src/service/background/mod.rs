@@ -24,6 +24,9 @@ use crate::ledger::{Connection, ConnectionState};
 /// How long to wait for further missing names, so that a burst of deliveries leads to one refresh.
 const NAMES_DELAY: Duration = Duration::from_millis(500);
 
+/// How long to wait at least for another host that is at work on a connection.
+const WAIT_FOR_OTHERS: Duration = Duration::from_millis(500);
+
 /// How long to wait after a refresh failed.
 const NAMES_RETRY: Duration = Duration::from_secs(60);
 
@@ -67,7 +70,8 @@ impl Background {
 
     /// Looks after a connection at once.
     pub(super) fn look_after_now(&self, connection: &ConnectionId) {
-        self.due.plan(connection, Work::Upkeep, Instant::now());
+        self.due
+            .plan_urgent(connection, Work::Upkeep, Instant::now());
     }
 
     /// Closes the gap of a connection at once.
@@ -141,8 +145,8 @@ async fn run(
             () = due.changed.notified() => {}
             () = wait => {
                 if let (Some((_, connection, work)), Some(service)) = (next, service(&inner)) {
-                    due.take(&connection, work);
-                    running.start(service, Arc::clone(&due), connection, work);
+                    let is_urgent = due.take(&connection, work);
+                    running.start(service, Arc::clone(&due), connection, work, is_urgent);
                 }
             }
         }
@@ -166,11 +170,18 @@ impl Running {
         due.next(&busy)
     }
 
-    fn start(&mut self, service: Service, due: Arc<Due>, connection: ConnectionId, work: Work) {
+    fn start(
+        &mut self,
+        service: Service,
+        due: Arc<Due>,
+        connection: ConnectionId,
+        work: Work,
+        is_urgent: bool,
+    ) {
         let of = connection.clone();
         let task = self
             .tasks
-            .spawn(async move { service.work(&due, &connection, work).await });
+            .spawn(async move { service.work(&due, &connection, work, is_urgent).await });
         self.connections.insert(task.id(), of);
     }
 
@@ -218,20 +229,59 @@ impl Service {
 
     fn look_after_soon(&self, due: &Due, id: &ConnectionId) {
         let delay = self.schedule().start_delay().mul_f64(random_fraction());
-        due.plan(id, Work::Upkeep, Instant::now() + delay);
+        due.plan_urgent(id, Work::Upkeep, Instant::now() + delay);
     }
 
-    /// Does work and plans when to do it again.
-    async fn work(&self, due: &Due, id: &ConnectionId, work: Work) {
+    /// Takes up connections that other hosts have made since, or left unfinished.
+    async fn take_up_those_of_others(&self, due: &Due) -> Result<(), ServiceError> {
+        if self.inner.leases.time_if_shared().is_some() {
+            let mut connections = self.inner.parts.ledger.connections().await?;
+            connections.retain(|connection| !due.knows(&connection.id));
+            self.take_up(due, connections).await;
+        }
+        Ok(())
+    }
+
+    /// Does work, unless another host does, and plans when to do it again.
+    async fn work(&self, due: &Due, id: &ConnectionId, work: Work, is_urgent: bool) {
+        let turn = self.inner.leases.try_work(id, work.name(), is_urgent).await;
+        match turn {
+            Ok(Ok(turn)) => {
+                let again = self.work_in_turn(due, id, work).await;
+                // Others that planned the same need not do it before then.
+                let rest = again.filter(|_| work.is_routine());
+                turn.end(rest.unwrap_or_default()).await;
+            }
+            Ok(Err(wait)) => {
+                let at = Instant::now() + wait.max(WAIT_FOR_OTHERS);
+                due.plan_with(id, work, at, is_urgent);
+            }
+            Err(error) => {
+                debug!(connection = %id, ?work, %error, "background work has to wait");
+                let at = Instant::now() + not_before(self.schedule().retry());
+                due.plan_with(id, work, at, is_urgent);
+            }
+        }
+        due.end(id, work);
+    }
+
+    /// Does work, plans when to do it again, and returns in how long that is.
+    async fn work_in_turn(&self, due: &Due, id: &ConnectionId, work: Work) -> Option<Duration> {
         let done = match self.inner.parts.ledger.connection(id).await {
             Ok(Some(connection)) => match (connection.state, work) {
                 (ConnectionState::Active, _) => self.do_work(connection, work).await,
                 (ConnectionState::Connecting, Work::Undo) => self.undo(due, id).await,
                 // Whatever it becomes, its work is planned then.
-                (ConnectionState::Connecting, _) => return,
-                (ConnectionState::Disconnected, _) => return due.forget(id),
+                (ConnectionState::Connecting, _) => return None,
+                (ConnectionState::Disconnected, _) => {
+                    due.forget(id);
+                    return None;
+                }
             },
-            Ok(None) => return due.forget(id),
+            Ok(None) => {
+                due.forget(id);
+                return None;
+            }
             Err(error) => Err(error.into()),
         };
         let failures = due.note(id, work, done.is_err());
@@ -251,17 +301,20 @@ impl Service {
         if let Some(delay) = delay {
             due.plan(id, work, Instant::now() + delay);
         }
-        due.end(id, work);
+        delay
     }
 
     /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it.
     async fn undo(&self, due: &Due, id: &ConnectionId) -> Result<Option<Duration>, ServiceError> {
-        let Some(_lease) = self.inner.leases.try_hold(id) else {
+        let Some(_turn) = self.inner.leases.try_hold(id).await? else {
             return Ok(Some(self.schedule().retry()));
         };
         // It may have been taken up, or come to an end, just before.
         match self.inner.parts.ledger.connection(id).await? {
             Some(connection) if connection.state == ConnectionState::Connecting => {
+                if let Some(wait) = self.may_be_at_work(&connection) {
+                    return Ok(Some(wait));
+                }
                 info!(connection = %id, "undoing an unfinished connection");
                 self.abandon(&connection).await?;
                 due.forget(id);
@@ -269,6 +322,13 @@ impl Service {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// For how long another host may be just about to work on an unfinished connection.
+    fn may_be_at_work(&self, connection: &Connection) -> Option<Duration> {
+        let time = self.inner.leases.time_if_shared()?;
+        let passed = Duration::try_from(self.now() - connection.updated_at).unwrap_or_default();
+        time.checked_sub(passed)
     }
 
     /// Does work, and returns after which time to do it again.

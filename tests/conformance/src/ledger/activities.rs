@@ -195,7 +195,7 @@ async fn an_activity_is_told_as_it_arrived(world: &World<'_>) -> Result<()> {
         " ",
         "ß 🦀 日本 e\u{301}",
         "'; --",
-        "a\0b",
+        "a\u{1}b",
         "\\",
         "a\n\"b\"",
         "%_*",

@@ -115,7 +115,7 @@ async fn a_delivery_is_told_as_it_was_recorded(world: &World<'_>) -> Result<()> 
             received_at: time(3) + SignedDuration::from_millis(5),
             handled_at: time(4) + SignedDuration::from_millis(6),
             event_id: (number % 2 == 0).then(|| format!("event {number}")),
-            detail: "“Done”, \0 says 'somebody'; 🦀".to_owned(),
+            detail: "“Done”, \u{1} says 'somebody'; 🦀".to_owned(),
             size_bytes: 1 << 40,
             elapsed_us: 1 << 40,
             ..delivery(&number.to_string(), status)

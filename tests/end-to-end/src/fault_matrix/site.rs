@@ -157,6 +157,7 @@ impl Site {
             connection: ConnectionId::new("names"),
             store: Arc::new(MemoryStore::new(clock.clone())) as Arc<dyn KeyValueStore>,
             secrets: SecretSource::Given(self.secrets()),
+            rights: Vec::new(),
             directory: Arc::new(EmptyDirectory),
             http: Arc::clone(&self.http),
             clock,

@@ -119,6 +119,7 @@ impl Cage {
             connection: ConnectionId::new("attacker"),
             store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
             secrets: SecretSource::Given(BTreeMap::from([("api-token".to_owned(), secret)])),
+            rights: Vec::new(),
             directory: Arc::new(EmptyDirectory),
             http: Arc::new(http),
             clock: Arc::new(SystemClock),

@@ -1,0 +1,33 @@
+//! The right to act for a connection, which may come to an end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+/// Until when a host may send requests for a connection. A host that was paused for long may have lost that
+/// to another one without noticing; whatever it was about to send, it must not.
+#[derive(Clone, Debug)]
+pub struct Right(Arc<Mutex<Instant>>);
+
+impl Right {
+    /// A right until some time.
+    pub fn until(end: Instant) -> Self {
+        Self(Arc::new(Mutex::new(end)))
+    }
+
+    /// Makes it last until some time, be that later or earlier than it was.
+    pub fn last_until(&self, end: Instant) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
+    }
+
+    /// Whether both are the same right.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it has come to an end.
+    pub fn has_ended(&self) -> bool {
+        let end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *end <= Instant::now()
+    }
+}

@@ -1,0 +1,174 @@
+//! A database that speaks the Postgres protocol, which storage and ledger of several hosts share.
+//!
+//! Connections come from a bounded pool, and statements are prepared once a connection. Every change is
+//! a transaction that is made again if somebody else's was in the way, and everything has a time-out.
+
+mod address;
+mod connect;
+mod error;
+mod growth;
+mod schema;
+mod tls;
+
+use std::time::Duration;
+
+use deadpool_postgres::{Client, GenericClient, Pool, Transaction};
+use futures_util::future::BoxFuture;
+use tokio::sync::watch;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row};
+
+pub use self::address::{AddressError, PostgresAddress};
+pub use self::connect::connect;
+pub use self::error::{PostgresError, PostgresOpenError};
+use self::growth::Growth;
+
+/// What every connection begins with. Everything is in a schema of its own, so that a platform's tables are
+/// never met, and whatever the database's defaults are, what is committed is on disk.
+const SETUP: &str = "SET search_path TO integration_host;
+    SET TIME ZONE 'UTC';
+    SET statement_timeout TO '10s';
+    SET idle_in_transaction_session_timeout TO '15s';
+    SET synchronous_commit TO on;";
+
+/// How long one operation may take: the server's own time-outs end most that take longer, but not when
+/// the server itself does not answer.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(12);
+
+/// How often a change is made again when somebody else's was in the way.
+const ATTEMPTS: usize = 5;
+
+/// The parameters of a statement.
+pub(crate) type Parameters<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// An error of a change, which may be the database's.
+pub(crate) trait ChangeError: From<PostgresError> + Send {
+    /// Whether the same change may succeed if it is made again at once.
+    fn is_conflict(&self) -> bool;
+}
+
+impl ChangeError for PostgresError {
+    fn is_conflict(&self) -> bool {
+        Self::is_conflict(self)
+    }
+}
+
+/// A handle to an open database; clones are cheap.
+#[derive(Clone)]
+pub struct PostgresDatabase {
+    pool: Pool,
+    growth: Growth,
+}
+
+impl PostgresDatabase {
+    /// Connects to a database and brings its schema up to date. The schema of a newer version will do as
+    /// long as that version says so: hosts are replaced one after the other.
+    ///
+    /// # Errors
+    /// A sentence that names the database, never a password, and what helps.
+    pub async fn open(address: &PostgresAddress) -> Result<Self, PostgresOpenError> {
+        let pool = connect(address, SETUP).await?;
+        schema::bring_up_to_date(&pool, address).await?;
+        let growth = Growth::start(address)?;
+        Ok(Self { pool, growth })
+    }
+
+    /// A connection to read with.
+    pub(crate) async fn client(&self) -> Result<Client, PostgresError> {
+        Ok(self.pool.get().await?)
+    }
+
+    /// Makes a change from what is given. It is durable when this returns `Ok`; nothing of it stays when
+    /// `change` returns an error. `change` may run several times.
+    pub(crate) async fn change<A: Sync, T: Send, E: ChangeError>(
+        &self,
+        given: &A,
+        change: impl for<'a> Fn(&'a Transaction<'a>, &'a A) -> BoxFuture<'a, Result<T, E>> + Sync,
+    ) -> Result<T, E> {
+        within_time(async {
+            let mut attempts = 1;
+            loop {
+                let result = self.try_change(given, &change).await;
+                match result {
+                    Err(error) if error.is_conflict() && attempts < ATTEMPTS => attempts += 1,
+                    result => return result,
+                }
+            }
+        })
+        .await
+    }
+
+    async fn try_change<A: Sync, T: Send, E: ChangeError>(
+        &self,
+        given: &A,
+        change: &(impl for<'a> Fn(&'a Transaction<'a>, &'a A) -> BoxFuture<'a, Result<T, E>> + Sync),
+    ) -> Result<T, E> {
+        let mut client = self.client().await?;
+        let transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::ReadCommitted)
+            .start()
+            .await
+            .map_err(PostgresError::from)?;
+        let result = change(&transaction, given).await?;
+        transaction.commit().await.map_err(PostgresError::from)?;
+        Ok(result)
+    }
+
+    /// Tells other hosts soon that the ledger's change feed has grown.
+    pub(crate) fn announce_growth(&self) {
+        self.growth.announce();
+    }
+
+    /// Tells whenever the ledger's change feed may have grown, by whichever host.
+    pub(crate) fn watch_growth(&self) -> watch::Receiver<u64> {
+        self.growth.watch()
+    }
+
+    /// Lets go of the database. Whatever is asked afterwards, through any handle, is refused.
+    pub async fn close(&self) {
+        self.growth.stop();
+        self.pool.close();
+    }
+}
+
+/// What a query returns, unless it takes too long.
+pub(crate) async fn within_time<T, E: From<PostgresError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    tokio::time::timeout(OPERATION_TIMEOUT, work)
+        .await
+        .unwrap_or_else(|_| {
+            Err(PostgresError::Unavailable("the database does not answer".to_owned()).into())
+        })
+}
+
+/// The rows of a query.
+pub(crate) async fn rows(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Result<Vec<Row>, PostgresError> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.query(&statement, parameters).await?)
+}
+
+/// The only row of a query, if there is one.
+pub(crate) async fn row(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Result<Option<Row>, PostgresError> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.query_opt(&statement, parameters).await?)
+}
+
+/// Executes a statement and returns how many rows it touched.
+pub(crate) async fn execute(
+    client: &impl GenericClient,
+    sql: &str,
+    parameters: Parameters<'_>,
+) -> Result<u64, PostgresError> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.execute(&statement, parameters).await?)
+}

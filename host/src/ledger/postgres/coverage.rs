@@ -1,0 +1,216 @@
+//! Coverage, the heartbeat, and the log of a connection.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::values::{get, named, optional_timestamp, timestamp};
+use super::{Failure, Result, connection_number, lock_connection};
+use crate::database::postgres::{execute, row, rows};
+use crate::id::ConnectionId;
+use crate::ledger::{
+    Attention, ConnectionEvent, Coverage, CoverageChange, EventKind, Gap, LedgerError, MAX_EVENTS,
+    MAX_PAGE, Page,
+};
+
+/// The columns that [`read`] reads.
+pub(super) const COLUMNS: &str =
+    "coalesce(connected_at, created_at), coalesce(covered_until, created_at), gap_from, gap_reason,
+        gap_opened_at, gap_noticed_at, gap_obstacle_code, gap_obstacle_message, reconciled_at";
+
+/// The coverage, from [`COLUMNS`] that begin at `first`.
+pub(super) fn read(row: &Row, first: usize) -> Result<Coverage> {
+    let gap = optional_timestamp(row, first + 2)?
+        .map(|from| {
+            let obstacle: Option<String> = get(row, first + 6)?;
+            let obstacle = obstacle
+                .map(|code| {
+                    Ok::<_, Failure>(Attention {
+                        code,
+                        message: get(row, first + 7)?,
+                    })
+                })
+                .transpose()?;
+            Ok::<_, Failure>(Gap {
+                from,
+                reason: get(row, first + 3)?,
+                opened_at: timestamp(row, first + 4)?,
+                noticed_at: timestamp(row, first + 5)?,
+                obstacle,
+            })
+        })
+        .transpose()?;
+    Ok(Coverage {
+        connected_at: timestamp(row, first)?,
+        covered_until: timestamp(row, first + 1)?,
+        gap,
+        reconciled_at: optional_timestamp(row, first + 8)?,
+    })
+}
+
+pub(super) async fn change(
+    transaction: &Transaction<'_>,
+    id: &ConnectionId,
+    change: &CoverageChange,
+) -> Result<Coverage> {
+    let number = lock_connection(transaction, id).await?;
+    let after = find(transaction, number).await?.after(change.clone());
+    let gap = after.gap.as_ref();
+    let obstacle = gap.and_then(|gap| gap.obstacle.as_ref());
+    execute(
+        transaction,
+        "UPDATE connections SET connected_at = $2, covered_until = $3, gap_from = $4, gap_reason = $5,
+             gap_opened_at = $6, gap_noticed_at = $7, gap_obstacle_code = $8, gap_obstacle_message = $9,
+             reconciled_at = $10
+         WHERE number = $1",
+        &[
+            &number,
+            &after.connected_at.as_millisecond(),
+            &after.covered_until.as_millisecond(),
+            &gap.map(|gap| gap.from.as_millisecond()),
+            &gap.map(|gap| &gap.reason),
+            &gap.map(|gap| gap.opened_at.as_millisecond()),
+            &gap.map(|gap| gap.noticed_at.as_millisecond()),
+            &obstacle.map(|obstacle| &obstacle.code),
+            &obstacle.map(|obstacle| &obstacle.message),
+            &after.reconciled_at.map(Timestamp::as_millisecond),
+        ],
+    )
+    .await?;
+    // As it is kept: in whole milliseconds.
+    find(transaction, number).await
+}
+
+async fn find(client: &impl GenericClient, number: i64) -> Result<Coverage> {
+    let sql = format!("SELECT {COLUMNS} FROM connections WHERE number = $1");
+    let found = row(client, &sql, &[&number]).await?;
+    let found =
+        found.ok_or_else(|| LedgerError::NotFound("the connection was just removed".to_owned()))?;
+    read(&found, 0)
+}
+
+pub(super) async fn heartbeat(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let before = row(transaction, "SELECT at FROM heartbeat", &[]).await?;
+    // Clocks of hosts differ a little, and nobody takes back that a host ran.
+    execute(
+        transaction,
+        "INSERT INTO heartbeat (at) VALUES ($1)
+         ON CONFLICT (single) DO UPDATE SET at = greatest(heartbeat.at, excluded.at)",
+        &[&now.as_millisecond()],
+    )
+    .await?;
+    before.map(|before| timestamp(&before, 0)).transpose()
+}
+
+pub(super) async fn running_ids(
+    client: &impl GenericClient,
+    id: &ConnectionId,
+    before: Timestamp,
+    limit: usize,
+) -> Result<Vec<String>> {
+    let connection = connection_number(client, id).await?;
+    let found = rows(
+        client,
+        "SELECT entry_id FROM activities
+         WHERE connection = $1 AND visibility IN (0, 1) AND span = 4 AND place < $2
+         ORDER BY place DESC LIMIT $3",
+        &[
+            &connection,
+            &before.as_millisecond(),
+            &(limit.clamp(1, MAX_PAGE) as i64),
+        ],
+    )
+    .await?;
+    found.iter().map(|row| get(row, 0)).collect()
+}
+
+pub(super) async fn delivery_times(
+    client: &impl GenericClient,
+    id: &ConnectionId,
+    limit: usize,
+) -> Result<Vec<Timestamp>> {
+    let connection = connection_number(client, id).await?;
+    let found = rows(
+        client,
+        "SELECT received_at FROM deliveries WHERE connection = $1 AND status = 'accepted'
+         ORDER BY number DESC LIMIT $2",
+        &[&connection, &(limit.clamp(1, MAX_PAGE) as i64)],
+    )
+    .await?;
+    found.iter().map(|row| timestamp(row, 0)).collect()
+}
+
+pub(super) async fn record_event(
+    transaction: &Transaction<'_>,
+    id: &ConnectionId,
+    event: &ConnectionEvent,
+) -> Result<()> {
+    let connection = lock_connection(transaction, id).await?;
+    let newest = row(
+        transaction,
+        "SELECT kind, message FROM connection_events WHERE connection = $1 ORDER BY number DESC LIMIT 1",
+        &[&connection],
+    )
+    .await?;
+    if let Some(newest) = newest
+        && get::<&str>(&newest, 0)? == event.kind.as_str()
+        && get::<&str>(&newest, 1)? == event.message
+    {
+        return Ok(());
+    }
+    execute(
+        transaction,
+        "INSERT INTO connection_events (connection, at, kind, message) VALUES ($1, $2, $3, $4)",
+        &[
+            &connection,
+            &event.at.as_millisecond(),
+            &event.kind.as_str(),
+            &event.message,
+        ],
+    )
+    .await?;
+    execute(
+        transaction,
+        "DELETE FROM connection_events WHERE connection = $1 AND number <= (
+             SELECT number FROM connection_events WHERE connection = $1 ORDER BY number DESC LIMIT 1 OFFSET $2
+         )",
+        &[&connection, &(MAX_EVENTS as i64)],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn events(
+    client: &impl GenericClient,
+    id: &ConnectionId,
+    cursor: Option<&str>,
+    limit: usize,
+) -> Result<Page<ConnectionEvent>> {
+    let before: i64 = match cursor {
+        None => i64::MAX,
+        Some(cursor) => cursor.parse().map_err(|_| {
+            LedgerError::Invalid(format!("`{cursor}` is not a cursor of a connection's log"))
+        })?,
+    };
+    let connection = connection_number(client, id).await?;
+    let limit = limit.clamp(1, MAX_PAGE);
+    let found = rows(
+        client,
+        "SELECT number, at, kind, message FROM connection_events WHERE connection = $1 AND number < $2
+         ORDER BY number DESC LIMIT $3",
+        &[&connection, &before, &(limit as i64 + 1)],
+    )
+    .await?;
+    super::page(&found, limit, event)
+}
+
+fn event(row: &Row) -> Result<ConnectionEvent> {
+    Ok(ConnectionEvent {
+        at: timestamp(row, 1)?,
+        kind: named(row, 2, EventKind::from_name)?,
+        message: get(row, 3)?,
+    })
+}

@@ -1,0 +1,106 @@
+//! Leases, by the database's clock.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::GenericClient;
+
+use super::values::{get, signed, unsigned};
+use super::{Failure, PostgresLedger, Result};
+use crate::database::postgres::{execute, row, within_time};
+use crate::ledger::{Lease, LeaseAnswer, Leases, LedgerError};
+
+/// How long nobody may ask for a lease before it is forgotten, in milliseconds.
+const FORGOTTEN_AFTER: i64 = 7 * 24 * 3_600_000;
+
+#[async_trait]
+impl Leases for PostgresLedger {
+    async fn take_lease(
+        &self,
+        name: &str,
+        time: Duration,
+        is_urgent: bool,
+    ) -> Result<LeaseAnswer, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(take(&client, name, time, is_urgent)).await?)
+    }
+
+    async fn renew_lease(&self, lease: &Lease, time: Duration) -> Result<bool, LedgerError> {
+        let client = self.client().await?;
+        let renewed = within_time(execute(
+            &client,
+            "UPDATE leases SET held_until = clock_timestamp() + $3 * interval '1 millisecond'
+             WHERE name = $1 AND fence = $2",
+            &[&lease.name, &signed(lease.fence), &milliseconds(time)],
+        ))
+        .await;
+        Ok(renewed.map_err(Failure::from)? > 0)
+    }
+
+    async fn end_lease(&self, lease: &Lease, rest: Duration) -> Result<(), LedgerError> {
+        let client = self.client().await?;
+        let ended = within_time(execute(
+            &client,
+            "UPDATE leases SET held_until = clock_timestamp(),
+                 rests_until = clock_timestamp() + $3 * interval '1 millisecond'
+             WHERE name = $1 AND fence = $2",
+            &[&lease.name, &signed(lease.fence), &milliseconds(rest)],
+        ))
+        .await;
+        ended.map_err(Failure::from)?;
+        Ok(())
+    }
+}
+
+async fn take(
+    client: &impl GenericClient,
+    name: &str,
+    time: Duration,
+    is_urgent: bool,
+) -> Result<LeaseAnswer> {
+    // Fences go on from where they were, whatever was forgotten meanwhile.
+    let granted = row(
+        client,
+        "INSERT INTO leases (name, fence, held_until, rests_until)
+         VALUES ($1, nextval('lease_fences'), clock_timestamp() + $2 * interval '1 millisecond', clock_timestamp())
+         ON CONFLICT (name) DO UPDATE SET fence = excluded.fence, held_until = excluded.held_until
+         WHERE leases.held_until <= clock_timestamp() AND ($3 OR leases.rests_until <= clock_timestamp())
+         RETURNING fence",
+        &[&name, &milliseconds(time), &is_urgent],
+    )
+    .await?;
+    if let Some(granted) = granted {
+        return Ok(LeaseAnswer::Granted(Lease {
+            name: name.to_owned(),
+            fence: unsigned(&granted, 0)?,
+        }));
+    }
+    let held = row(
+        client,
+        "SELECT extract(epoch FROM greatest(held_until, CASE WHEN $2 THEN held_until ELSE rests_until END)
+             - clock_timestamp())::float8
+         FROM leases WHERE name = $1",
+        &[&name, &is_urgent],
+    )
+    .await?;
+    let seconds: f64 = held.map_or(Ok(0.0), |held| get(&held, 0))?;
+    Ok(LeaseAnswer::Refused {
+        wait: Duration::try_from_secs_f64(seconds).unwrap_or_default(),
+    })
+}
+
+/// Forgets leases that nobody has asked for in a long time.
+pub(super) async fn forget(client: &impl GenericClient) -> Result<()> {
+    execute(
+        client,
+        "DELETE FROM leases WHERE greatest(held_until, rests_until) < clock_timestamp() - $1 * interval '1 millisecond'",
+        &[&(FORGOTTEN_AFTER as f64)],
+    )
+    .await?;
+    Ok(())
+}
+
+/// As the database multiplies an interval.
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

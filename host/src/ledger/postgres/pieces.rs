@@ -1,0 +1,185 @@
+//! Pieces of a list of activities, in its order.
+//!
+//! A list is put together from a few runs of an index, one for each combination of visibility and class
+//! of duration (see the schema). Within a run everything is in the order of the list, and what still ran
+//! at a time is found among what began at most the class's width earlier. So a page costs the same whatever
+//! the ledger holds.
+
+use std::fmt::Write as _;
+
+use deadpool_postgres::GenericClient;
+use jiff::Timestamp;
+use tokio_postgres::Row;
+
+use super::users::user_number;
+use super::values::get;
+use super::{Result, connection_number};
+use crate::database::postgres::rows;
+use crate::ledger::ActivityFilter;
+use crate::ledger::residual::Examined;
+
+/// The widths of the classes of duration, in milliseconds, by their number in the schema. `None`: no bound.
+const SPANS: [Option<i64>; 5] = [
+    Some(3_600_000),
+    Some(86_400_000),
+    Some(2_764_800_000),
+    None,
+    None,
+];
+
+/// The place of what has no content: before every start.
+const WITHOUT_CONTENT: i64 = -1_000_000_000_000_000;
+
+/// Where an activity is in a list: its start, then its number.
+pub(super) type Place = (i64, i64);
+
+/// What the columns of a piece are: place, number, end and user, then what [`examined`] reads.
+const COLUMNS: &str = "place, number, stop, user_number, connection, remote_user, subject, tags, billable, description";
+
+/// Reads a list piece by piece.
+pub(super) struct Pieces {
+    sql: String,
+    /// The connection's number, or absent.
+    connection: Option<i64>,
+    /// The user's number, or absent.
+    user: Option<i64>,
+    from: Option<i64>,
+    before: Place,
+}
+
+impl Pieces {
+    /// `None`: nothing can match.
+    pub(super) async fn new(
+        client: &impl GenericClient,
+        filter: &ActivityFilter,
+        cursor: Option<Place>,
+    ) -> Result<Option<Self>> {
+        filter.ensure_names_connection()?;
+        let connection = match &filter.connection {
+            Some(id) => Some(connection_number(client, id).await?),
+            None => None,
+        };
+        let user = match &filter.user {
+            None => None,
+            Some(user) => match user_number(client, user).await? {
+                None => return Ok(None),
+                number => number,
+            },
+        };
+        let from = filter.from.map(Timestamp::as_millisecond);
+        let to = filter.to.map(|to| (to.as_millisecond(), 0));
+        let before = cursor.into_iter().chain(to).min().unwrap_or((i64::MAX, 0));
+        Ok(Some(Self {
+            sql: sql(filter, connection, user),
+            connection,
+            user,
+            from,
+            before,
+        }))
+    }
+
+    /// The next so many, newest first; fewer mean that there are no more.
+    pub(super) async fn next(
+        &mut self,
+        client: &impl GenericClient,
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        let (place, number) = self.before;
+        let found = rows(
+            client,
+            &self.sql,
+            &[
+                &self.connection,
+                &self.user,
+                &self.from,
+                &place,
+                &number,
+                &(limit as i64),
+            ],
+        )
+        .await?;
+        if let Some(last) = found.last() {
+            self.before = (get(last, 0)?, get(last, 1)?);
+        }
+        Ok(found)
+    }
+}
+
+/// One statement for all runs, each read along its index. The parameters are the connection, the user, the
+/// filter's `from`, the place and number to begin before, and how many to read.
+fn sql(filter: &ActivityFilter, connection: Option<i64>, user: Option<i64>) -> String {
+    // Every parameter must be mentioned, or its type is not known.
+    let of_connection = match connection {
+        Some(_) => "connection = $1",
+        None => "$1::bigint IS NULL",
+    };
+    let of_user = match user {
+        Some(_) => "user_number = $2",
+        None => "$2::bigint IS NULL",
+    };
+    // What has no content has no time either.
+    let timeless = i64::from(filter.from.is_none() && filter.to.is_none());
+    let mut runs = String::new();
+    for visibility in visibilities(filter) {
+        for (span, width) in SPANS.iter().enumerate() {
+            if !runs.is_empty() {
+                runs.push_str(" UNION ALL ");
+            }
+            let after = match (filter.from, width) {
+                (Some(_), Some(width)) => format!("$3::bigint - {width}"),
+                _ => (WITHOUT_CONTENT - timeless).to_string(),
+            };
+            // Writing to a text cannot fail.
+            let _ = write!(
+                runs,
+                "(SELECT {COLUMNS} FROM activities
+                  WHERE {of_connection} AND {of_user} AND visibility = {visibility} AND span = {span}
+                      AND place > {after} AND (place, number) < ($4, $5)
+                      AND ($3::bigint IS NULL OR place > $3 OR stop IS NULL OR stop > $3)
+                  ORDER BY place DESC, number DESC LIMIT $6)"
+            );
+        }
+    }
+    format!("{runs} ORDER BY place DESC, number DESC LIMIT $6")
+}
+
+/// The values of `visibility`.
+fn visibilities(filter: &ActivityFilter) -> &'static [i16] {
+    match (
+        // What is of a user is mapped.
+        filter.include_unmapped && filter.user.is_none(),
+        filter.include_deleted,
+    ) {
+        (false, false) => &[0],
+        (true, false) => &[0, 1],
+        (false, true) => &[0, 2],
+        (true, true) => &[0, 1, 2, 3],
+    }
+}
+
+/// Where an activity is.
+pub(super) fn place(row: &Row) -> Result<Place> {
+    Ok((get(row, 0)?, get(row, 1)?))
+}
+
+/// When it ended; `None`: it runs.
+pub(super) fn stop(row: &Row) -> Result<Option<i64>> {
+    get(row, 2)
+}
+
+/// The number of its user.
+pub(super) fn user(row: &Row) -> Result<Option<i64>> {
+    get(row, 3)
+}
+
+/// What a filter must know of it.
+pub(super) fn examined(row: &Row) -> Result<Examined<'_>> {
+    Ok(Examined {
+        connection: get(row, 4)?,
+        remote_user: get(row, 5)?,
+        subject: get(row, 6)?,
+        tags: get(row, 7)?,
+        billable: get(row, 8)?,
+        description: get(row, 9)?,
+    })
+}

@@ -1,0 +1,83 @@
+//! A database of a test's own, on a server that many tests share.
+
+use std::env;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use anyhow::{Context as _, Result};
+use tokio_postgres::{Config, NoTls};
+
+use crate::leave_out;
+
+const VARIABLE: &str = "TEST_POSTGRES_URL";
+
+/// An empty database on the server that `TEST_POSTGRES_URL` names. Dropping it drops the database.
+pub struct TestDatabase {
+    server: String,
+    name: String,
+}
+
+impl TestDatabase {
+    /// Makes a database; `None`: there is no server, which was said.
+    ///
+    /// # Errors
+    /// There is no server, and `SERVICE_TESTS=required`; or it refuses.
+    pub fn create() -> Result<Option<Self>> {
+        match env::var(VARIABLE) {
+            Ok(server) => Self::create_on(server).map(Some),
+            Err(_) => {
+                leave_out(
+                    VARIABLE,
+                    "run `cargo xtask test` with Debian's package postgresql installed, or name a server in it",
+                )?;
+                Ok(None)
+            }
+        }
+    }
+
+    /// Makes a database on a server.
+    pub fn create_on(server: String) -> Result<Self> {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{number}", std::process::id());
+        execute(&server, format!("CREATE DATABASE {name}"))
+            .with_context(|| format!("{VARIABLE} must name somebody who may make databases"))?;
+        Ok(Self { server, name })
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        let (start, _) = self.server.rsplit_once('/').unwrap_or((&self.server, ""));
+        format!("{start}/{}", self.name)
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        if let Err(error) = execute(&self.server, statement) {
+            eprintln!("the database {} stays behind: {error:#}", self.name);
+        }
+    }
+}
+
+/// Executes a statement, on a thread of its own: the caller may or may not run asynchronously.
+fn execute(server: &str, statement: String) -> Result<()> {
+    let config: Config = server.parse()?;
+    let executed = thread::spawn(move || -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async {
+            let (client, connection) = config.connect(NoTls).await?;
+            let driver = tokio::spawn(connection);
+            client.batch_execute(&statement).await?;
+            drop(client);
+            driver.await??;
+            Ok(())
+        })
+    });
+    executed
+        .join()
+        .unwrap_or_else(|_| anyhow::bail!("the thread panicked"))
+}
