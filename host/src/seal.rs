@@ -4,7 +4,6 @@
 //! A [`KeySource`] yields one key a line: the first seals, all open. [`SealingKeys`] holds them for
 //! the whole host and lets them be exchanged while it works.
 
-mod command;
 mod file;
 mod key;
 mod ring;

@@ -1,5 +1,7 @@
 //! Secrets: values that cannot be printed and are wiped when dropped.
 
+pub(crate) mod command;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

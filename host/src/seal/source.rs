@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
+use super::file;
 use super::key::SealingKeyError;
 use super::ring::KeyRing;
-use super::{command, file};
+use crate::secret::command;
 
 /// Where sealing keys come from. A source yields one key a line: the first seals, all open.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,12 @@ impl KeySource {
                 KeyRing::from_text(Self::VARIABLE, &text)
             }
             Self::Command(command) => {
-                let text = command::output(command, timeout).await?;
+                let text = command::output(command, timeout).await.map_err(|error| {
+                    SealingKeyError::Command {
+                        program: error.program,
+                        cause: error.cause,
+                    }
+                })?;
                 let name = command.first().map_or("", String::as_str);
                 KeyRing::from_text(&format!("what `{name}` prints"), &text)
             }

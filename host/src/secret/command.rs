@@ -1,13 +1,12 @@
-//! Running the program that prints sealing keys.
+//! Running a program that prints secrets, such as a vault's client.
 
 use std::process::Stdio;
 use std::time::Duration;
 
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use zeroize::Zeroizing;
-
-use super::key::SealingKeyError;
 
 /// How the variables begin that the host is configured with. Some hold secrets.
 const OWN_VARIABLES: &str = "INTEGRATION_HOST_";
@@ -18,11 +17,21 @@ const MAX_OUTPUT_BYTES: usize = 16 << 10;
 const MAX_COMPLAINT_BYTES: usize = 4 << 10;
 const MAX_COMPLAINT_CHARACTERS: usize = 200;
 
+/// Why a program yields no secret. What it printed is not told.
+#[derive(Debug, Error)]
+#[error("the command `{program}` yields nothing: {cause}")]
+pub(crate) struct CommandError {
+    /// The program, without its arguments.
+    pub(crate) program: String,
+    /// What went wrong.
+    pub(crate) cause: String,
+}
+
 /// What a program prints. It gets no input and none of the host's own variables.
-pub(super) async fn output(
+pub(crate) async fn output(
     command: &[String],
     timeout: Duration,
-) -> Result<Zeroizing<String>, SealingKeyError> {
+) -> Result<Zeroizing<String>, CommandError> {
     let (program, arguments) = command
         .split_first()
         .ok_or_else(|| wrong("", "it is empty"))?;
@@ -61,7 +70,7 @@ pub(super) async fn output(
         return Err(wrong(program, format!("it ended with {status}{complaint}")));
     }
     if printed.len() >= MAX_OUTPUT_BYTES {
-        return Err(wrong(program, "it prints far more than keys"));
+        return Err(wrong(program, "it prints far more than secrets"));
     }
     match std::str::from_utf8(&printed) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
@@ -100,8 +109,8 @@ fn first_line(complaint: &[u8]) -> String {
     })
 }
 
-fn wrong(program: &str, cause: impl Into<String>) -> SealingKeyError {
-    SealingKeyError::Command {
+fn wrong(program: &str, cause: impl Into<String>) -> CommandError {
+    CommandError {
         program: program.to_owned(),
         cause: cause.into(),
     }
@@ -110,7 +119,6 @@ fn wrong(program: &str, cause: impl Into<String>) -> SealingKeyError {
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;
-    use crate::seal::SealingKey;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,11 +131,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_are_what_the_program_prints() {
-        let key = hex::encode(SealingKey::generate().bytes());
+    async fn the_secret_is_what_the_program_prints() {
         assert_eq!(
-            run(&format!("echo {key}; echo hint >&2"), PATIENCE).await,
-            Ok(format!("{key}\n"))
+            run("echo secret; echo hint >&2", PATIENCE).await,
+            Ok("secret\n".to_owned())
         );
     }
 
@@ -137,9 +144,9 @@ mod tests {
             (
                 "echo printed; echo 'no such path' >&2; echo second >&2; exit 3",
                 PATIENCE,
-                "exit status: 3 and says “no such path”;",
+                "exit status: 3 and says “no such path”",
             ),
-            ("exit 1", PATIENCE, "exit status: 1;"),
+            ("exit 1", PATIENCE, "exit status: 1"),
             (
                 "echo printed; exec sleep 600",
                 Duration::ZERO,
@@ -148,13 +155,13 @@ mod tests {
             (
                 "i=0; while [ $i -lt 3000 ]; do echo printed; i=$((i+1)); done",
                 PATIENCE,
-                "far more than keys",
+                "far more than secrets",
             ),
             ("printf '\\377'", PATIENCE, "no text"),
         ] {
             let error = run(script, timeout).await.unwrap_err();
             assert!(error.contains(expected), "{error}");
-            assert!(error.contains("`sh`") && error.contains("sealing_key_command"));
+            assert!(error.contains("`sh`"), "{error}");
             assert!(!error.contains("printed"), "output is in an error: {error}");
             assert!(!error.contains("second"), "more than one line: {error}");
         }
