@@ -3,7 +3,6 @@
 
 mod parse;
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -12,6 +11,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
 pub use self::parse::FileError;
+use super::users::Users;
 use super::{DirectoryError, UserDirectory};
 use crate::clock::{Clock, SystemClock};
 use crate::contract::User;
@@ -78,7 +78,6 @@ impl FileDirectory {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .users
-            .users
             .len()
     }
 
@@ -131,103 +130,6 @@ impl Stamp {
             bytes: metadata.len(),
         })
     }
-}
-
-/// Users, ready for every kind of lookup.
-struct Users {
-    /// By name.
-    users: Vec<User>,
-    by_id: HashMap<UserId, usize>,
-    by_email: HashMap<String, Vec<usize>>,
-    /// Name, e-mail address and id of every user in lower case, in order, each on a line of its own.
-    text: String,
-    /// Where each user's lines begin in `text`.
-    starts: Vec<usize>,
-}
-
-impl Users {
-    fn new(mut users: Vec<User>) -> Self {
-        users.sort_by_cached_key(|user| (user.name.to_lowercase(), user.id.clone()));
-        let mut by_id = HashMap::with_capacity(users.len());
-        let mut by_email: HashMap<String, Vec<usize>> = HashMap::with_capacity(users.len());
-        let (mut text, mut starts) = (String::new(), Vec::with_capacity(users.len()));
-        for (index, user) in users.iter().enumerate() {
-            by_id.insert(user.id.clone(), index);
-            if let Some(email) = &user.email {
-                by_email.entry(normalise(email)).or_default().push(index);
-            }
-            starts.push(text.len());
-            for part in [
-                user.name.as_str(),
-                user.email.as_deref().unwrap_or_default(),
-                user.id.as_str(),
-            ] {
-                text.push_str(&searchable(part));
-                text.push('\n');
-            }
-        }
-        Self {
-            users,
-            by_id,
-            by_email,
-            text,
-            starts,
-        }
-    }
-
-    fn find_by_email(&self, emails: &[String]) -> Vec<Vec<User>> {
-        emails
-            .iter()
-            .map(|email| {
-                let found = self.by_email.get(&normalise(email));
-                found
-                    .into_iter()
-                    .flatten()
-                    .filter_map(|index| self.users.get(*index))
-                    .cloned()
-                    .collect()
-            })
-            .collect()
-    }
-
-    fn find_by_id(&self, id: &UserId) -> Option<User> {
-        self.by_id
-            .get(id)
-            .and_then(|index| self.users.get(*index))
-            .cloned()
-    }
-
-    fn search(&self, query: &str, limit: usize) -> Vec<User> {
-        let query = searchable(query.trim());
-        let mut found = Vec::new();
-        let mut from = 0;
-        while found.len() < limit {
-            let Some(position) = self.text.get(from..).and_then(|rest| rest.find(&query)) else {
-                break;
-            };
-            let after = self
-                .starts
-                .partition_point(|start| *start <= from + position);
-            let Some(user) = after.checked_sub(1).and_then(|index| self.users.get(index)) else {
-                break;
-            };
-            found.push(user.clone());
-            let Some(next) = self.starts.get(after) else {
-                break;
-            };
-            from = *next;
-        }
-        found
-    }
-}
-
-/// E-mail addresses are the same whatever their case and the space around them.
-fn normalise(email: &str) -> String {
-    email.trim().to_lowercase()
-}
-
-fn searchable(text: &str) -> String {
-    text.to_lowercase().replace('\n', " ")
 }
 
 #[async_trait]

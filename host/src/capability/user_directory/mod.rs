@@ -3,6 +3,7 @@
 mod empty;
 mod file;
 mod host;
+mod users;
 
 use async_trait::async_trait;
 use thiserror::Error;

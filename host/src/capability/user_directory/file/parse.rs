@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 use thiserror::Error;
 
+use super::super::users;
 use crate::contract::User;
 use crate::id::UserId;
 use crate::sentence::{on_one_line, shorten};
@@ -156,24 +157,8 @@ fn read_json(text: &str) -> Result<Vec<(Place, User)>, Problem> {
 }
 
 fn user(place: Place, id: &str, email: Option<&str>, name: &str) -> Result<User, Problem> {
-    let (id, name) = (id.trim(), name.trim());
-    if id.is_empty() {
-        return Err((place, "has an empty id: give every user one".to_owned()));
-    }
-    let email = email
-        .map(str::trim)
-        .filter(|email| !email.is_empty())
-        .map(str::to_owned);
-    let name = if name.is_empty() {
-        email.as_deref().unwrap_or(id)
-    } else {
-        name
-    };
-    Ok(User {
-        id: UserId::new(id),
-        name: name.to_owned(),
-        email,
-    })
+    users::user(id.trim(), email, name)
+        .ok_or_else(|| (place, "has an empty id: give every user one".to_owned()))
 }
 
 fn without_duplicates(users: Vec<(Place, User)>) -> Result<Vec<User>, Problem> {
