@@ -1,8 +1,11 @@
 //! User directory: the platform's users.
+//!
+//! Providers: [`FileDirectory`] and [`sql::SqlDirectory`]; [`EmptyDirectory`] stands for none.
 
 mod empty;
 mod file;
 mod host;
+pub mod sql;
 mod users;
 
 use async_trait::async_trait;
