@@ -1,10 +1,12 @@
 //! User directory: the platform's users.
 //!
-//! Providers: [`FileDirectory`] and [`sql::SqlDirectory`]; [`EmptyDirectory`] stands for none.
+//! Providers: [`FileDirectory`], [`sql::SqlDirectory`] and [`scim::ScimDirectory`]; [`EmptyDirectory`] stands
+//! for none.
 
 mod empty;
 mod file;
 mod host;
+pub mod scim;
 pub mod sql;
 mod users;
 
