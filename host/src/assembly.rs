@@ -1,6 +1,8 @@
 //! Putting the reference host together from its settings. A platform that embeds the host with its
 //! own providers does the same with [`Service::start`].
 
+mod directory;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
@@ -15,7 +17,6 @@ use crate::capability::http::{
     AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy,
 };
 use crate::capability::storage::{KeyValueStore, MemoryStore, SqliteStore};
-use crate::capability::user_directory::{EmptyDirectory, FileDirectory, UserDirectory};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Settings, StorageChoice};
 use crate::contract::Manifest;
@@ -60,10 +61,7 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
         Some(database) => database.clone(),
         None => SqliteDatabase::open_in_memory()?,
     };
-    let directory: Arc<dyn UserDirectory> = match &settings.directory {
-        Some(path) => Arc::new(FileDirectory::load(path)?),
-        None => Arc::new(EmptyDirectory),
-    };
+    let directory = directory::open(settings.directory.as_ref(), &settings.limits).await?;
     let cache = settings.data.join("cache");
     let integration = load(&settings.component, &settings.limits, Some(&cache)).await?;
     let http = lend_http(settings, integration.manifest())?;

@@ -90,6 +90,8 @@ pub struct Limits {
     pub conflict_retries: u32,
     /// How long `sealing_key_command` may take.
     pub sealing_key_command_ms: u64,
+    /// How long one question to a user directory elsewhere may take, or the command that prints its token.
+    pub directory_timeout_ms: u64,
     /// How long whoever fetches a backup may take to read on.
     pub backup_stall_ms: u64,
     /// Deliveries the log keeps of one connection, beside failed ones that can be replayed.
@@ -151,6 +153,7 @@ impl Default for Limits {
             shutdown_ms: 10_000,
             conflict_retries: 5,
             sealing_key_command_ms: 30_000,
+            directory_timeout_ms: 10_000,
             backup_stall_ms: 60_000,
             delivery_log_rows: 10_000,
             delivery_log_days: 90,
@@ -227,6 +230,11 @@ impl Limits {
     /// [`Self::shutdown_ms`].
     pub fn shutdown(&self) -> Duration {
         Duration::from_millis(self.shutdown_ms)
+    }
+
+    /// [`Self::directory_timeout_ms`].
+    pub fn directory_timeout(&self) -> Duration {
+        Duration::from_millis(self.directory_timeout_ms)
     }
 
     /// [`Self::sealing_key_command_ms`].

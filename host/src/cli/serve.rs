@@ -186,7 +186,7 @@ async fn summarise(
         directory: settings
             .directory
             .as_ref()
-            .map(|path| path.display().to_string()),
+            .map(|directory| directory.to_string()),
         users,
         integration: Integration {
             id: manifest.id.clone(),
@@ -235,8 +235,7 @@ fn describe(summary: &Summary, is_loopback: bool) -> String {
         (
             "Directory",
             match &summary.directory {
-                // A search stops at a page, so a full one may not be all.
-                Some(path) => format!("{path} ({} users)", summary.users),
+                Some(place) => format!("{place} ({} users)", summary.users),
                 None => {
                     "none, so nobody is matched; name a file of users with --directory".to_owned()
                 }

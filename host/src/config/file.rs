@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, DeletedEntries, Hosts, LogFormat, StorageChoice};
+use super::{ConfigError, DeletedEntries, DirectorySection, Hosts, LogFormat, StorageChoice};
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
 use crate::schedule::Schedule;
@@ -20,7 +20,7 @@ pub(super) struct SettingsFile {
     pub public_url: Option<String>,
     pub trusted_proxies: Option<Vec<String>>,
     pub storage: Option<StorageChoice>,
-    pub directory: Option<PathBuf>,
+    pub directory: Option<DirectorySection>,
     pub sealing_key: Option<KeySource>,
     pub deleted_entries: Option<DeletedEntries>,
     pub log_format: Option<LogFormat>,
@@ -39,7 +39,7 @@ struct Document {
     public_url: Option<String>,
     trusted_proxies: Option<Vec<String>>,
     storage: Option<String>,
-    directory: Option<PathBuf>,
+    directory: Option<DirectorySection>,
     sealing_key_file: Option<PathBuf>,
     sealing_key_command: Option<Vec<String>>,
     deleted_entries: Option<DeletedEntries>,
@@ -112,7 +112,9 @@ impl SettingsFile {
             public_url: document.public_url,
             trusted_proxies: document.trusted_proxies,
             storage,
-            directory: document.directory.map(|path| directory.join(path)),
+            directory: document
+                .directory
+                .map(|section| section.relative_to(directory)),
             sealing_key: sealing_key(
                 document.sealing_key_file.map(|path| directory.join(path)),
                 document.sealing_key_command,

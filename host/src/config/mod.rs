@@ -4,6 +4,7 @@
 //! with one sentence instead of surprising later.
 
 mod choice;
+mod directory;
 mod file;
 mod overrides;
 mod storage;
@@ -16,6 +17,8 @@ use thiserror::Error;
 use url::{Host, Url};
 
 pub use self::choice::LogFormat;
+pub use self::directory::DirectoryChoice;
+use self::directory::DirectorySection;
 use self::file::SettingsFile;
 pub use self::overrides::Overrides;
 pub use self::storage::StorageChoice;
@@ -57,8 +60,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// What keeps the ledger and the integrations' storage.
     pub storage: StorageChoice,
-    /// The file of platform users; `None`: there are none, so nobody is matched.
-    pub directory: Option<PathBuf>,
+    /// Where the platform's users are; `None`: there are none, so nobody is matched.
+    pub directory: Option<DirectoryChoice>,
     /// Where the keys come from that secrets are sealed with.
     pub sealing_key: KeySource,
     /// Which hosts the integration may call.
@@ -135,6 +138,10 @@ impl Settings {
                 .sealing_key
                 .unwrap_or_else(|| KeySource::File(data.join(DEFAULT_SEALING_KEY))),
         };
+        let directory = file.directory.unwrap_or_default().choose(
+            overrides.directory.as_deref(),
+            overrides.directory_token_in_environment,
+        )?;
         let mut hosts = file.hosts;
         let flags = overrides
             .upstream
@@ -154,7 +161,7 @@ impl Settings {
             public_url,
             trusted_proxies,
             storage,
-            directory: overrides.directory.or(file.directory),
+            directory,
             sealing_key,
             hosts,
             deleted_entries: overrides

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{DeletedEntries, LogFormat};
+use crate::capability::user_directory::scim::TokenSource;
 use crate::seal::KeySource;
 
 /// Settings from flags, or else from the environment. They win over `host.toml`.
@@ -41,9 +42,18 @@ pub struct Overrides {
         hide_env_values = true
     )]
     pub storage: Option<String>,
-    /// The platform's users: a CSV file with the header id,email,name, or JSON
-    #[arg(long, value_name = "FILE", env = "INTEGRATION_HOST_DIRECTORY")]
-    pub directory: Option<PathBuf>,
+    /// The platform's users: a CSV file with the header id,email,name, or JSON; sqlite:PATH, postgres://… or
+    /// scim:https://…, whose token is in INTEGRATION_HOST_DIRECTORY_TOKEN
+    #[arg(
+        long,
+        value_name = "DIRECTORY",
+        env = "INTEGRATION_HOST_DIRECTORY",
+        hide_env_values = true
+    )]
+    pub directory: Option<String>,
+    /// Whether the environment holds the directory's token.
+    #[arg(skip = TokenSource::is_in_environment())]
+    pub directory_token_in_environment: bool,
     // Read as text: an error of clap's would repeat the whole value, and with it a password.
     /// Send the requests for a host somewhere else, such as to a sandbox; may be repeated
     #[arg(
