@@ -21,7 +21,9 @@
 pub mod ledger;
 pub mod storage;
 mod suite;
+pub mod user_directory;
 
 pub use self::ledger::ledger_conformance;
 pub use self::storage::storage_conformance;
 pub use self::suite::{Failure, Kept, Report};
+pub use self::user_directory::user_directory_conformance;

@@ -24,19 +24,47 @@ use crate::id::UserId;
 #[error("the user directory is unavailable: {0}")]
 pub struct DirectoryError(pub String);
 
-/// A user directory.
+/// A user directory: who is a user of the platform. It is only ever read.
+///
+/// This is the whole contract, and the conformance suite (`tests/conformance`) has a case for every sentence in the
+/// lists below. [`FileDirectory`] is the shortest provider to look at.
+///
+/// # E-mail addresses
+///
+/// - Addresses are told apart without regard to upper and lower case.
+/// - Every address asked for is answered, in the order given, also one that is asked for twice.
+/// - An address that several users have finds them all, one that nobody has nobody, and an empty one nobody.
+/// - Ten thousand addresses, the members of a large team, are a question like any other.
+///
+/// # Ids
+///
+/// - An id is never empty, belongs to one user, stays the same, and finds that user and no other.
+///
+/// # Searches
+///
+/// - A search finds the users whose name, e-mail address or id contains the query, without regard to upper and lower
+///   case; no character of a query has a meaning.
+/// - What is found is ordered by name, without regard to upper and lower case, and cut to the limit.
+/// - An empty query finds everybody.
+/// - A user without an e-mail address is found by id and by searches.
+///
+/// # Calls
+///
+/// - Calls may be under way at once, and each is answered as if it were alone.
+///
+/// A provider bounds its own time. A [`DirectoryError`] ends what was asked for and nothing else: members stay mapped as
+/// they are, and whoever asked is told the sentence.
 #[async_trait]
 pub trait UserDirectory: Send + Sync + 'static {
-    /// For each e-mail address, in the order given, the users that have it. Case does not matter.
+    /// For each e-mail address, in the order given, the users that have it.
     async fn find_by_email(&self, emails: &[String]) -> Result<Vec<Vec<User>>, DirectoryError>;
 
     /// The user with this id.
     async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, DirectoryError>;
 
-    /// Users whose name, e-mail address or id contains `query`, case-insensitively, ordered by name;
-    /// an empty query finds all. At most `limit`.
+    /// Users whose name, e-mail address or id contains `query`, ordered by name. At most `limit`.
     async fn search(&self, query: &str, limit: usize) -> Result<Vec<User>, DirectoryError>;
 
-    /// How many users there are.
+    /// How many users there are. It is shown and decides nothing, so it may count some that are not found.
     async fn count(&self) -> Result<u64, DirectoryError>;
 }
