@@ -31,6 +31,10 @@ pub(super) async fn open(
             let directory = SqlDirectory::sqlite(path, selection, timeout).await;
             Arc::new(directory.with_context(named)?)
         }
+        DirectoryChoice::Postgres(address, selection) => {
+            let directory = SqlDirectory::postgres(address, selection, timeout).await;
+            Arc::new(directory.with_context(named)?)
+        }
         DirectoryChoice::Scim(url, token) => {
             let http = Arc::new(ReqwestClient::new(CONNECT_TIMEOUT)?);
             let directory = ScimDirectory::connect(http, url.clone(), token.clone(), timeout).await;

@@ -10,6 +10,7 @@ use url::Url;
 use super::{ConfigError, is_loopback};
 use crate::capability::user_directory::scim::TokenSource;
 use crate::capability::user_directory::sql::{Identifier, Rows, Selection};
+use crate::database::postgres::{AddressError, PostgresAddress};
 use crate::sentence::shorten;
 
 /// Where the platform's users are.
@@ -19,6 +20,8 @@ pub enum DirectoryChoice {
     File(PathBuf),
     /// In an SQLite database in this file.
     Sqlite(PathBuf, Selection),
+    /// In a database that speaks the Postgres protocol.
+    Postgres(PostgresAddress, Selection),
     /// At a SCIM service: the address before `/Users`, and where the token for it comes from.
     Scim(Url, TokenSource),
 }
@@ -29,6 +32,7 @@ impl fmt::Display for DirectoryChoice {
         match self {
             Self::File(path) => write!(formatter, "{}", path.display()),
             Self::Sqlite(path, _) => write!(formatter, "sqlite:{}", path.display()),
+            Self::Postgres(address, _) => write!(formatter, "{address}"),
             Self::Scim(url, _) => write!(formatter, "scim:{url}"),
         }
     }
@@ -81,7 +85,7 @@ impl<'de> Deserialize<'de> for DirectorySection {
     }
 }
 
-const FORMS: &str = "a file, sqlite:PATH or scim:https://HOST/PATH";
+const FORMS: &str = "a file, sqlite:PATH, postgres://USER@HOST/DATABASE or scim:https://HOST/PATH";
 
 impl DirectorySection {
     /// Reads paths relative to a directory.
@@ -116,6 +120,14 @@ impl DirectorySection {
                 )));
             }
             ("sqlite", path) => DirectoryChoice::Sqlite(base.join(path), keys.selection()?),
+            ("postgres" | "postgresql", _) => {
+                let address = from.parse().map_err(|error: AddressError| {
+                    ConfigError(format!(
+                        "the Postgres address in `directory` cannot be used: {error}"
+                    ))
+                })?;
+                DirectoryChoice::Postgres(address, keys.selection()?)
+            }
             ("scim", url) => {
                 DirectoryChoice::Scim(service(url)?, keys.token(token_in_environment)?)
             }
@@ -172,7 +184,9 @@ impl Keys {
     fn refuse_unused(&self, choice: &DirectoryChoice) -> Result<(), ConfigError> {
         let (key, purpose) = match choice {
             DirectoryChoice::File(_) => (self.sql_key().or(self.token_key()), "files"),
-            DirectoryChoice::Sqlite(..) => (self.token_key(), "databases"),
+            DirectoryChoice::Sqlite(..) | DirectoryChoice::Postgres(..) => {
+                (self.token_key(), "databases")
+            }
             DirectoryChoice::Scim(..) => (self.sql_key(), "SCIM services"),
         };
         match key {

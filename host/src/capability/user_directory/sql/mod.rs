@@ -2,6 +2,7 @@
 //!
 //! Nothing is written. What is asked comes from [`statements`]; a [`Database`] runs it.
 
+mod postgres;
 mod selection;
 mod sqlite;
 mod statements;
@@ -12,12 +13,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use thiserror::Error;
 
+use self::postgres::PostgresUsers;
 pub use self::selection::{Columns, Identifier, IdentifierError, Rows, Selection};
 use self::sqlite::SqliteUsers;
 use self::statements::Statements;
 use super::users::{Users, normalise};
 use super::{DirectoryError, UserDirectory};
 use crate::contract::User;
+use crate::database::postgres::PostgresAddress;
 use crate::id::UserId;
 
 /// Addresses asked for with one statement.
@@ -115,6 +118,21 @@ impl SqlDirectory {
         Self::check(Box::new(users), statements, selection).await
     }
 
+    /// Users in a Postgres database, where nothing is changed. A lookup takes `timeout` at most, beside what
+    /// waiting for a connection takes.
+    ///
+    /// # Errors
+    /// The database cannot be used, a table or a column is missing or cannot be read, or the query is wrong.
+    pub async fn postgres(
+        address: &PostgresAddress,
+        selection: &Selection,
+        timeout: Duration,
+    ) -> Result<Self, SqlError> {
+        let users = PostgresUsers::open(address, timeout).await?;
+        let statements = Statements::new(selection, users.dialect().await);
+        Self::check(Box::new(users), statements, selection).await
+    }
+
     /// Finds out whether users can be read, and if not, what is in the way.
     async fn check(
         database: Box<dyn Database>,
@@ -160,13 +178,18 @@ impl SqlDirectory {
     }
 }
 
+/// Whether a text can be in a database: none holds a null character.
+fn can_be_asked(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 #[async_trait]
 impl UserDirectory for SqlDirectory {
     async fn find_by_email(&self, emails: &[String]) -> Result<Vec<Vec<User>>, DirectoryError> {
         let mut wanted: Vec<String> = emails.iter().map(|email| normalise(email)).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        wanted.retain(|email| !email.is_empty());
+        wanted.retain(|email| !email.is_empty() && can_be_asked(email));
         // Databases know the case of ASCII letters everywhere, and have indexes for it.
         let (ascii, others): (Vec<_>, Vec<_>) =
             wanted.into_iter().partition(|email| email.is_ascii());
@@ -191,12 +214,18 @@ impl UserDirectory for SqlDirectory {
     }
 
     async fn find_by_id(&self, id: &UserId) -> Result<Option<User>, DirectoryError> {
+        if !can_be_asked(id.as_str()) {
+            return Ok(None);
+        }
         let parameters = Parameters::Text(id.as_str().to_owned());
         let found = self.database.users(&self.statements.by_id, parameters);
         Ok(found.await?.into_iter().find(|user| user.id == *id))
     }
 
     async fn search(&self, query: &str, limit: usize) -> Result<Vec<User>, DirectoryError> {
+        if !can_be_asked(query) {
+            return Ok(Vec::new());
+        }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let parameters = Parameters::Search(query.trim().to_lowercase(), limit);
         self.database
