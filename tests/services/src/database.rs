@@ -45,6 +45,11 @@ impl TestDatabase {
         Ok(Self { server, name })
     }
 
+    /// Executes statements in it.
+    pub fn execute(&self, statements: &str) -> Result<()> {
+        execute(&self.url(), statements.to_owned())
+    }
+
     /// Its address.
     pub fn url(&self) -> String {
         let (start, _) = self.server.rsplit_once('/').unwrap_or((&self.server, ""));

@@ -5,11 +5,13 @@
 
 mod database;
 mod postgres;
+mod scim;
 
 use anyhow::{Result, bail};
 
 pub use database::TestDatabase;
 pub use postgres::{Durability, PostgresServer};
+pub use scim::{ScimService, ScimTenant};
 
 /// Says on standard error that a test is left out because something is missing, and how to include it.
 ///

@@ -42,8 +42,8 @@ pub struct DirectoryError(pub String);
 ///
 /// # Searches
 ///
-/// - A search finds the users whose name, e-mail address or id contains the query, without regard to upper and lower
-///   case; no character of a query has a meaning.
+/// - A search finds the users whose name or e-mail address contains the query without regard to upper and lower case,
+///   or whose id contains it as it is written; no character of a query has a meaning.
 /// - What is found is ordered by name, without regard to upper and lower case, and cut to the limit.
 /// - An empty query finds everybody.
 /// - A user without an e-mail address is found by id and by searches.

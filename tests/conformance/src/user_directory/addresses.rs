@@ -46,7 +46,11 @@ pub(super) const CASES: &[Case] = &[
 
 async fn addresses_have_no_case(world: &World<'_>) -> Result<()> {
     let directory = world.team().await;
-    let emails = ["ADA.LOVELACE@EXAMPLE.ORG", "ada.lovelace@example.org", "Cy@Sub.example.ORG"];
+    let emails = [
+        "ADA.LOVELACE@EXAMPLE.ORG",
+        "ada.lovelace@example.org",
+        "Cy@Sub.example.ORG",
+    ];
     same(
         found(&*directory, &emails).await?,
         [["ada lovelace"], ["ada lovelace"], ["Cy ) or ("]],
@@ -67,7 +71,11 @@ async fn answers_come_in_the_order_of_the_addresses(world: &World<'_>) -> Result
         [&["Cy ) or ("][..], &[], &["ada lovelace"], &["Cy ) or ("]],
         "answers",
     )?;
-    same(found(&*directory, &[]).await?.len(), 0, "answers to no question")
+    same(
+        found(&*directory, &[]).await?.len(),
+        0,
+        "answers to no question",
+    )
 }
 
 async fn an_address_finds_all_who_have_it_and_nobody_else(world: &World<'_>) -> Result<()> {
@@ -149,7 +157,9 @@ async fn calls_do_not_disturb_each_other(world: &World<'_>) -> Result<()> {
         let directory = &directory;
         async move {
             let users = directory.search(person.name, 5).await?;
-            let user = users.first().with_context(|| format!("{person:?} is not found"))?;
+            let user = users
+                .first()
+                .with_context(|| format!("{person:?} is not found"))?;
             let email = user.email.clone().unwrap_or_default();
             same(user.name.as_str(), person.name, "who is found")?;
             let users = directory.find_by_email(&[email]).await?;

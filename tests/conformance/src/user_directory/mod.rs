@@ -65,7 +65,10 @@ const TEAM: [Person; 6] = [
     person("ada lovelace", Some("Ada.Lovelace@Example.org")),
     person("Bob Second", Some("BOB@example.org")),
     person("Zoë Ärlich", None),
-    person(r#"100%_sure, "quoted" \ 'or' *"#, Some("o'neil+a_b%c@example.org")),
+    person(
+        r#"100%_sure, "quoted" \ 'or' *"#,
+        Some("o'neil+a_b%c@example.org"),
+    ),
     person("Cy ) or (", Some("cy@sub.example.org")),
 ];
 
