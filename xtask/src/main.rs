@@ -4,6 +4,7 @@ mod browser;
 mod build;
 mod command;
 mod fuzz;
+mod scim_server;
 mod test;
 
 use std::ffi::OsString;

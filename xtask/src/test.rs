@@ -1,17 +1,24 @@
 //! Everything that must hold before a change is accepted.
 
+use std::env;
 use std::ffi::OsString;
 
 use anyhow::{Result, anyhow};
 
 use crate::command::{cargo, run};
-use crate::{browser, build};
+use crate::{browser, build, scim_server};
 
 /// Formatting, lints, and every test.
 pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     let browser = browser::ensure();
     if browser::is_required() {
         browser.as_ref().map_err(|missing| anyhow!("{missing}"))?;
+    }
+    let scim_server = scim_server::program();
+    if services_are_required() {
+        scim_server
+            .as_ref()
+            .map_err(|missing| anyhow!("{missing:#}"))?;
     }
     step("formatting");
     run(cargo().args(["fmt", "--all", "--check"]))?;
@@ -29,17 +36,24 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     ]))?;
     step("the programs");
     let programs = build::programs()?;
-    let environment = [
+    let mut environment = vec![
         ("TOGGL_COMPONENT", component),
         ("MISBEHAVING_COMPONENT", misbehaving),
         ("INTEGRATION_HOST_PROGRAM", programs.host),
         ("TOGGL_SANDBOX_PROGRAM", programs.sandbox),
     ];
+    if let Ok(program) = &scim_server {
+        environment.push(("SCIM_SERVER_PROGRAM", program.clone()));
+    }
     step("tests");
     run(cargo()
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(&arguments)
         .envs(environment.clone()))?;
+    if let Err(missing) = scim_server {
+        step("user directories by SCIM were not tested");
+        eprintln!("{missing:#}; then this command includes their tests");
+    }
     if let Err(missing) = browser {
         step("the console was not tested");
         eprintln!(
@@ -53,6 +67,11 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
         .args(only_ignored(arguments))
         .envs(environment)
         .env("AXE_CORE", browser::axe_core()?))
+}
+
+/// Whether a test run without a server that tests need is a failure: `SERVICE_TESTS=required` says so.
+fn services_are_required() -> bool {
+    env::var_os("SERVICE_TESTS").is_some_and(|value| value == "required")
 }
 
 /// The tests of the console are marked as ignored, because whoever runs `cargo test` may have no browser.

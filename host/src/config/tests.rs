@@ -220,3 +220,171 @@ fn the_sealing_key_has_one_source() {
         assert!(error.contains("names no program"), "{error}");
     }
 }
+
+#[test]
+fn users_come_from_one_line_or_from_a_section() {
+    let resolve = |toml: &str, flag: Option<&str>, token: bool| {
+        let (directory, mut overrides) = directory(toml);
+        overrides.directory = flag.map(str::to_owned);
+        overrides.directory_token_in_environment = token;
+        let settings = Settings::resolve(overrides)?;
+        let base = format!("{}/", directory.path().display());
+        let shown = settings.directory.map(|choice| choice.to_string());
+        Ok::<_, ConfigError>(shown.map(|shown| shown.replace(&base, "BASE/")))
+    };
+    for (toml, flag, token, expected) in [
+        ("", None, false, None),
+        ("", Some("users.csv"), false, Some("users.csv")),
+        (
+            "directory = 'users.csv'",
+            None,
+            false,
+            Some("BASE/users.csv"),
+        ),
+        (
+            "directory = 'file:a:b.csv'",
+            None,
+            false,
+            Some("BASE/a:b.csv"),
+        ),
+        ("directory = 'a:b.csv'", None, false, Some("BASE/a:b.csv")),
+        (
+            "directory = 'sqlite:p.db'",
+            None,
+            false,
+            Some("sqlite:BASE/p.db"),
+        ),
+        (
+            "[directory]\nfrom = 'sqlite:p.db'\ntable = 'hr.people'\nid_column = 'uid'",
+            None,
+            false,
+            Some("sqlite:BASE/p.db"),
+        ),
+        (
+            "directory = { from = 'postgres://u:s3cret@db.example.com/p', query = 'SELECT 1' }",
+            None,
+            false,
+            Some("postgres://db.example.com/p"),
+        ),
+        (
+            "directory = 'scim:https://idp.example.com/scim/v2'",
+            None,
+            true,
+            Some("scim:https://idp.example.com/scim/v2"),
+        ),
+        // The place may hold a password and come from the environment, and the rest from the file.
+        (
+            "[directory]\ntable = 'people'",
+            Some("postgres://u:s3cret@localhost/p"),
+            false,
+            Some("postgres://localhost/p"),
+        ),
+        (
+            "[directory]\nfrom = 'scim:http://localhost:1'\ntoken_file = 't'",
+            Some("u.csv"),
+            false,
+            Some("u.csv"),
+        ),
+    ] {
+        let found = resolve(toml, flag, token).unwrap_or_else(|error| panic!("{toml}: {error}"));
+        assert_eq!(found.as_deref(), expected, "{toml}");
+    }
+    for (toml, token, expected) in [
+        (
+            "directory = 5",
+            false,
+            "a file or an address, or a section with `from`",
+        ),
+        ("directory = ''", false, "names no place"),
+        ("directory = 'sqlite:'", false, "names no place"),
+        (
+            "directory = 'ldap://u:s3cret@x'",
+            false,
+            "begins with “ldap:”",
+        ),
+        (
+            "directory = 'https://idp.example.com'",
+            false,
+            "say scim:https://",
+        ),
+        (
+            "directory = 'postgres://u:s3cret@'",
+            false,
+            "the Postgres address in `directory` cannot be used",
+        ),
+        (
+            "directory = 'scim:https://u:s3cret@idp.example.com'",
+            true,
+            "contains a user name or password",
+        ),
+        (
+            "directory = 'scim:https://idp.example.com?token=s3cret'",
+            true,
+            "contains ? or #",
+        ),
+        (
+            "directory = 'scim:http://idp.example.com'",
+            true,
+            "would send the token in clear",
+        ),
+        ("directory = 'scim:s3cret'", true, "cannot be read"),
+        (
+            "directory = 'scim:https://idp.example.com'",
+            false,
+            "needs a token",
+        ),
+        (
+            "[directory]\ntable = 't'",
+            false,
+            "does not say where users come from",
+        ),
+        ("[directory]\nform = 'u.csv'", false, "unknown field `form`"),
+        (
+            "[directory]\nfrom = 'u.csv'\ntable = 't'",
+            false,
+            "`table` in [directory] is not for files",
+        ),
+        (
+            "[directory]\nfrom = 'sqlite:p'\ntoken_file = 't'",
+            false,
+            "`token_file` in [directory] is not for databases",
+        ),
+        (
+            "[directory]\nfrom = 'sqlite:p'\ntable = 't'\nquery = 'q'",
+            false,
+            "keep one of them",
+        ),
+        (
+            "[directory]\nfrom = 'sqlite:p'\ntable = ''",
+            false,
+            "`table` in [directory] is “”",
+        ),
+        (
+            "[directory]\nfrom = 'sqlite:p'\nname_column = \"a\\nb\"",
+            false,
+            "`name_column`",
+        ),
+        (
+            "[directory]\nfrom = 'scim:https://i.example.com'\ntoken_file = 't'",
+            true,
+            "keep one of",
+        ),
+        (
+            "[directory]\nfrom = 'scim:https://i.example.com'\ntoken_command = []",
+            false,
+            "names no program",
+        ),
+        (
+            "[directory]\nfrom = 'scim:https://i.example.com'\ntoken = 's3cret'",
+            false,
+            "unknown field `token`",
+        ),
+    ] {
+        let error = resolve(toml, None, token).unwrap_err().to_string();
+        assert!(error.contains(expected), "{toml}: {error}");
+        assert!(
+            !error.contains("s3cret") && !error.contains('\n'),
+            "{error}"
+        );
+    }
+}

@@ -26,5 +26,6 @@ pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
 pub use setup::{
-    NORTHWIND, Setup, TOMAS, delivery, finished_entry, unlimited_scenario, write_directory,
+    NORTHWIND, PLATFORM_USERS, Setup, TOMAS, delivery, finished_entry, unlimited_scenario,
+    write_directory,
 };

@@ -21,8 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct HostOptions {
     /// Its data directory.
     pub data: PathBuf,
-    /// Its user directory.
-    pub directory: PathBuf,
+    /// Its user directory, unless its configuration says where that is.
+    pub directory: Option<PathBuf>,
     /// The sandbox Toggl.
     pub upstream: String,
     /// Where it listens.
@@ -192,10 +192,14 @@ fn spawn(options: &HostOptions) -> Result<(Child, PathBuf)> {
         .arg(built::component()?)
         .arg("--data")
         .arg(&options.data)
-        .arg("--directory")
-        .arg(&options.directory)
         .arg("--upstream")
         .arg(format!("api.track.toggl.com={}", options.upstream))
+        .args(
+            options
+                .directory
+                .iter()
+                .flat_map(|directory| [Path::new("--directory"), directory.as_path()]),
+        )
         .args(&options.arguments)
         .envs(options.environment.iter().cloned())
         .stdout(Stdio::piped())

@@ -46,23 +46,36 @@ impl Setup {
 
     /// Starts both, the host with further arguments.
     pub async fn start_with(scenario: Scenario, arguments: &[&str]) -> Result<Self> {
-        Self::start_in(tempfile::tempdir()?, scenario, arguments).await
+        let folder = tempfile::tempdir()?;
+        let directory = write_directory(folder.path())?;
+        Self::start_in(folder, Some(directory), scenario, arguments).await
     }
 
     /// Starts both, the host with this `host.toml`.
     pub async fn start_configured(scenario: Scenario, configuration: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let path = folder.path().join("host.toml");
-        std::fs::write(&path, configuration)?;
-        let path = path.display().to_string();
-        Self::start_in(folder, scenario, &["--config", &path]).await
+        let path = configure(folder.path(), configuration)?;
+        let directory = write_directory(folder.path())?;
+        Self::start_in(folder, Some(directory), scenario, &["--config", &path]).await
     }
 
-    async fn start_in(folder: TempDir, scenario: Scenario, arguments: &[&str]) -> Result<Self> {
+    /// Starts both, the host with this `host.toml`, which says where users come from.
+    pub async fn start_with_directory(scenario: Scenario, configuration: &str) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let path = configure(folder.path(), configuration)?;
+        Self::start_in(folder, None, scenario, &["--config", &path]).await
+    }
+
+    async fn start_in(
+        folder: TempDir,
+        directory: Option<PathBuf>,
+        scenario: Scenario,
+        arguments: &[&str],
+    ) -> Result<Self> {
         let sandbox = Sandbox::start(scenario).await?;
         let options = HostOptions {
             data: folder.path().join("data"),
-            directory: write_directory(folder.path())?,
+            directory,
             upstream: sandbox.base_url().to_owned(),
             listen: "127.0.0.1:0".into(),
             arguments: arguments
@@ -169,22 +182,34 @@ impl Setup {
     }
 }
 
-/// Writes a directory of platform users; most of the sandbox's team is in it.
+fn configure(folder: &Path, configuration: &str) -> Result<String> {
+    let path = folder.join("host.toml");
+    std::fs::write(&path, configuration)?;
+    Ok(path.display().to_string())
+}
+
+/// Platform users by id, e-mail address and name; most of the sandbox's team is among them.
+pub const PLATFORM_USERS: [[&str; 3]; 9] = [
+    ["u-mara", "mara.lindqvist@example.com", "Mara Lindqvist"],
+    ["u-tomas", "TOMAS.HERRERA@example.com", "Tomás Herrera"],
+    ["u-priya", "priya.natarajan@example.com", "Priya Natarajan"],
+    ["u-aiko", "aiko.tanaka@example.com", "Aiko Tanaka"],
+    ["u-elena", "elena.rossi@example.com", "Elena Rossi"],
+    ["u-hugo", "hugo.lefevre@example.com", "Hugo Lefèvre"],
+    ["u-sam", "samuel.okafor@example.com", "Samuel Okafor"],
+    [
+        "u-sam-2",
+        "Samuel.Okafor@example.com",
+        "Samuel Okafor (old)",
+    ],
+    ["u-jonas", "jonas@elsewhere.example", "Jonas Weber"],
+];
+
+/// Writes a directory of [`PLATFORM_USERS`].
 pub fn write_directory(folder: &Path) -> Result<PathBuf> {
     let path = folder.join("users.csv");
-    std::fs::write(
-        &path,
-        "id,email,name\n\
-         u-mara,mara.lindqvist@example.com,Mara Lindqvist\n\
-         u-tomas,TOMAS.HERRERA@example.com,Tomás Herrera\n\
-         u-priya,priya.natarajan@example.com,Priya Natarajan\n\
-         u-aiko,aiko.tanaka@example.com,Aiko Tanaka\n\
-         u-elena,elena.rossi@example.com,Elena Rossi\n\
-         u-hugo,hugo.lefevre@example.com,Hugo Lefèvre\n\
-         u-sam,samuel.okafor@example.com,Samuel Okafor\n\
-         u-sam-2,Samuel.Okafor@example.com,Samuel Okafor (old)\n\
-         u-jonas,jonas@elsewhere.example,Jonas Weber\n",
-    )?;
+    let lines = PLATFORM_USERS.map(|user| user.join(",") + "\n");
+    std::fs::write(&path, format!("id,email,name\n{}", lines.concat()))?;
     Ok(path)
 }
 

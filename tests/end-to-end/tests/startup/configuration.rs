@@ -90,6 +90,12 @@ async fn a_wrong_flag_is_named_with_what_it_takes() {
         &["--storage", "mysql://user:hunter2@localhost/host"],
         &["--public-url", "https://user:hunter2@host.example.com"],
         &[
+            "--directory",
+            "postgres://user:hunter2@localhost:1/platform",
+        ],
+        &["--directory", "ldap://user:hunter2@localhost"],
+        &["--directory", "scim:https://user:hunter2@localhost"],
+        &[
             "--upstream",
             "api.track.toggl.com=http://user:hunter2@127.0.0.1:1",
         ],
@@ -152,6 +158,65 @@ async fn a_wrong_configuration_file_is_named_with_the_place() {
     folder
         .refuses(&["--config", "."], &["configuration file", "--config"])
         .await;
+}
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_asked_is_named_with_the_remedy() {
+    let folder = Folder::new();
+    let database = rusqlite::Connection::open(folder.path("platform.sqlite")).unwrap();
+    let made = "CREATE TABLE people (id INTEGER, mail TEXT, name TEXT)";
+    database.execute_batch(made).unwrap();
+    for (section, names) in [
+        ("from = 'ldap://localhost'", &["ldap:", "scim:https://"][..]),
+        (
+            "from = 'sqlite:nowhere.sqlite'",
+            &["nowhere.sqlite", "No such file"],
+        ),
+        (
+            "from = 'sqlite:users.csv'",
+            &["users.csv", "not an SQLite database"],
+        ),
+        (
+            "from = 'sqlite:platform.sqlite'",
+            &["platform.sqlite", "no such table: users", "`table`"],
+        ),
+        (
+            "from = 'sqlite:platform.sqlite'\ntable = 'people'",
+            &["\"email\"", "`email_column`", "host.toml"],
+        ),
+        (
+            "from = 'sqlite:platform.sqlite'\nquery = 'SELECT'",
+            &["`query`", "syntax error", "correct it"],
+        ),
+        (
+            "from = 'postgres://localhost:1/platform'",
+            &["localhost:1", "cannot be reached"],
+        ),
+        (
+            "from = 'scim:http://127.0.0.1:1'",
+            &[
+                "needs a token",
+                "`token_file`",
+                "INTEGRATION_HOST_DIRECTORY_TOKEN",
+            ],
+        ),
+        (
+            "from = 'scim:http://127.0.0.1:1'\ntoken_file = 'token'",
+            &["token", "cannot be read"],
+        ),
+        (
+            "from = 'scim:http://127.0.0.1:1'\ntoken_command = ['echo', 'hunter2']",
+            &["scim:http://127.0.0.1:1", "refuses connections"],
+        ),
+        (
+            "from = 'users.csv'\ntable = 'people'",
+            &["`table`", "leave it out"],
+        ),
+    ] {
+        folder.write("host.toml", format!("[directory]\n{section}"));
+        let error = folder.refuses(&["--config", "host.toml"], names).await;
+        assert!(!error.contains("hunter2"), "a token is repeated: {error}");
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,13 @@ impl Folder {
         self.refuses_with(arguments, &[], names).await
     }
 
+    /// Whether the configuration file says where users come from, which a flag would win over.
+    fn configures_a_directory(&self, arguments: &[&str]) -> bool {
+        arguments.contains(&"--config")
+            && fs::read_to_string(self.path("host.toml"))
+                .is_ok_and(|configuration| configuration.contains("[directory]"))
+    }
+
     async fn refuses_with(
         &self,
         arguments: &[&str],
@@ -56,7 +63,8 @@ impl Folder {
             ("--directory", "users.csv"),
             ("--log-level", "info"),
         ] {
-            if !arguments.contains(&flag) {
+            let says_directory = flag == "--directory" && self.configures_a_directory(arguments);
+            if !arguments.contains(&flag) && !says_directory {
                 all.extend([flag, value]);
             }
         }

@@ -1,0 +1,159 @@
+//! Every place that users can come from, with the real host: they are matched, found and mapped to.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use end_to_end::{NORTHWIND, PLATFORM_USERS, Setup, unlimited_scenario, write_directory};
+use reqwest::{Method, StatusCode};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+use test_services::{ScimService, TestDatabase};
+
+#[tokio::test]
+async fn from_a_file_named_in_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write_directory(folder.path()).unwrap();
+    check(&format!("directory = '{}'", path.display())).await;
+}
+
+#[tokio::test]
+async fn from_a_query_of_an_sqlite_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("platform.sqlite");
+    let database = Connection::open(&path).unwrap();
+    let made = "CREATE TABLE people (uid TEXT, mail TEXT, full_name TEXT, gone INTEGER)";
+    database.execute_batch(made).unwrap();
+    for user in PLATFORM_USERS {
+        let insert = "INSERT INTO people VALUES (?1, ?2, ?3, 0)";
+        database.execute(insert, user).unwrap();
+    }
+    let gone = "INSERT INTO people SELECT 'gone-' || uid, mail, full_name, 1 FROM people";
+    database.execute_batch(gone).unwrap();
+    check(&format!(
+        "[directory]\nfrom = 'sqlite:{}'\nquery = '''
+            SELECT uid AS id, mail AS email, full_name AS name FROM people WHERE NOT gone
+        '''",
+        path.display()
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn from_a_table_of_a_postgres_database() {
+    let Some(database) = TestDatabase::create().unwrap() else {
+        return;
+    };
+    let mut statements =
+        "CREATE SCHEMA hr; CREATE TABLE hr.people (uid TEXT, mail TEXT, \"Full Name\" TEXT);"
+            .to_owned();
+    for [id, email, name] in PLATFORM_USERS {
+        statements += &format!("INSERT INTO hr.people VALUES ('{id}', '{email}', '{name}');");
+    }
+    database.execute(&statements).unwrap();
+    check(&format!(
+        "[directory]\nfrom = '{}?sslmode=disable'\ntable = 'hr.people'\nid_column = 'uid'\nemail_column = 'mail'\n\
+         name_column = 'Full Name'",
+        database.url()
+    ))
+    .await;
+}
+
+#[tokio::test]
+async fn from_a_scim_service_which_may_be_away_for_a_while() {
+    let Some(service) = ScimService::start().unwrap() else {
+        return;
+    };
+    let tenant = service.tenant();
+    for [_, email, name] in PLATFORM_USERS {
+        tenant.add(name, Some(email)).await.unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    fs::write(&token, ScimService::TOKEN).unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).unwrap();
+    let configuration = format!(
+        "[directory]\nfrom = 'scim:{}'\ntoken_file = '{}'",
+        tenant.url(),
+        token.display()
+    );
+    let (setup, connection) = check(&configuration).await;
+
+    drop(service);
+    let path = format!("/connections/{connection}/users/refresh");
+    let refreshed = setup.host.call(Method::POST, &path, Value::Null).await;
+    let (status, problem) = refreshed.unwrap();
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    let (status, problem) = search(&setup, "jonas").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("refuses connections"), "{detail}");
+    assert_eq!(
+        user_of(&setup, &connection, "Tomás Herrera").await["name"],
+        "Tomás Herrera"
+    );
+    setup.ensure_deliveries_arrive().await.unwrap();
+    let log = setup.host.log().unwrap();
+    assert!(!log.contains(ScimService::TOKEN), "the token is in the log");
+}
+
+/// Connects with this configuration; returns the host and the id of the connection.
+async fn check(configuration: &str) -> (Setup, String) {
+    let started = Setup::start_with_directory(unlimited_scenario(), configuration).await;
+    let setup = started.unwrap_or_else(|error| panic!("{configuration}: {error}"));
+    assert_eq!(setup.host.summary["users"], PLATFORM_USERS.len());
+    let connection = setup.connect(NORTHWIND).await.unwrap();
+    let id = connection["id"].as_str().unwrap().to_owned();
+
+    // As the platform has it in capitals.
+    assert_eq!(
+        user_of(&setup, &id, "Tomás Herrera").await["name"],
+        "Tomás Herrera"
+    );
+    assert_eq!(
+        user_of(&setup, &id, "Samuel Okafor").await,
+        Value::Null,
+        "two have this address"
+    );
+    assert_eq!(
+        user_of(&setup, &id, "Jonas Weber").await,
+        Value::Null,
+        "it has another address"
+    );
+
+    let (status, found) = search(&setup, "JONAS").await;
+    assert_eq!(status, StatusCode::OK, "{found}");
+    let users = found["users"].as_array().unwrap();
+    assert_eq!(users.len(), 1, "{found}");
+    assert_eq!(users[0]["email"], "jonas@elsewhere.example");
+    let path = format!("/connections/{id}/users/9500004");
+    let body = json!({ "user_id": users[0]["id"] });
+    let (status, mapped) = setup.host.call(Method::PUT, &path, body).await.unwrap();
+    assert_eq!(status, StatusCode::OK, "{mapped}");
+    assert_eq!(
+        user_of(&setup, &id, "Jonas Weber").await["name"],
+        "Jonas Weber"
+    );
+
+    let (_, found) = search(&setup, "lefèvre").await;
+    assert_eq!(found["users"][0]["name"], "Hugo Lefèvre", "{found}");
+    (setup, id)
+}
+
+async fn search(setup: &Setup, query: &str) -> (StatusCode, Value) {
+    let response = setup
+        .host
+        .request(Method::GET, "/users")
+        .query(&[("query", query)]);
+    let response = response.send().await.unwrap();
+    (response.status(), response.json().await.unwrap())
+}
+
+/// The user that a member of the team is mapped to.
+async fn user_of(setup: &Setup, connection: &str, member: &str) -> Value {
+    let path = format!("/connections/{connection}/users");
+    let team = setup.host.get(&path).await.unwrap();
+    let mut members = team["users"].as_array().unwrap().iter();
+    let found = members.find(|found| found["remote_user"]["name"] == member);
+    found.unwrap()["user"].clone()
+}
