@@ -388,3 +388,16 @@ fn users_come_from_one_line_or_from_a_section() {
         );
     }
 }
+
+#[test]
+fn the_documentation_shows_what_is_accepted() {
+    let text = include_str!("../../../docs/operating.md");
+    let mut examples = 0;
+    for block in text.split("```toml\n").skip(1) {
+        let toml = block.split("```").next().unwrap();
+        let (_directory, overrides) = directory(toml);
+        Settings::resolve(overrides).unwrap_or_else(|error| panic!("{toml}: {error}"));
+        examples += 1;
+    }
+    assert!(examples >= 4, "{examples} examples");
+}
