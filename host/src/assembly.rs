@@ -2,6 +2,7 @@
 //! own providers does the same with [`Service::start`].
 
 mod directory;
+mod kept;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,13 +17,11 @@ use url::Url;
 use crate::capability::http::{
     AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy,
 };
-use crate::capability::storage::{KeyValueStore, MemoryStore, SqliteStore};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Settings, StorageChoice};
+use crate::config::{LedgerChoice, Settings, StorageChoice};
 use crate::contract::Manifest;
-use crate::database::{SqliteDatabase, key_ids_in};
+use crate::database::key_ids_in;
 use crate::engine::{Engine, Integration};
-use crate::ledger::{Retention, SqliteLedger};
 use crate::limits::Limits;
 use crate::seal::{KeySource, SealingKeys};
 use crate::service::{Parts, Service};
@@ -52,15 +51,7 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
     refuse_to_replace_a_lost_key(settings)?;
     let timeout = settings.limits.sealing_key_command();
     let keys = SealingKeys::load(settings.sealing_key.clone(), timeout).await?;
-    let database = open_database(&settings.storage)?;
-    let store: Arc<dyn KeyValueStore> = match &database {
-        Some(database) => Arc::new(SqliteStore::new(database.clone(), Arc::clone(&clock))),
-        None => Arc::new(MemoryStore::new(Arc::clone(&clock))),
-    };
-    let ledger_database = match &database {
-        Some(database) => database.clone(),
-        None => SqliteDatabase::open_in_memory()?,
-    };
+    let kept = kept::open(settings, &clock).await?;
     let directory = directory::open(settings.directory.as_ref(), &settings.limits).await?;
     let cache = settings.data.join("cache");
     let integration = load(&settings.component, &settings.limits, Some(&cache)).await?;
@@ -70,13 +61,11 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
     let parts = Parts {
         integration,
         http: Arc::new(http),
-        store,
-        ledger: Arc::new(
-            SqliteLedger::new(ledger_database).with_retention(Retention::from(&settings.limits)),
-        ),
+        store: kept.store,
+        ledger: kept.ledger,
         directory,
         keys: Arc::new(keys),
-        database,
+        database: kept.database,
         clock,
         public_url,
         deleted_entries: settings.deleted_entries,
@@ -126,38 +115,33 @@ fn read_bounded(path: &Path, most: usize) -> io::Result<Vec<u8>> {
 
 /// A key that is missing is made at the first start only: another one would open nothing of what there is.
 fn refuse_to_replace_a_lost_key(settings: &Settings) -> Result<()> {
-    let (KeySource::File(key), StorageChoice::Sqlite(database)) =
-        (&settings.sealing_key, &settings.storage)
-    else {
+    let KeySource::File(key) = &settings.sealing_key else {
         return Ok(());
     };
     if key.exists() {
         return Ok(());
     }
-    // Opening it for good tells what else may be wrong with it.
-    let ids: Vec<_> = key_ids_in(database).into_iter().flatten().collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "the sealing key {} is missing, and what {} holds is sealed with the key {}: put that key there, or name it with --sealing-key-file",
-        key.display(),
-        database.display(),
-        ids.join(" and the key ")
-    )
-}
-
-/// The database, or `None` for memory.
-fn open_database(storage: &StorageChoice) -> Result<Option<SqliteDatabase>> {
-    match storage {
-        StorageChoice::Memory => Ok(None),
-        StorageChoice::Sqlite(path) => Ok(Some(SqliteDatabase::open(path)?)),
-        StorageChoice::Postgres(_) | StorageChoice::Component(_) => {
+    let storage = match &settings.storage {
+        StorageChoice::Sqlite(path) => Some(path),
+        _ => None,
+    };
+    let ledger = match &settings.ledger {
+        LedgerChoice::Sqlite(path) => Some(path),
+        _ => None,
+    };
+    for database in storage.into_iter().chain(ledger) {
+        // Opening it for good tells what else may be wrong with it.
+        let ids: Vec<_> = key_ids_in(database).into_iter().flatten().collect();
+        if !ids.is_empty() {
             bail!(
-                "the storage {storage} is not available in this build; use sqlite:PATH or memory:"
-            )
+                "the sealing key {} is missing, and what {} holds is sealed with the key {}: put that key there, or name it with --sealing-key-file",
+                key.display(),
+                database.display(),
+                ids.join(" and the key ")
+            );
         }
     }
+    Ok(())
 }
 
 fn lend_http(settings: &Settings, manifest: &Manifest) -> Result<HttpLender> {

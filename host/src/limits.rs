@@ -47,6 +47,8 @@ pub struct Limits {
     pub storage_keys_per_connection: usize,
     /// Keys and values one connection may have in storage.
     pub storage_bytes_per_connection: usize,
+    /// One request to storage that is not in this process, connecting included.
+    pub storage_timeout_ms: u64,
     /// Lines one call may log.
     pub log_lines_per_call: u32,
     /// Lines that calls of one connection may log in a minute; and, apart from that, warnings of the host
@@ -132,6 +134,7 @@ impl Default for Limits {
             delivery_answer_bytes: 64 << 10,
             storage_keys_per_connection: 100_000,
             storage_bytes_per_connection: 64 << 20,
+            storage_timeout_ms: 4_000,
             log_lines_per_call: 100,
             log_lines_per_minute: 1_000,
             component_bytes: 16 << 20,
@@ -185,6 +188,11 @@ impl Limits {
     /// [`Self::component_load_timeout_ms`].
     pub fn component_load_timeout(&self) -> Duration {
         Duration::from_millis(self.component_load_timeout_ms)
+    }
+
+    /// [`Self::storage_timeout_ms`].
+    pub fn storage_timeout(&self) -> Duration {
+        Duration::from_millis(self.storage_timeout_ms)
     }
 
     /// [`Self::http_timeout_ms`].

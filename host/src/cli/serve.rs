@@ -38,6 +38,7 @@ struct Summary {
     callback_base: String,
     data: String,
     storage: String,
+    ledger: String,
     directory: Option<String>,
     users: u64,
     integration: Integration,
@@ -57,6 +58,7 @@ struct Integration {
 pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let mut settings = Settings::resolve(arguments.overrides)?;
     settings.storage.ensure_available()?;
+    settings.ledger.ensure_available()?;
     log_to_standard_error(&settings)?;
     assembly::create_data_directory(&settings.data).map_err(|error| {
         Failure::usage(format!(
@@ -183,6 +185,7 @@ async fn summarise(
         callback_base: settings.callback_base(),
         data: settings.data.display().to_string(),
         storage: settings.storage.to_string(),
+        ledger: settings.ledger.to_string(),
         directory: settings
             .directory
             .as_ref()
@@ -232,6 +235,7 @@ fn describe(summary: &Summary, is_loopback: bool) -> String {
         ("It may call", summary.hosts.join(", ")),
         ("Data", summary.data.clone()),
         ("Storage", summary.storage.clone()),
+        ("Ledger", summary.ledger.clone()),
         (
             "Directory",
             match &summary.directory {
@@ -282,6 +286,7 @@ mod tests {
             callback_base: "http://127.0.0.1:8080".into(),
             data: "data".into(),
             storage: "sqlite:data/host.sqlite".into(),
+            ledger: "sqlite:data/host.sqlite".into(),
             directory: Some("users.csv".into()),
             users: 12,
             integration: Integration {

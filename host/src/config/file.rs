@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ConfigError, DeletedEntries, DirectorySection, Hosts, LogFormat, StorageChoice};
+use super::{
+    ConfigError, DeletedEntries, DirectorySection, Hosts, LedgerChoice, LogFormat, StorageChoice,
+};
 use crate::capability::http::Upstream;
 use crate::limits::Limits;
 use crate::schedule::Schedule;
@@ -20,6 +22,7 @@ pub(super) struct SettingsFile {
     pub public_url: Option<String>,
     pub trusted_proxies: Option<Vec<String>>,
     pub storage: Option<StorageChoice>,
+    pub ledger: Option<LedgerChoice>,
     pub directory: Option<DirectorySection>,
     pub sealing_key: Option<KeySource>,
     pub deleted_entries: Option<DeletedEntries>,
@@ -39,6 +42,7 @@ struct Document {
     public_url: Option<String>,
     trusted_proxies: Option<Vec<String>>,
     storage: Option<String>,
+    ledger: Option<String>,
     directory: Option<DirectorySection>,
     sealing_key_file: Option<PathBuf>,
     sealing_key_command: Option<Vec<String>>,
@@ -105,6 +109,12 @@ impl SettingsFile {
             .transpose()
             .map_err(in_section)?
             .map(|storage| storage.relative_to(directory));
+        let ledger = document
+            .ledger
+            .map(|ledger| ledger.parse::<LedgerChoice>())
+            .transpose()
+            .map_err(in_section)?
+            .map(|ledger| ledger.relative_to(directory));
         Ok(Self {
             component: document.component.map(|path| directory.join(path)),
             data: document.data.map(|path| directory.join(path)),
@@ -112,6 +122,7 @@ impl SettingsFile {
             public_url: document.public_url,
             trusted_proxies: document.trusted_proxies,
             storage,
+            ledger,
             directory: document
                 .directory
                 .map(|section| section.relative_to(directory)),

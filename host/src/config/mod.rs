@@ -6,6 +6,7 @@
 mod choice;
 mod directory;
 mod file;
+mod ledger;
 mod overrides;
 mod storage;
 
@@ -20,6 +21,7 @@ pub use self::choice::LogFormat;
 pub use self::directory::DirectoryChoice;
 use self::directory::DirectorySection;
 use self::file::SettingsFile;
+pub use self::ledger::LedgerChoice;
 pub use self::overrides::Overrides;
 pub use self::storage::StorageChoice;
 use crate::capability::http::Upstream;
@@ -58,8 +60,10 @@ pub struct Settings {
     pub public_url: Option<Url>,
     /// Reverse proxies in front of this host, whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// What keeps the ledger and the integrations' storage.
+    /// What keeps the integrations' storage.
     pub storage: StorageChoice,
+    /// What keeps the ledger.
+    pub ledger: LedgerChoice,
     /// Where the platform's users are; `None`: there are none, so nobody is matched.
     pub directory: Option<DirectoryChoice>,
     /// Where the keys come from that secrets are sealed with.
@@ -127,6 +131,12 @@ impl Settings {
                 .storage
                 .unwrap_or_else(|| StorageChoice::Sqlite(data.join(DEFAULT_DATABASE))),
         };
+        let ledger = match overrides.ledger {
+            Some(ledger) => ledger.parse()?,
+            None => file
+                .ledger
+                .unwrap_or_else(|| LedgerChoice::beside(&storage, &data)),
+        };
         let sealing_key = match (
             overrides.sealing_key_file,
             overrides.sealing_key_in_environment,
@@ -161,6 +171,7 @@ impl Settings {
             public_url,
             trusted_proxies,
             storage,
+            ledger,
             directory,
             sealing_key,
             hosts,

@@ -34,7 +34,8 @@ pub struct Overrides {
         value_delimiter = ','
     )]
     pub trusted_proxies: Vec<String>,
-    /// sqlite:PATH, memory:, postgres://… or component:PATH [default: sqlite:DIR/host.sqlite]
+    /// What keeps the integration's storage: sqlite:PATH, memory:, postgres://…, redis://… or component:PATH
+    /// [default: sqlite:DIR/host.sqlite]
     #[arg(
         long,
         value_name = "STORAGE",
@@ -42,6 +43,15 @@ pub struct Overrides {
         hide_env_values = true
     )]
     pub storage: Option<String>,
+    /// What keeps the ledger: sqlite:PATH, memory: or postgres://… [default: the same place as storage, or
+    /// sqlite:DIR/host.sqlite where that keeps storage only]
+    #[arg(
+        long,
+        value_name = "LEDGER",
+        env = "INTEGRATION_HOST_LEDGER",
+        hide_env_values = true
+    )]
+    pub ledger: Option<String>,
     /// The platform's users: a CSV file with the header id,email,name, or JSON; sqlite:PATH, postgres://… or
     /// scim:https://…, whose token is in INTEGRATION_HOST_DIRECTORY_TOKEN
     #[arg(

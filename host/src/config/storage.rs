@@ -7,9 +7,10 @@ use std::str::FromStr;
 use url::Url;
 
 use super::ConfigError;
+use crate::capability::storage::{InvalidRedisAddress, RedisAddress};
 use crate::sentence::shorten;
 
-/// What keeps the ledger and the integrations' storage.
+/// What keeps the integrations' storage.
 #[derive(Clone, PartialEq, Eq)]
 pub enum StorageChoice {
     /// An SQLite database in this file.
@@ -18,6 +19,8 @@ pub enum StorageChoice {
     Memory,
     /// A database that speaks the Postgres protocol.
     Postgres(Url),
+    /// A Redis server.
+    Redis(RedisAddress),
     /// A WebAssembly component that exports `storage`.
     Component(PathBuf),
 }
@@ -26,9 +29,9 @@ impl StorageChoice {
     /// Refuses what this build cannot do.
     pub fn ensure_available(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Sqlite(_) | Self::Memory => Ok(()),
+            Self::Sqlite(_) | Self::Memory | Self::Redis(_) => Ok(()),
             Self::Postgres(_) | Self::Component(_) => Err(ConfigError(format!(
-                "the storage {self} is not available in this build; use sqlite:PATH or memory:"
+                "{self} is not available in this build; use sqlite:PATH or memory:"
             ))),
         }
     }
@@ -38,6 +41,7 @@ impl StorageChoice {
         match self {
             Self::Sqlite(path) => Self::Sqlite(directory.join(path)),
             Self::Component(path) => Self::Component(directory.join(path)),
+            Self::Redis(address) => Self::Redis(address.relative_to(directory)),
             Self::Memory | Self::Postgres(_) => self,
         }
     }
@@ -47,23 +51,30 @@ impl FromStr for StorageChoice {
     type Err = ConfigError;
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        const FORMS: &str = "sqlite:PATH, memory:, postgres://USER@HOST/DATABASE or component:PATH";
+        const FORMS: &str =
+            "sqlite:PATH, memory:, postgres://USER@HOST/DATABASE, redis://HOST or component:PATH";
+        Self::parse("storage", FORMS, text)
+    }
+}
+
+impl StorageChoice {
+    /// Reads the value of a setting, which can have these forms.
+    pub(super) fn parse(setting: &str, forms: &str, text: &str) -> Result<Self, ConfigError> {
         let (scheme, rest) = text.split_once(':').ok_or_else(|| {
             ConfigError(format!(
-                "`storage` is “{}”; it must be one of {FORMS}",
+                "`{setting}` is “{}”; it must be one of {forms}",
                 shorten(text)
             ))
         })?;
         match (scheme, rest) {
             ("memory", "") => Ok(Self::Memory),
-            ("sqlite", "") => Err(ConfigError(
-                "`storage` names no file; say sqlite:PATH, such as sqlite:./host.sqlite".to_owned(),
-            )),
+            ("sqlite", "") => Err(ConfigError(format!(
+                "`{setting}` names no file; say sqlite:PATH, such as sqlite:./host.sqlite"
+            ))),
             ("sqlite", path) => Ok(Self::Sqlite(path.into())),
-            ("component", "") => Err(ConfigError(
-                "`storage` names no file; say component:PATH, such as component:./storage.wasm"
-                    .to_owned(),
-            )),
+            ("component", "") => Err(ConfigError(format!(
+                "`{setting}` names no file; say component:PATH, such as component:./storage.wasm"
+            ))),
             ("component", path) => Ok(Self::Component(path.into())),
             ("postgres" | "postgresql", _) => Url::parse(text)
                 .ok()
@@ -71,13 +82,17 @@ impl FromStr for StorageChoice {
                 .map(Self::Postgres)
                 // The text may hold a password, so it is not repeated.
                 .ok_or_else(|| {
-                    ConfigError(
-                        "the Postgres address in `storage` cannot be read; it must look like postgres://USER:PASSWORD@HOST/DATABASE".to_owned(),
-                    )
+                    ConfigError(format!(
+                        "the Postgres address in `{setting}` cannot be read; it must look like postgres://USER:PASSWORD@HOST/DATABASE"
+                    ))
                 }),
+            ("redis" | "rediss", _) => text
+                .parse()
+                .map(Self::Redis)
+                .map_err(|error: InvalidRedisAddress| ConfigError(error.to_string())),
             // Whatever follows an unknown scheme may hold a password as well.
             _ => Err(ConfigError(format!(
-                "`storage` begins with “{}:”, which is not known or not complete; it must be one of {FORMS}",
+                "`{setting}` begins with “{}:”, which is not known or not complete; it must be one of {forms}",
                 shorten(scheme)
             ))),
         }
@@ -96,6 +111,7 @@ impl fmt::Display for StorageChoice {
                 url.host_str().unwrap_or_default(),
                 url.path()
             ),
+            Self::Redis(address) => fmt::Display::fmt(address, formatter),
             Self::Component(path) => write!(formatter, "component:{}", path.display()),
         }
     }

@@ -161,12 +161,49 @@ fn a_database_password_is_never_shown() {
             .0
             .contains("not available in this build")
     );
+    let storage: StorageChoice = "rediss://host:s3cret@cache.example.com".parse().unwrap();
+    assert_eq!(storage.to_string(), "rediss://cache.example.com:6379/0");
+    assert!(!format!("{storage:?}").contains("s3cret"));
     for wrong in [
+        "redis:s3cret",
+        "redis://host:s3cret@cache/name",
         "postgres:s3cret",
         "postgers://host:s3cret@db",
         "postgres://",
     ] {
         let message = wrong.parse::<StorageChoice>().unwrap_err().0;
+        assert!(!message.contains("s3cret"), "{message}");
+    }
+}
+
+#[test]
+fn the_ledger_is_where_the_storage_is_if_that_can_keep_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = folder.path().join("toggl.wasm");
+    std::fs::write(&component, "").unwrap();
+    let ledger = |storage: &str, ledger: Option<&str>| {
+        let overrides = Overrides {
+            component: Some(component.clone()),
+            data: Some("data".into()),
+            storage: Some(storage.to_owned()),
+            ledger: ledger.map(str::to_owned),
+            ..Overrides::default()
+        };
+        Settings::resolve(overrides).map(|settings| settings.ledger.to_string())
+    };
+    for (storage, chosen, expected) in [
+        ("sqlite:a.sqlite", None, "sqlite:a.sqlite"),
+        ("memory:", None, "memory:"),
+        ("redis://localhost", None, "sqlite:data/host.sqlite"),
+        ("component:a.wasm", None, "sqlite:data/host.sqlite"),
+        ("redis://localhost", Some("memory:"), "memory:"),
+        ("sqlite:a", Some("sqlite:b"), "sqlite:b"),
+    ] {
+        assert_eq!(ledger(storage, chosen).unwrap(), expected, "{storage}");
+    }
+    for wrong in ["redis://:s3cret@localhost", "component:a.wasm", "nonsense"] {
+        let message = ledger("memory:", Some(wrong)).unwrap_err().0;
+        assert!(message.contains("`ledger`"), "{message}");
         assert!(!message.contains("s3cret"), "{message}");
     }
 }

@@ -20,7 +20,7 @@ impl Service {
         };
         let nothing = || {
             conflict(
-                "this host keeps nothing in an embedded database, so there is nothing to back up here; run it with --storage sqlite:PATH, or back up the database it uses",
+                "this host does not keep everything in one embedded database, so it cannot be backed up here; run it with --storage sqlite:PATH, or back up what --storage and --ledger name",
             )
         };
         let database = self.inner.parts.database.as_ref().ok_or_else(nothing)?;

@@ -5,12 +5,14 @@
 
 mod database;
 mod postgres;
+mod redis;
 mod scim;
 
 use anyhow::{Result, bail};
 
 pub use database::TestDatabase;
 pub use postgres::{Durability, PostgresServer};
+pub use redis::{RedisServer, part_of_redis};
 pub use scim::{ScimService, ScimTenant};
 
 /// Says on standard error that a test is left out because something is missing, and how to include it.

@@ -1,0 +1,40 @@
+//! Storage in a Redis server.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod host;
+mod outages;
+mod refusals;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use integration_host::capability::storage::{Entry, KeyValueStore, RedisStore, Write};
+use integration_host::clock::SystemClock;
+use integration_host::id::ConnectionId;
+use test_services::RedisServer;
+
+/// How long a request may take in tests that do not wait for that.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn open(server: &RedisServer, timeout: Duration) -> RedisStore {
+    let address = server.url().parse().unwrap();
+    RedisStore::open(&address, timeout, Arc::new(SystemClock))
+        .await
+        .unwrap()
+}
+
+fn connection() -> ConnectionId {
+    ConnectionId::new("connection")
+}
+
+fn put(key: &str, value: &[u8]) -> Write {
+    Write {
+        key: key.to_owned(),
+        value: Some(value.to_vec()),
+        expires_at: None,
+    }
+}
+
+async fn get(store: &RedisStore, key: &str) -> Option<Entry> {
+    store.get(&connection(), key).await.unwrap()
+}
