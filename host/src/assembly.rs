@@ -51,7 +51,7 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
     refuse_to_replace_a_lost_key(settings)?;
     let timeout = settings.limits.sealing_key_command();
     let keys = SealingKeys::load(settings.sealing_key.clone(), timeout).await?;
-    let kept = kept::open(settings, &clock).await?;
+    let kept = kept::open(settings, &keys, &clock).await?;
     let directory = directory::open(settings.directory.as_ref(), &settings.limits).await?;
     let cache = settings.data.join("cache");
     let integration = load(&settings.component, &settings.limits, Some(&cache)).await?;

@@ -44,6 +44,8 @@ pub struct Programs {
     pub folder: PathBuf,
     pub host: PathBuf,
     pub sandbox: PathBuf,
+    /// Runs a command with servers of other makers beside it.
+    pub services: PathBuf,
 }
 
 /// Builds all programs for development. The whole workspace at once, so that every dependency is built
@@ -54,6 +56,7 @@ pub fn programs() -> Result<Programs> {
     Ok(Programs {
         host: folder.join("integration-host"),
         sandbox: folder.join("toggl-sandbox"),
+        services: folder.join("test-services"),
         folder,
     })
 }

@@ -2,10 +2,11 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::process::Command;
 
 use anyhow::{Result, anyhow};
 
-use crate::command::{cargo, run};
+use crate::command::{cargo, run, workspace};
 use crate::{browser, build, scim_server};
 
 /// Formatting, lints, and every test.
@@ -46,7 +47,11 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
         environment.push(("SCIM_SERVER_PROGRAM", program.clone()));
     }
     step("tests");
-    run(cargo()
+    let mut with_services = Command::new(programs.services);
+    let tests = cargo();
+    run(with_services
+        .current_dir(workspace())
+        .arg(tests.get_program())
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(&arguments)
         .envs(environment.clone()))?;

@@ -5,11 +5,15 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
-use crate::capability::storage::{KeyValueStore, MemoryStore, RedisStore, SqliteStore};
+use crate::capability::storage::{
+    KeyValueStore, MemoryStore, PostgresStore, RedisStore, SqliteStore,
+};
 use crate::clock::Clock;
 use crate::config::{LedgerChoice, Settings, StorageChoice};
 use crate::database::SqliteDatabase;
-use crate::ledger::{Ledger, Retention, SqliteLedger};
+use crate::database::postgres::PostgresDatabase;
+use crate::ledger::{Ledger, PostgresLedger, Retention, SqliteLedger};
+use crate::seal::SealingKeys;
 
 /// An open storage and an open ledger.
 pub(super) struct Kept {
@@ -19,52 +23,105 @@ pub(super) struct Kept {
     pub(super) database: Option<SqliteDatabase>,
 }
 
-/// Opens what the settings choose. What is in the same embedded database shares it.
+/// What the ledger is in, so that the storage can share it.
+enum LedgerDatabase {
+    Sqlite(SqliteDatabase),
+    Memory,
+    Postgres(PostgresDatabase),
+}
+
+/// Opens what the settings choose. What is in the same database shares it.
 ///
 /// # Errors
 /// A sentence that names what cannot be opened and what helps.
-pub(super) async fn open(settings: &Settings, clock: &Arc<dyn Clock>) -> Result<Kept> {
-    let database = match &settings.ledger {
-        LedgerChoice::Sqlite(path) => Some(SqliteDatabase::open(path)?),
-        LedgerChoice::Memory => None,
-        LedgerChoice::Postgres(_) => bail!("the ledger {} is not available", settings.ledger),
+pub(super) async fn open(
+    settings: &Settings,
+    keys: &SealingKeys,
+    clock: &Arc<dyn Clock>,
+) -> Result<Kept> {
+    let retention = Retention::from(&settings.limits);
+    let in_sqlite = |database| SqliteLedger::new(database).with_retention(retention.clone());
+    let (database, ledger): (_, Arc<dyn Ledger>) = match &settings.ledger {
+        LedgerChoice::Sqlite(path) => {
+            let database = SqliteDatabase::open(path)?;
+            let ledger = Arc::new(in_sqlite(database.clone()));
+            (LedgerDatabase::Sqlite(database), ledger)
+        }
+        LedgerChoice::Memory => {
+            let ledger = Arc::new(in_sqlite(SqliteDatabase::open_in_memory()?));
+            (LedgerDatabase::Memory, ledger)
+        }
+        LedgerChoice::Postgres(address) => {
+            let database = PostgresDatabase::open(address).await?;
+            let ledger = PostgresLedger::new(database.clone(), retention.clone());
+            (LedgerDatabase::Postgres(database), Arc::new(ledger))
+        }
     };
-    let ledger_database = match &database {
-        Some(database) => database.clone(),
-        None => SqliteDatabase::open_in_memory()?,
-    };
-    let ledger = SqliteLedger::new(ledger_database);
-    let shared = database.filter(|_| is_shared(settings));
-    let in_database = |database| SqliteStore::new(database, Arc::clone(clock));
-    let store: Arc<dyn KeyValueStore> = match (&settings.storage, &shared) {
-        (StorageChoice::Sqlite(_), Some(database)) => Arc::new(in_database(database.clone())),
-        (StorageChoice::Sqlite(path), None) => Arc::new(in_database(SqliteDatabase::open(path)?)),
+    if let LedgerDatabase::Postgres(database) = &database {
+        share_keys(database, keys, settings).await?;
+    }
+    let mut embedded = None;
+    let in_sqlite = |database| SqliteStore::new(database, Arc::clone(clock));
+    let store: Arc<dyn KeyValueStore> = match (&settings.storage, database) {
+        (StorageChoice::Sqlite(path), LedgerDatabase::Sqlite(database))
+            if is_ledger(settings, path) =>
+        {
+            embedded = Some(database.clone());
+            Arc::new(in_sqlite(database))
+        }
+        (StorageChoice::Sqlite(path), _) => Arc::new(in_sqlite(SqliteDatabase::open(path)?)),
         (StorageChoice::Memory, _) => Arc::new(MemoryStore::new(Arc::clone(clock))),
+        (StorageChoice::Postgres(address), LedgerDatabase::Postgres(database))
+            if settings.ledger == LedgerChoice::Postgres(address.clone()) =>
+        {
+            Arc::new(PostgresStore::new(database, Arc::clone(clock)))
+        }
+        (StorageChoice::Postgres(address), _) => {
+            let database = PostgresDatabase::open(address).await?;
+            share_keys(&database, keys, settings).await?;
+            Arc::new(PostgresStore::new(database, Arc::clone(clock)))
+        }
         (StorageChoice::Redis(address), _) => {
             let timeout = settings.limits.storage_timeout();
             Arc::new(RedisStore::open(address, timeout, Arc::clone(clock)).await?)
         }
-        (StorageChoice::Postgres(_) | StorageChoice::Component(_), _) => {
+        (StorageChoice::Component(_), _) => {
             bail!("the storage {} is not available", settings.storage)
         }
     };
     Ok(Kept {
         store,
-        ledger: Arc::new(ledger.with_retention(Retention::from(&settings.limits))),
-        database: shared,
+        ledger,
+        database: embedded,
     })
 }
 
-/// Whether storage and ledger are in the same file.
-fn is_shared(settings: &Settings) -> bool {
-    match (&settings.storage, &settings.ledger) {
-        (StorageChoice::Sqlite(storage), LedgerChoice::Sqlite(ledger)) => {
-            is_same_file(storage, ledger)
-        }
+/// Whether the ledger is in this file.
+fn is_ledger(settings: &Settings, storage: &Path) -> bool {
+    match &settings.ledger {
+        LedgerChoice::Sqlite(ledger) => is_same_file(storage, ledger),
         _ => false,
     }
 }
 
 fn is_same_file(one: &Path, other: &Path) -> bool {
     one == other || matches!((absolute(one), absolute(other)), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Hosts that share a database must be able to open what each of them seals.
+async fn share_keys(
+    database: &PostgresDatabase,
+    keys: &SealingKeys,
+    settings: &Settings,
+) -> Result<()> {
+    let ring = keys.ring();
+    let of_others = database.share_keys(&ring.id(), &ring.older_ids()).await?;
+    if of_others.is_empty() {
+        return Ok(());
+    }
+    bail!(
+        "other hosts of the database {} seal with the key {}, which this host does not have: give it the same sealing key, with --sealing-key-file or INTEGRATION_HOST_SEALING_KEY",
+        settings.storage,
+        of_others.join(" or ")
+    )
 }

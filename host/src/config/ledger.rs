@@ -4,9 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use url::Url;
-
 use super::{ConfigError, DEFAULT_DATABASE, StorageChoice};
+use crate::database::postgres::PostgresAddress;
 
 /// What keeps the ledger. Whatever can keep both keeps the integrations' storage as well, unless another
 /// place is chosen for one of them.
@@ -17,7 +16,7 @@ pub enum LedgerChoice {
     /// Memory: everything is gone when the host stops.
     Memory,
     /// A database that speaks the Postgres protocol.
-    Postgres(Url),
+    Postgres(PostgresAddress),
 }
 
 impl LedgerChoice {

@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use url::Url;
-
 use super::ConfigError;
 use crate::capability::storage::{InvalidRedisAddress, RedisAddress};
+use crate::database::postgres::{AddressError, PostgresAddress};
 use crate::sentence::shorten;
 
 /// What keeps the integrations' storage.
@@ -18,7 +17,7 @@ pub enum StorageChoice {
     /// Memory: everything is gone when the host stops.
     Memory,
     /// A database that speaks the Postgres protocol.
-    Postgres(Url),
+    Postgres(PostgresAddress),
     /// A Redis server.
     Redis(RedisAddress),
     /// A WebAssembly component that exports `storage`.
@@ -29,8 +28,8 @@ impl StorageChoice {
     /// Refuses what this build cannot do.
     pub fn ensure_available(&self) -> Result<(), ConfigError> {
         match self {
-            Self::Sqlite(_) | Self::Memory | Self::Redis(_) => Ok(()),
-            Self::Postgres(_) | Self::Component(_) => Err(ConfigError(format!(
+            Self::Sqlite(_) | Self::Memory | Self::Postgres(_) | Self::Redis(_) => Ok(()),
+            Self::Component(_) => Err(ConfigError(format!(
                 "{self} is not available in this build; use sqlite:PATH or memory:"
             ))),
         }
@@ -76,16 +75,16 @@ impl StorageChoice {
                 "`{setting}` names no file; say component:PATH, such as component:./storage.wasm"
             ))),
             ("component", path) => Ok(Self::Component(path.into())),
-            ("postgres" | "postgresql", _) => Url::parse(text)
-                .ok()
-                .filter(Url::has_host)
-                .map(Self::Postgres)
-                // The text may hold a password, so it is not repeated.
-                .ok_or_else(|| {
-                    ConfigError(format!(
-                        "the Postgres address in `{setting}` cannot be read; it must look like postgres://USER:PASSWORD@HOST/DATABASE"
-                    ))
-                }),
+            // The text may hold a password, so it is not repeated.
+            ("postgres" | "postgresql", _) => {
+                text.parse()
+                    .map(Self::Postgres)
+                    .map_err(|error: AddressError| {
+                        ConfigError(format!(
+                            "the Postgres address in `{setting}` cannot be used: {error}"
+                        ))
+                    })
+            }
             ("redis" | "rediss", _) => text
                 .parse()
                 .map(Self::Redis)
@@ -105,12 +104,7 @@ impl fmt::Display for StorageChoice {
         match self {
             Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
             Self::Memory => formatter.write_str("memory:"),
-            Self::Postgres(url) => write!(
-                formatter,
-                "postgres://{}{}",
-                url.host_str().unwrap_or_default(),
-                url.path()
-            ),
+            Self::Postgres(address) => fmt::Display::fmt(address, formatter),
             Self::Redis(address) => fmt::Display::fmt(address, formatter),
             Self::Component(path) => write!(formatter, "component:{}", path.display()),
         }

@@ -115,6 +115,20 @@ impl PostgresDatabase {
         Ok(result)
     }
 
+    /// Notes that a host seals with a key and can open with older ones. Returns the keys of other hosts if it
+    /// has none of theirs.
+    pub(crate) async fn share_keys(
+        &self,
+        id: &str,
+        older: &[String],
+    ) -> Result<Vec<String>, PostgresError> {
+        let given = (id, older);
+        self.change(&given, |transaction, (id, older)| {
+            Box::pin(share_keys(transaction, id, older))
+        })
+        .await
+    }
+
     /// Tells other hosts soon that the ledger's change feed has grown.
     pub(crate) fn announce_growth(&self) {
         self.growth.announce();
@@ -130,6 +144,26 @@ impl PostgresDatabase {
         self.growth.stop();
         self.pool.close();
     }
+}
+
+async fn share_keys(
+    transaction: &Transaction<'_>,
+    id: &str,
+    older: &[String],
+) -> Result<Vec<String>, PostgresError> {
+    // Of hosts that start at the same time, one comes first.
+    let lock = "LOCK TABLE sealing_keys IN SHARE ROW EXCLUSIVE MODE";
+    transaction.batch_execute(lock).await?;
+    let mut noted = Vec::new();
+    for row in rows(transaction, "SELECT id FROM sealing_keys ORDER BY id", &[]).await? {
+        noted.push(row.try_get::<_, String>(0)?);
+    }
+    if !noted.is_empty() && !noted.iter().any(|key| key == id || older.contains(key)) {
+        return Ok(noted);
+    }
+    let note = "INSERT INTO sealing_keys (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
+    execute(transaction, note, &[&id]).await?;
+    Ok(Vec::new())
 }
 
 /// What a query returns, unless it takes too long.

@@ -144,6 +144,7 @@ fn context(integration: &Integration) -> Result<CallContext> {
         store: std::sync::Arc::new(MemoryStore::new(clock.clone())),
         secrets: SecretSource::Given(Default::default()),
         directory: std::sync::Arc::new(EmptyDirectory),
+        rights: Vec::new(),
         http: std::sync::Arc::new(http),
         clock,
     })

@@ -104,6 +104,7 @@ impl Connected {
             store: Arc::new(SealedStore::new(store, Arc::clone(&embedded.keys))),
             secrets: SecretSource::Given(BTreeMap::new()),
             directory: Arc::new(EmptyDirectory),
+            rights: Vec::new(),
             http: Arc::clone(&embedded.http),
             clock: Arc::new(SystemClock),
         };
