@@ -181,6 +181,12 @@ impl Service {
         if !keys.ring().older_ids().is_empty() {
             return Ok(false);
         }
+        if self.inner.leases.time_if_shared().is_some() {
+            return Err(ServiceError::new(
+                ErrorCode::Conflict,
+                "other hosts share the database and would not have a key made here: give all of them a new key after the present one, then before it, and rotate again",
+            ));
+        }
         let source = keys.source().clone();
         match blocking(move || keys.add_new_key()).await? {
             Some(retired) => {

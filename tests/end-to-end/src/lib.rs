@@ -7,6 +7,7 @@
 
 pub mod browser;
 mod built;
+pub mod cluster;
 mod embedded;
 pub mod fault_matrix;
 pub mod flood;
@@ -17,6 +18,7 @@ pub mod kills;
 pub mod large_ledger;
 mod process;
 mod raw;
+mod refusal;
 mod setup;
 
 pub use built::{
@@ -25,6 +27,7 @@ pub use built::{
 pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
+pub use refusal::{PASSWORD, refusal, refusal_in};
 pub use setup::{
     NORTHWIND, PLATFORM_USERS, Setup, TOMAS, delivery, finished_entry, unlimited_scenario,
     write_directory,

@@ -181,8 +181,9 @@ fn is_this_machine(url: &Url) -> bool {
 }
 
 fn unusable(error: tokio_postgres::Error) -> AddressError {
-    // The driver names the option, not its value.
-    AddressError(format!("an option of it cannot be used ({error})"))
+    // Which one, its cause tells. It names options, never their values.
+    let cause = std::error::Error::source(&error).map_or_else(String::new, ToString::to_string);
+    AddressError(format!("{error}: {cause}"))
 }
 
 /// Without any password.

@@ -247,7 +247,9 @@ impl Service {
         let turn = self.inner.leases.try_work(id, work.name(), is_urgent).await;
         match turn {
             Ok(Ok(turn)) => {
+                debug!(connection = %id, ?work, "background work begins");
                 let again = self.work_in_turn(due, id, work).await;
+                debug!(connection = %id, ?work, "background work ends");
                 // Others that planned the same need not do it before then.
                 let rest = again.filter(|_| work.is_routine());
                 turn.end(rest.unwrap_or_default()).await;

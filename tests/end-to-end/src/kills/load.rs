@@ -9,9 +9,10 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng, RngExt as _};
 use serde_json::{Value, json};
+use toggl_sandbox::control::Control;
 use tokio::sync::watch;
 
-use crate::setup::{Setup, TOMAS, delivery};
+use crate::setup::{TOMAS, delivery};
 
 /// The first entry's id. Ids of events and entries are apart.
 const FIRST_ENTRY: usize = 500_000_000;
@@ -39,9 +40,8 @@ pub(super) struct Hook {
 
 impl Hook {
     /// The hook of a connection, from Toggl's side.
-    pub(super) fn of(setup: &Setup, workspace: i64, connection: &Value) -> Result<Self> {
-        let subscription = setup
-            .toggl()
+    pub(super) fn of(toggl: &Control, workspace: i64, connection: &Value) -> Result<Self> {
+        let subscription = toggl
             .subscriptions()
             .into_iter()
             .find(|subscription| subscription.workspace_id == workspace)

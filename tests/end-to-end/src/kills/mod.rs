@@ -3,6 +3,7 @@
 
 mod administration;
 mod audit;
+mod hosts;
 mod load;
 
 use std::fmt;
@@ -16,12 +17,13 @@ use toggl_sandbox::Scenario;
 
 pub use self::administration::{InterruptedUseCases, interrupt_use_cases};
 use self::audit::Audit;
+pub use self::hosts::{HostKillPlan, HostKillReport, run_hosts};
 use self::load::{Hook, Load};
 use crate::process::HostProcess;
 use crate::setup::{NORTHWIND, Setup};
 
 /// A second workspace, made of the first.
-const SOUTHWIND: i64 = NORTHWIND + 100;
+pub(crate) const SOUTHWIND: i64 = NORTHWIND + 100;
 
 /// Senders that deliver at the same time.
 const SENDERS: usize = 32;
@@ -109,7 +111,7 @@ pub async fn run(plan: KillPlan) -> Result<KillReport> {
     let mut hooks = Vec::new();
     for workspace in [NORTHWIND, SOUTHWIND] {
         let connection = setup.connect(workspace).await?;
-        hooks.push(Hook::of(&setup, workspace, &connection)?);
+        hooks.push(Hook::of(setup.toggl(), workspace, &connection)?);
     }
     let load = Arc::new(Load::new(hooks, plan.deliveries, &mut random)?);
     let senders: Vec<_> = (0..SENDERS)

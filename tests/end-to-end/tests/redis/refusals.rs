@@ -3,46 +3,16 @@
 use std::io::Write as _;
 use std::net::TcpListener;
 
-use end_to_end::{component, run_cli, write_directory};
 use tempfile::TempDir;
 
 use super::*;
 
 /// What a host says that is to keep its storage there. It must not start.
 async fn refusal(storage: &str) -> String {
-    let folder = TempDir::new().unwrap();
-    write_directory(folder.path()).unwrap();
-    std::fs::write(
-        folder.path().join("host.toml"),
-        "[limits]\nstorage_timeout_ms = 1_500\n",
-    )
-    .unwrap();
-    let component = component().unwrap().display().to_string();
-    let arguments = [
-        "serve",
-        "--config",
-        "host.toml",
-        "--listen",
-        "127.0.0.1:0",
-        "--component",
-        &component,
-        "--data",
-        "data",
-        "--storage",
-        storage,
-    ];
-    let output = run_cli(&arguments, &[], folder.path()).await.unwrap();
-    let error = String::from_utf8(output.stderr).unwrap();
-    assert!(output.stdout.is_empty(), "{storage}: it started");
-    assert!(matches!(output.status.code(), Some(1 | 2)), "{error}");
-    let line = error.trim_end().lines().last().unwrap_or_default();
-    assert!(line.starts_with("error: "), "{error}");
-    assert!(
-        !error.contains("hunter2"),
-        "a password is repeated: {error}"
-    );
-    assert!(!error.contains("panicked"), "{error}");
-    line.to_owned()
+    let configuration = "[limits]\nstorage_timeout_ms = 1_500\n";
+    end_to_end::refusal(configuration, &["--storage", storage])
+        .await
+        .unwrap()
 }
 
 async fn assert_refused(storage: &str, names: &[&str]) {
