@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use integration_host::contract::Changes;
@@ -16,7 +15,7 @@ use super::fixture::{
     map, record, subject, user, work,
 };
 use super::{Case, World};
-use crate::suite::{case, same};
+use crate::suite::{begin_and_drop, case, same};
 
 const AT_ONCE: &str = "Calls may be made from any number of tasks at once, on one handle and on several, and each happens \
     as if alone.";
@@ -312,23 +311,16 @@ async fn whoever_follows_the_feed_misses_nothing(world: &World<'_>) -> Result<()
 async fn a_dropped_call_leaves_nothing_half_done(world: &World<'_>) -> Result<()> {
     let ledger = world.open().await;
     let id = connect(&ledger, "43").await?;
-    for round in 0..40_u64 {
+    for round in 0..40 {
         let names = [format!("{round}-a"), format!("{round}-b")];
         let activities = names.clone().map(|name| work(&name, "u")).to_vec();
         let changes = Changes {
             activities,
             subjects: vec![],
         };
-        let call = ledger.apply(
-            &id,
-            &changes,
-            Some(failed(&format!("dropped-{round}"), 2000)),
-        );
-        match round % 8 {
-            0 => drop(call),
-            late => drop(tokio::time::timeout(Duration::from_micros((late - 1) * 150), call).await),
-        }
-        drop(tokio::time::timeout(Duration::ZERO, ledger.changes(0, 100)).await);
+        let delivery_of = failed(&format!("dropped-{round}"), 2000);
+        begin_and_drop(ledger.apply(&id, &changes, Some(delivery_of)), round % 8).await;
+        begin_and_drop(ledger.changes(0, 100), round % 3).await;
         record(&ledger, &id, delivery(&format!("after-{round}"), Accepted))
             .await
             .context("a call after one that was dropped")?;

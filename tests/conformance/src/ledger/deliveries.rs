@@ -3,23 +3,16 @@
 use anyhow::{Context as _, Result, ensure};
 use integration_host::id::{ConnectionId, DeliveryId};
 use integration_host::ledger::DeliveryStatus::{Accepted, Failed, Ignored, Ping, Refused};
-use integration_host::ledger::{
-    Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, LedgerError, MAX_RATE_TIME,
-};
+use integration_host::ledger::{Delivery, DeliveryRecord, DeliveryStatus, LedgerError};
 use jiff::SignedDuration;
 
-use super::fixture::{Book, connect, connection, delivery, failed, record, time};
+use super::fixture::{Book, connect, delivery, failed, record, time};
 use super::{Case, World};
 use crate::suite::{case, same};
 
 const ONCE: &str = "A delivery is recorded once under its id: again, it counts an attempt and says what became of it as \
     long as it is failed, and stays as it is afterwards. The id of another connection's delivery is LedgerError::Invalid.";
 const LOG: &str = "The log tells deliveries newest first, by connection and status, without their requests, each once.";
-const LATEST: &str =
-    "last_delivery_at is when the latest delivery arrived that is neither failed nor refused.";
-const RATES: &str = "Rates count deliveries by the minute they arrived in and by what became of them, in order of time, \
-    over at most MAX_RATE_TIME before to.";
-const TIMES: &str = "Delivery times are when the accepted deliveries of a connection arrived, those recorded last first.";
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -46,21 +39,6 @@ pub(super) const CASES: &[Case] = &[
         the_log_stays_whole_while_deliveries_arrive,
         LOG,
         "deliveries would be missing from the log, or be there twice"
-    ),
-    case!(
-        the_latest_delivery_is_the_latest_that_was_handled,
-        LATEST,
-        "a connection would look alive of which nothing arrives, or the other way round"
-    ),
-    case!(
-        deliveries_are_counted_in_the_minute_they_arrived_in,
-        RATES,
-        "an outage would not be seen"
-    ),
-    case!(
-        only_accepted_deliveries_make_the_rhythm,
-        TIMES,
-        "a silence would be found that there is not"
     ),
 ];
 
@@ -279,136 +257,5 @@ async fn the_log_stays_whole_while_deliveries_arrive(world: &World<'_>) -> Resul
         met,
         steady,
         "deliveries that were there all the time, oldest first",
-    )
-}
-
-async fn the_latest_delivery_is_the_latest_that_was_handled(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let (id, other) = (connect(&ledger, "43").await?, connect(&ledger, "44").await?);
-    for (minute, status, latest) in [
-        (1, Failed, None),
-        (2, Refused, None),
-        (5, Accepted, Some(5)),
-        (3, Ignored, Some(5)),
-        (7, Failed, Some(5)),
-        (8, Ping, Some(8)),
-    ] {
-        let arrived = DeliveryRecord {
-            received_at: time(minute),
-            ..delivery(&minute.to_string(), status)
-        };
-        record(&ledger, &id, arrived).await?;
-        let told = connection(&ledger, &id).await?.last_delivery_at;
-        same(
-            told,
-            latest.map(time),
-            format!("the latest delivery after one in minute {minute} that is {status:?}"),
-        )?;
-    }
-    let late = DeliveryRecord {
-        received_at: time(7),
-        event_id: None,
-        ..delivery("7", Accepted)
-    };
-    record(&ledger, &id, late).await?;
-    same(
-        connection(&ledger, &id).await?.last_delivery_at,
-        Some(time(8)),
-        "the latest after an older one was replayed",
-    )?;
-    same(
-        connection(&ledger, &other).await?.last_delivery_at,
-        None,
-        "the latest of a connection without any",
-    )
-}
-
-async fn deliveries_are_counted_in_the_minute_they_arrived_in(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let (id, other) = (connect(&ledger, "43").await?, connect(&ledger, "44").await?);
-    let at = |milliseconds| time(0) + SignedDuration::from_millis(milliseconds);
-    let arrivals = [
-        (-1, Accepted),
-        (0, Accepted),
-        (59_999, Accepted),
-        (30_000, Ignored),
-        (60_000, Accepted),
-        (179_999, Failed),
-        (180_000, Failed),
-    ];
-    for (number, (milliseconds, status)) in arrivals.into_iter().enumerate() {
-        for (connection, name) in [(&id, "one"), (&other, "other")] {
-            let arrived = DeliveryRecord {
-                received_at: at(milliseconds),
-                ..delivery(&format!("{name}-{number}"), status)
-            };
-            record(&ledger, connection, arrived).await?;
-        }
-    }
-    let rate = |minute: i64, status, deliveries| DeliveryRate {
-        minute: at(minute * 60_000),
-        status,
-        deliveries,
-    };
-    let counted = async |from, to| {
-        let mut rates = ledger.delivery_rates(&id, from, to).await?;
-        ensure!(
-            rates.is_sorted_by_key(|rate| rate.minute),
-            "rates are not in order of time"
-        );
-        rates.sort_by_key(|rate| (rate.minute, rate.status.as_str()));
-        Ok(rates)
-    };
-    let expected = [
-        rate(0, Accepted, 2),
-        rate(0, Ignored, 1),
-        rate(1, Accepted, 1),
-        rate(2, Failed, 1),
-    ];
-    same(
-        counted(at(20_000), at(180_000)).await?,
-        expected,
-        "deliveries by minute",
-    )?;
-    same(
-        counted(at(180_000), at(180_000)).await?,
-        [],
-        "deliveries of no time",
-    )?;
-    let much_later = at(180_000) + MAX_RATE_TIME;
-    same(
-        counted(at(0), much_later).await?,
-        [rate(3, Failed, 1)],
-        "deliveries of the longest time that is counted",
-    )
-}
-
-async fn only_accepted_deliveries_make_the_rhythm(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let (id, other) = (connect(&ledger, "43").await?, connect(&ledger, "44").await?);
-    for (minute, status) in [
-        (1, Accepted),
-        (2, Ping),
-        (3, Failed),
-        (5, Accepted),
-        (4, Accepted),
-        (6, Ignored),
-    ] {
-        let arrived = DeliveryRecord {
-            received_at: time(minute),
-            ..delivery(&minute.to_string(), status)
-        };
-        record(&ledger, &id, arrived).await?;
-    }
-    record(&ledger, &other, delivery("other", Accepted)).await?;
-    same(
-        ledger.delivery_times(&id, 10).await?,
-        [time(4), time(5), time(1)],
-        "when accepted deliveries arrived",
-    )?;
-    same(
-        ledger.delivery_times(&id, 1).await?,
-        [time(4)],
-        "when the one recorded last arrived",
     )
 }

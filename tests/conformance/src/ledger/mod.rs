@@ -2,6 +2,7 @@
 //! [`Continuity`](integration_host::ledger::Continuity).
 
 mod activities;
+mod changes;
 mod concurrency;
 mod connections;
 mod continuity;
@@ -11,9 +12,12 @@ mod feed;
 mod fixture;
 mod ids;
 mod lists;
+mod mappings;
 mod members;
 mod model;
+mod rates;
 mod replays;
+mod requests;
 mod retention;
 mod summaries;
 mod survival;
@@ -33,7 +37,7 @@ type World<'a> = suite::World<'a, dyn Ledger, Retention>;
 /// Runs the suite and panics with what is broken, if anything is.
 ///
 /// `open` opens the ledger under a name, of at most 16 lower-case letters and digits: the same name stands for the same
-/// data, and a new one for a ledger that is empty. The suite uses some seventy names, and opens one of them again
+/// data, and a new one for a ledger that is empty. The suite uses some ninety names, and opens one of them again
 /// only as `kept` allows. The retention is how much of the delivery log the ledger must keep.
 ///
 /// It needs a Tokio runtime with several threads, so that what is done at once really is.
@@ -54,19 +58,37 @@ where
     suite::run(&cases(), kept, &Opener::new(open)).await
 }
 
+/// Runs the cases with these names only, such as one that fails and is to be looked into.
+pub async fn ledger_cases<L, F>(names: &[&str], kept: Kept, open: F) -> Report
+where
+    L: Ledger,
+    F: AsyncFn(String, Retention) -> L,
+{
+    suite::run(&suite::called(cases(), names), kept, &Opener::new(open)).await
+}
+
+/// What all cases are called, in the order they run in.
+pub fn case_names() -> Vec<&'static str> {
+    cases().iter().map(|case| case.name).collect()
+}
+
 fn cases() -> Vec<Case> {
     [
         connections::CASES,
+        changes::CASES,
         teams::CASES,
+        mappings::CASES,
         members::CASES,
         activities::CASES,
         convergence::CASES,
         titles::CASES,
         feed::CASES,
         lists::CASES,
+        requests::CASES,
         ids::CASES,
         summaries::CASES,
         deliveries::CASES,
+        rates::CASES,
         replays::CASES,
         retention::CASES,
         continuity::CASES,

@@ -1,14 +1,12 @@
-//! Teams: what an import does, and what a person decides.
+//! Teams: what an import makes of them.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use integration_host::contract::{MemberState, TeamMember, User, UserMatch};
 use integration_host::id::{ConnectionId, RemoteUserId};
 use integration_host::ledger::MatchedBy::{Email, Manual};
-use integration_host::ledger::{
-    ActivityFilter, LedgerError, Mapping, MappingChange, MatchedBy, Member, MemberFilter,
-};
+use integration_host::ledger::{MatchedBy, Member, MemberFilter};
 
-use super::fixture::{Book, apply, connect, connection, entry, list, log, map, member, user, work};
+use super::fixture::{Book, apply, connect, connection, map, member, user, work};
 use super::{Case, World};
 use crate::suite::{case, same};
 
@@ -17,14 +15,6 @@ const IMPORT: &str = "An import makes the team what it lists: who is missing sta
 const DECIDED: &str =
     "What a person decided stays, whatever is imported; every other mapping follows the import.";
 const TOLD: &str = "An import tells how many members joined and how many left, each counted once.";
-const GUARDED: &str =
-    "A mapping that is not what it was expected to be is left alone, as a LedgerError::Conflict.";
-const MENTIONED: &str = "A member that only activities mention can be mapped; one that nothing mentions is \
-    LedgerError::NotFound.";
-const TAKEN_BACK: &str = "A decision that is taken back leaves the member undecided, with the import's note, for the \
-    next import to decide.";
-const ALL_ACTIVITIES: &str = "A mapping goes for all activities of a member, those received before and those still to \
-    come.";
 const COUNTED: &str =
     "A connection tells how many members its team has and how many of them are mapped.";
 
@@ -50,31 +40,6 @@ pub(super) const CASES: &[Case] = &[
         "the log would tell of people who come and go all the time"
     ),
     case!(
-        a_mapping_somebody_else_changed_is_not_overwritten,
-        GUARDED,
-        "of two people at once one would undo the other's work unseen"
-    ),
-    case!(
-        whoever_logged_time_can_be_mapped,
-        MENTIONED,
-        "time of somebody whom the import does not list could not be shown"
-    ),
-    case!(
-        a_decision_can_be_taken_back,
-        TAKEN_BACK,
-        "a slip of the hand would keep a member from ever being matched again"
-    ),
-    case!(
-        a_mapping_shows_what_was_received_before,
-        ALL_ACTIVITIES,
-        "somebody mapped late would have lost the time until then"
-    ),
-    case!(
-        a_mapping_is_of_one_connection,
-        ALL_ACTIVITIES,
-        "time of one workspace would be shown as another's"
-    ),
-    case!(
         a_connection_counts_its_team,
         COUNTED,
         "nobody would see that members still have to be mapped"
@@ -82,7 +47,7 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// All members with user, decision and presence.
-async fn mappings(
+pub(super) async fn mappings(
     ledger: &Book,
     id: &ConnectionId,
 ) -> Result<Vec<(String, Option<String>, Option<MatchedBy>, bool)>> {
@@ -101,16 +66,16 @@ async fn mappings(
     Ok(shown.collect())
 }
 
-async fn found(ledger: &Book, id: &ConnectionId, remote_user: &str) -> Result<Member> {
+pub(super) async fn found(ledger: &Book, id: &ConnectionId, remote_user: &str) -> Result<Member> {
     let found = ledger.member(id, &RemoteUserId::new(remote_user)).await?;
     found.with_context(|| format!("the member {remote_user} is missing"))
 }
 
-fn matched(id: &str) -> TeamMember {
+pub(super) fn matched(id: &str) -> TeamMember {
     member(id, UserMatch::Matched(user(id)))
 }
 
-fn unmatched(id: &str) -> TeamMember {
+pub(super) fn unmatched(id: &str) -> TeamMember {
     member(id, UserMatch::Unmatched)
 }
 
@@ -245,195 +210,6 @@ async fn an_import_says_who_joined_and_left(world: &World<'_>) -> Result<()> {
         )?;
     }
     Ok(())
-}
-
-async fn a_mapping_somebody_else_changed_is_not_overwritten(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let id = connect(&ledger, "s").await?;
-    ledger.import_members(&id, &[unmatched("a")]).await?;
-    let a = RemoteUserId::new("a");
-    let set = async |to: &str, before: Mapping| {
-        let change = MappingChange {
-            before: Some(before),
-            ..MappingChange::by_hand(Some(user(to)))
-        };
-        ledger.set_mapping(&id, &a, &change).await
-    };
-    let first = set("u1", Mapping::default())
-        .await
-        .context("a mapping that is as expected")?;
-    let second = set("u2", Mapping::default()).await;
-    ensure!(
-        matches!(second, Err(LedgerError::Conflict(_))),
-        "a mapping that was changed meanwhile: {second:?}"
-    );
-    same(
-        ledger.member(&id, &a).await?,
-        Some(first.clone()),
-        "a member after a conflict",
-    )?;
-    set("u2", first.mapping())
-        .await
-        .context("a mapping that is as expected")?;
-    same(
-        found(&ledger, &id, "a").await?.mapping().user,
-        Some(user("u2").id),
-        "the mapping",
-    )
-}
-
-async fn whoever_logged_time_can_be_mapped(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let id = connect(&ledger, "43").await?;
-    apply(&ledger, &id, vec![work("1", "x")], vec![]).await?;
-    same(
-        ledger.member(&id, &RemoteUserId::new("x")).await?,
-        None,
-        "a member that no import listed",
-    )?;
-    let mentioned = map(&ledger, &id, "x", Some(user("ux")))
-        .await
-        .context("a member that activities mention")?;
-    ensure!(
-        !mentioned.present,
-        "a member that only activities mention is shown as present"
-    );
-    let change = MappingChange::by_hand(Some(user("ux")));
-    let nobody = ledger
-        .set_mapping(&id, &RemoteUserId::new("nobody"), &change)
-        .await;
-    ensure!(
-        matches!(nobody, Err(LedgerError::NotFound(_))),
-        "a member that nothing mentions: {nobody:?}"
-    );
-    same(
-        mappings(&ledger, &id).await?.len(),
-        1,
-        "members after one was mapped that activities mention",
-    )
-}
-
-async fn a_decision_can_be_taken_back(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let id = connect(&ledger, "s").await?;
-    let note = "Two users have this address.";
-    ledger
-        .import_members(&id, &[member("a", UserMatch::Ambiguous(note.to_owned()))])
-        .await?;
-    let decided = map(&ledger, &id, "a", Some(user("u1"))).await?;
-    let undecided = MappingChange {
-        user: None,
-        matched_by: None,
-        before: Some(decided.mapping()),
-    };
-    let back = ledger
-        .set_mapping(&id, &RemoteUserId::new("a"), &undecided)
-        .await?;
-    same(
-        back.mapping(),
-        Mapping::default(),
-        "a mapping that was taken back",
-    )?;
-    same(
-        back.note.as_deref(),
-        Some(note),
-        "the note of a mapping that was taken back",
-    )?;
-    ledger.import_members(&id, &[matched("a")]).await?;
-    same(
-        found(&ledger, &id, "a").await?.matched_by,
-        Some(Email),
-        "who decided after the next import",
-    )
-}
-
-async fn a_mapping_shows_what_was_received_before(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let id = connect(&ledger, "43").await?;
-    apply(
-        &ledger,
-        &id,
-        vec![work("1", "a"), work("2", "b"), work("3", "a")],
-        vec![],
-    )
-    .await?;
-    let listed = async || anyhow::Ok(list(&ledger, &ActivityFilter::default(), 10).await?.len());
-    same(
-        listed().await?,
-        0,
-        "listed activities of members nobody has mapped",
-    )?;
-    map(&ledger, &id, "a", Some(user("ua"))).await?;
-    same(
-        listed().await?,
-        2,
-        "listed activities of a member that was mapped",
-    )?;
-    apply(&ledger, &id, vec![work("4", "a")], vec![]).await?;
-    same(
-        listed().await?,
-        3,
-        "listed activities after one more of a mapped member",
-    )?;
-    let of = async |id: &str| {
-        let filter = ActivityFilter {
-            user: Some(user(id).id),
-            ..Default::default()
-        };
-        anyhow::Ok(list(&ledger, &filter, 10).await?.len())
-    };
-    map(&ledger, &id, "a", Some(user("other"))).await?;
-    same(
-        (of("ua").await?, of("other").await?),
-        (0, 3),
-        "activities of the former and the present user",
-    )?;
-    // An entry turns out to be somebody else's.
-    map(&ledger, &id, "b", Some(user("ub"))).await?;
-    apply(
-        &ledger,
-        &id,
-        vec![entry("1", "2", log("b", None, 0, Some(60)))],
-        vec![],
-    )
-    .await?;
-    same(
-        (of("other").await?, of("ub").await?),
-        (2, 2),
-        "activities of users after one changed hands",
-    )?;
-    map(&ledger, &id, "a", None).await?;
-    same(
-        listed().await?,
-        2,
-        "listed activities after a member was mapped to nobody",
-    )?;
-    ledger.import_members(&id, &[matched("a")]).await?;
-    same(
-        listed().await?,
-        2,
-        "listed activities of a member somebody decided to map to nobody",
-    )
-}
-
-async fn a_mapping_is_of_one_connection(world: &World<'_>) -> Result<()> {
-    let ledger = world.open().await;
-    let (one, other) = (connect(&ledger, "43").await?, connect(&ledger, "44").await?);
-    for id in [&one, &other] {
-        apply(&ledger, id, vec![work("1", "a")], vec![]).await?;
-    }
-    map(&ledger, &one, "a", Some(user("u"))).await?;
-    let shown = list(&ledger, &ActivityFilter::default(), 10).await?;
-    let shown: Vec<_> = shown
-        .iter()
-        .map(|activity| &activity.connection_id)
-        .collect();
-    same(shown, [&one], "connections whose activities are shown")?;
-    same(
-        ledger.member(&other, &RemoteUserId::new("a")).await?,
-        None,
-        "the same member of another connection",
-    )
 }
 
 async fn a_connection_counts_its_team(world: &World<'_>) -> Result<()> {

@@ -27,7 +27,7 @@ type World<'a> = suite::World<'a, dyn KeyValueStore, Arc<dyn Clock>>;
 /// Runs the suite and panics with what is broken, if anything is.
 ///
 /// `open` opens the store under a name, of at most 16 lower-case letters and digits: the same name stands for the same
-/// data, and a new one for a store that is empty. The suite uses some thirty names, and opens one of them again
+/// data, and a new one for a store that is empty. The suite uses some fifty names, and opens one of them again
 /// only as `kept` allows. The clock is the one by which entries expire; the suite moves it.
 ///
 /// It needs a Tokio runtime with several threads, so that what is done at once really is.
@@ -46,6 +46,20 @@ where
     F: AsyncFn(String, Arc<dyn Clock>) -> S,
 {
     suite::run(&cases(), kept, &Opener::new(open)).await
+}
+
+/// Runs the cases with these names only, such as one that fails and is to be looked into.
+pub async fn storage_cases<S, F>(names: &[&str], kept: Kept, open: F) -> Report
+where
+    S: KeyValueStore,
+    F: AsyncFn(String, Arc<dyn Clock>) -> S,
+{
+    suite::run(&suite::called(cases(), names), kept, &Opener::new(open)).await
+}
+
+/// What all cases are called, in the order they run in.
+pub fn case_names() -> Vec<&'static str> {
+    cases().iter().map(|case| case.name).collect()
 }
 
 fn cases() -> Vec<Case> {

@@ -3,11 +3,13 @@
 mod case;
 #[cfg(test)]
 pub(crate) mod documentation;
+mod dropped;
 mod random;
 mod report;
 mod world;
 
 pub(crate) use self::case::{Case, case, same};
+pub(crate) use self::dropped::begin_and_drop;
 pub(crate) use self::random::for_random;
 pub use self::report::{Failure, Report};
 pub use self::world::Kept;
@@ -20,6 +22,12 @@ use futures_util::FutureExt as _;
 
 /// How long a case may take. A correct provider is far from it; one that waits for itself is not waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Those of some cases that are called so.
+pub(crate) fn called<P: ?Sized, G>(mut cases: Vec<Case<P, G>>, names: &[&str]) -> Vec<Case<P, G>> {
+    cases.retain(|case| names.contains(&case.name));
+    cases
+}
 
 /// Runs each case in a place of its own.
 pub(crate) async fn run<P: ?Sized, G: Clone>(

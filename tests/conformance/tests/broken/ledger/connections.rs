@@ -1,0 +1,226 @@
+//! Connections that are made twice, lost, or take over what is not theirs.
+
+use integration_host::id::ScopeId;
+
+use super::*;
+
+noticed! {
+    a_scope_is_connected_twice: Renames => a_scope_is_connected_once,
+    a_revived_connection_is_a_new_one: RevivesAnew => a_revived_connection_has_what_it_had,
+    a_disconnected_hook_answers: AnyHook => a_hook_leads_to_its_connection,
+    an_update_clears_what_it_does_not_name: Clears => an_update_changes_what_it_names,
+    removing_disconnects: NeverRemoves => a_connection_never_completed_is_removed_whole,
+    an_active_connection_is_removed: RemovesAnything => a_completed_connection_is_not_removed,
+    connections_are_in_any_order: Sorted => connections_are_told_in_order,
+    an_unknown_connection_is_accepted: AcceptsAnything => what_names_no_connection_is_not_found,
+    a_name_is_never_taken_over: Unnamed => a_new_connection_is_called_like_its_scope,
+    a_gap_is_forgotten: ForgetsGaps => coverage_changes_as_it_is_said_to,
+    changes_of_coverage_overtake_each_other: TwoAreOne::default() => no_change_of_coverage_is_lost,
+    the_heartbeat_is_not_kept: NoHeartbeat => the_heartbeat_tells_when_a_host_last_ran,
+    events_repeat: Repeats::default() => the_log_is_paged_bounded_and_without_repetition,
+}
+
+struct Renames;
+#[async_trait]
+impl Flaw for Renames {
+    async fn create_connection(
+        &self,
+        ledger: &SqliteLedger,
+        new: NewConnection,
+    ) -> Result<Connection> {
+        match ledger.create_connection(new.clone()).await {
+            Err(LedgerError::Conflict(_)) => {
+                let scope_id = ScopeId::new(format!("{} again", new.scope_id));
+                ledger
+                    .create_connection(NewConnection { scope_id, ..new })
+                    .await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+struct RevivesAnew;
+#[async_trait]
+impl Flaw for RevivesAnew {
+    async fn create_connection(
+        &self,
+        ledger: &SqliteLedger,
+        new: NewConnection,
+    ) -> Result<Connection> {
+        let all = ledger.connections().await?;
+        let is_known = all.iter().any(|known| known.scope_id == new.scope_id);
+        let integration = format!(
+            "{}{}",
+            new.integration,
+            if is_known { " again" } else { "" }
+        );
+        ledger
+            .create_connection(NewConnection { integration, ..new })
+            .await
+    }
+}
+
+struct AnyHook;
+#[async_trait]
+impl Flaw for AnyHook {
+    async fn connection_by_hook(
+        &self,
+        ledger: &SqliteLedger,
+        hook: &HookId,
+    ) -> Result<Option<Connection>> {
+        let all = ledger.connections().await?;
+        Ok(all.into_iter().find(|connection| connection.hook == *hook))
+    }
+}
+
+struct Clears;
+#[async_trait]
+impl Flaw for Clears {
+    async fn update_connection(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        mut update: ConnectionUpdate,
+        now: Timestamp,
+    ) -> Result<Connection> {
+        update.subscription = Some(update.subscription.flatten());
+        ledger.update_connection(id, update, now).await
+    }
+}
+
+struct NeverRemoves;
+#[async_trait]
+impl Flaw for NeverRemoves {
+    async fn remove_connection(&self, _: &SqliteLedger, _: &ConnectionId) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct RemovesAnything;
+#[async_trait]
+impl Flaw for RemovesAnything {
+    async fn remove_connection(&self, ledger: &SqliteLedger, id: &ConnectionId) -> Result<()> {
+        let state = Some(integration_host::ledger::ConnectionState::Connecting);
+        let update = ConnectionUpdate {
+            state,
+            ..Default::default()
+        };
+        ledger
+            .update_connection(id, update, Timestamp::UNIX_EPOCH)
+            .await?;
+        ledger.remove_connection(id).await
+    }
+}
+
+struct Sorted;
+#[async_trait]
+impl Flaw for Sorted {
+    async fn connections(&self, ledger: &SqliteLedger) -> Result<Vec<Connection>> {
+        let mut all = ledger.connections().await?;
+        all.sort_by_key(|connection| connection.scope_id.clone());
+        Ok(all)
+    }
+}
+
+struct AcceptsAnything;
+#[async_trait]
+impl Flaw for AcceptsAnything {
+    async fn apply(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Result<Applied> {
+        match ledger.apply(id, changes, delivery).await {
+            Err(LedgerError::NotFound(_)) => Ok(Applied::default()),
+            outcome => outcome,
+        }
+    }
+}
+
+struct Unnamed;
+#[async_trait]
+impl Flaw for Unnamed {
+    async fn update_connection(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        mut update: ConnectionUpdate,
+        now: Timestamp,
+    ) -> Result<Connection> {
+        if let Some(before) = ledger.connection(id).await? {
+            update.name.get_or_insert(before.name);
+        }
+        ledger.update_connection(id, update, now).await
+    }
+}
+
+struct ForgetsGaps;
+#[async_trait]
+impl Flaw for ForgetsGaps {
+    async fn change_coverage(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        change: CoverageChange,
+    ) -> Result<Coverage> {
+        let coverage = ledger.change_coverage(id, change.clone()).await?;
+        match (change, &coverage.gap) {
+            // The subscription works again, so everything seems to be well.
+            (CoverageChange::Confirmed { until }, Some(gap)) => {
+                let noticed_at = gap.noticed_at;
+                ledger
+                    .change_coverage(id, CoverageChange::GapClosed { noticed_at, until })
+                    .await
+            }
+            _ => Ok(coverage),
+        }
+    }
+}
+
+/// Takes the same notice twice for one, as when two read what there is before either writes.
+#[derive(Default)]
+struct TwoAreOne(tokio::sync::Mutex<Option<CoverageChange>>);
+#[async_trait]
+impl Flaw for TwoAreOne {
+    async fn change_coverage(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        change: CoverageChange,
+    ) -> Result<Coverage> {
+        let mut last = self.0.lock().await;
+        let found = ledger.connection(id).await?;
+        if let (Some(connection), true) = (found, last.as_ref() == Some(&change)) {
+            return Ok(connection.coverage);
+        }
+        *last = Some(change.clone());
+        ledger.change_coverage(id, change).await
+    }
+}
+
+struct NoHeartbeat;
+#[async_trait]
+impl Flaw for NoHeartbeat {
+    async fn heartbeat(&self, _: &SqliteLedger, _: Timestamp) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+}
+
+#[derive(Default)]
+struct Repeats(std::sync::atomic::AtomicU64);
+#[async_trait]
+impl Flaw for Repeats {
+    async fn record_event(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        mut event: ConnectionEvent,
+    ) -> Result<()> {
+        let number = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        event.message = format!("{} {number}", event.message);
+        ledger.record_event(id, event).await
+    }
+}

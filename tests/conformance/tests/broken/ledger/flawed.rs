@@ -1,0 +1,87 @@
+//! A ledger with a flaw: every call goes through the flaw, which does by itself what is right.
+
+use super::*;
+use integration_host::contract::TeamMember;
+use integration_host::id::DeliveryId;
+use integration_host::ledger::{Leases, TeamChanges};
+
+/// A ledger with a flaw.
+pub(super) struct Flawed<F> {
+    pub(super) ledger: SqliteLedger,
+    pub(super) flaw: F,
+}
+
+macro_rules! calls {
+    (
+        Ledger { $($call:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* }
+        Continuity { $($other:ident($($other_argument:ident: $other_type:ty),*) -> $other_answer:ty;)* }
+    ) => {
+        /// What is wrong with a ledger. Each method does by itself what is right.
+        #[async_trait]
+        pub(super) trait Flaw: Send + Sync + 'static {
+            $(async fn $call(&self, ledger: &SqliteLedger, $($argument: $type),*) -> Result<$answer> {
+                ledger.$call($($argument),*).await
+            })*
+            $(async fn $other(&self, ledger: &SqliteLedger, $($other_argument: $other_type),*) -> Result<$other_answer> {
+                ledger.$other($($other_argument),*).await
+            })*
+        }
+
+        #[async_trait]
+        impl<F: Flaw> Ledger for Flawed<F> {
+            $(async fn $call(&self, $($argument: $type),*) -> Result<$answer> {
+                self.flaw.$call(&self.ledger, $($argument),*).await
+            })*
+
+            async fn close(&self) {
+                self.ledger.close().await;
+            }
+        }
+
+        impl<F: Flaw> Leases for Flawed<F> {}
+
+        #[async_trait]
+        impl<F: Flaw> Continuity for Flawed<F> {
+            $(async fn $other(&self, $($other_argument: $other_type),*) -> Result<$other_answer> {
+                self.flaw.$other(&self.ledger, $($other_argument),*).await
+            })*
+        }
+    };
+}
+
+calls! {
+    Ledger {
+        create_connection(new: NewConnection) -> Connection;
+        connection(id: &ConnectionId) -> Option<Connection>;
+        connection_by_hook(hook: &HookId) -> Option<Connection>;
+        connections() -> Vec<Connection>;
+        update_connection(id: &ConnectionId, update: ConnectionUpdate, now: Timestamp) -> Connection;
+        remove_connection(id: &ConnectionId) -> ();
+        import_members(id: &ConnectionId, team: &[TeamMember]) -> TeamChanges;
+        members(id: &ConnectionId, filter: &MemberFilter, cursor: Option<&str>, limit: usize) -> MemberPage;
+        member(id: &ConnectionId, remote_user: &RemoteUserId) -> Option<Member>;
+        set_mapping(id: &ConnectionId, remote_user: &RemoteUserId, change: &MappingChange) -> Member;
+        apply(id: &ConnectionId, changes: &Changes, delivery: Option<DeliveryRecord>) -> Applied;
+        activities(filter: &ActivityFilter, cursor: Option<&str>, limit: usize) -> Page<LedgerActivity>;
+        summary(filter: &ActivityFilter, boundaries: &[Timestamp], now: Timestamp) -> Summary;
+        activity_ids(id: &ConnectionId, from: Timestamp, to: Timestamp, after: Option<&str>, limit: usize) -> Vec<String>;
+        changes(after: u64, limit: usize) -> Vec<LedgerActivity>;
+        last_change() -> u64;
+        deliveries(connection: Option<&ConnectionId>, status: Option<DeliveryStatus>, cursor: Option<&str>, limit: usize) -> Page<Delivery>;
+        delivery_rates(id: &ConnectionId, from: Timestamp, to: Timestamp) -> Vec<DeliveryRate>;
+        delivery(id: &DeliveryId) -> Option<Delivery>;
+        kept_requests(after: u64, limit: usize) -> Vec<KeptRequest>;
+        replace_kept_request(kept: &KeptRequest, sealed: Vec<u8>) -> ();
+        failed_deliveries(connection: Option<&ConnectionId>, before: Timestamp, limit: usize) -> (Vec<Delivery>, u64);
+        prune_deliveries(now: Timestamp) -> bool;
+        ready() -> ();
+    }
+    Continuity {
+        heartbeat(now: Timestamp) -> Option<Timestamp>;
+        change_coverage(id: &ConnectionId, change: CoverageChange) -> Coverage;
+        running_ids(id: &ConnectionId, before: Timestamp, limit: usize) -> Vec<String>;
+        delivery_times(id: &ConnectionId, limit: usize) -> Vec<Timestamp>;
+        record_event(id: &ConnectionId, event: ConnectionEvent) -> ();
+        events(id: &ConnectionId, cursor: Option<&str>, limit: usize) -> Page<ConnectionEvent>;
+    }
+}

@@ -1,0 +1,270 @@
+//! Lists, ids and summaries that leave out, repeat or miscount.
+
+use std::sync::Mutex;
+
+use super::*;
+
+noticed! {
+    a_filter_leaks_connections: AnyConnection => a_list_has_what_its_filter_describes,
+    a_filter_is_a_pattern: TextIsAPattern => a_list_has_what_its_filter_describes,
+    a_page_skips_an_activity: SkipsFirst => pages_of_any_length_have_the_same,
+    a_page_repeats_an_activity: RepeatsLast::default() => pages_of_any_length_have_the_same,
+    a_cursor_is_a_time: ACursorIsATime => activities_that_began_together_are_all_listed,
+    a_deletion_is_always_listed: AlwaysDeleted => a_deletion_without_content_is_last,
+    pages_are_counted_off: Offsets => pages_stay_whole_while_activities_arrive,
+    any_cursor_is_taken: AnyCursor => what_makes_no_sense_is_refused,
+    a_page_has_no_bound: NoBound => limits_are_kept,
+    ids_of_running_entries_are_told: RunningToo => ids_are_those_that_ran_in_the_range_and_have_stopped,
+    running_entries_are_oldest_first: OldestFirst => running_entries_are_found_by_when_they_began,
+    a_summary_is_not_cut: Uncut => a_summary_adds_up_what_its_list_has,
+    facets_follow_the_choice: ChosenFacets => facets_count_what_could_be_chosen,
+}
+
+struct AnyConnection;
+#[async_trait]
+impl Flaw for AnyConnection {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let mut filter = filter.clone();
+        if filter.subject.is_none() && filter.remote_user.is_none() {
+            filter.connection = None;
+        }
+        ledger.activities(&filter, cursor, limit).await
+    }
+}
+
+struct TextIsAPattern;
+#[async_trait]
+impl Flaw for TextIsAPattern {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let mut filter = filter.clone();
+        // `_` is in everything that has a character.
+        filter.text = filter.text.filter(|text| text != "_");
+        ledger.activities(&filter, cursor, limit).await
+    }
+}
+
+struct SkipsFirst;
+#[async_trait]
+impl Flaw for SkipsFirst {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let mut page = ledger.activities(filter, cursor, limit).await?;
+        if cursor.is_some() && !page.items.is_empty() {
+            page.items.remove(0);
+        }
+        Ok(page)
+    }
+}
+
+#[derive(Default)]
+struct RepeatsLast(Mutex<Option<LedgerActivity>>);
+#[async_trait]
+impl Flaw for RepeatsLast {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let mut page = ledger.activities(filter, cursor, limit).await?;
+        let mut last = self.0.lock().unwrap();
+        if let (Some(last), Some(first), true) =
+            (last.take(), page.items.first_mut(), cursor.is_some())
+        {
+            *first = last;
+        }
+        last.clone_from(&page.items.last().cloned());
+        Ok(page)
+    }
+}
+
+struct ACursorIsATime;
+#[async_trait]
+impl Flaw for ACursorIsATime {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let before = cursor.and_then(|cursor| cursor.parse().ok());
+        let mut filter = filter.clone();
+        filter.to = before.or(filter.to);
+        let page = ledger.activities(&filter, None, limit).await?;
+        let last = page.items.last().and_then(|activity| activity.start);
+        let next = page.next.and(last).map(|start| start.to_string());
+        Ok(Page { next, ..page })
+    }
+}
+
+struct AlwaysDeleted;
+#[async_trait]
+impl Flaw for AlwaysDeleted {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let filter = ActivityFilter {
+            include_deleted: true,
+            ..filter.clone()
+        };
+        ledger.activities(&filter, cursor, limit).await
+    }
+}
+
+struct Offsets;
+#[async_trait]
+impl Flaw for Offsets {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let passed: usize = cursor
+            .and_then(|cursor| cursor.parse().ok())
+            .unwrap_or_default();
+        let all = ledger.activities(filter, None, 1000).await?.items;
+        let count = all.len();
+        let items: Vec<_> = all.into_iter().skip(passed).take(limit).collect();
+        let end = passed + items.len();
+        Ok(Page {
+            items,
+            next: (end < count).then(|| end.to_string()),
+        })
+    }
+}
+
+struct AnyCursor;
+#[async_trait]
+impl Flaw for AnyCursor {
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        match ledger.activities(filter, cursor, limit).await {
+            Err(LedgerError::Invalid(_)) if cursor.is_some() => {
+                ledger.activities(filter, None, limit).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+struct NoBound;
+#[async_trait]
+impl Flaw for NoBound {
+    async fn changes(
+        &self,
+        ledger: &SqliteLedger,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<LedgerActivity>> {
+        let mut all = ledger.changes(after, limit).await?;
+        if let Some(last) = all.last().filter(|_| all.len() < limit) {
+            all.extend(ledger.changes(last.cursor, limit).await?);
+        }
+        Ok(all)
+    }
+}
+
+struct RunningToo;
+#[async_trait]
+impl Flaw for RunningToo {
+    async fn activity_ids(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let mut ids = ledger.activity_ids(id, from, to, after, limit).await?;
+        ids.extend(ledger.running_ids(id, to, limit).await?);
+        ids.retain(|id| after.is_none_or(|after| id.as_str() > after));
+        ids.sort_unstable();
+        ids.truncate(limit);
+        Ok(ids)
+    }
+}
+
+struct OldestFirst;
+#[async_trait]
+impl Flaw for OldestFirst {
+    async fn running_ids(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        let mut ids = ledger.running_ids(id, before, limit).await?;
+        ids.reverse();
+        Ok(ids)
+    }
+}
+
+struct Uncut;
+#[async_trait]
+impl Flaw for Uncut {
+    async fn summary(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        boundaries: &[Timestamp],
+        now: Timestamp,
+    ) -> Result<Summary> {
+        // What runs is counted to the end, as if it went on.
+        let end = boundaries.last().copied().unwrap_or(now);
+        ledger.summary(filter, boundaries, end).await
+    }
+}
+
+struct ChosenFacets;
+#[async_trait]
+impl Flaw for ChosenFacets {
+    async fn summary(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        boundaries: &[Timestamp],
+        now: Timestamp,
+    ) -> Result<Summary> {
+        let mut summary = ledger.summary(filter, boundaries, now).await?;
+        if let Some(tag) = &filter.tag {
+            summary
+                .facets
+                .tags
+                .items
+                .retain(|counted| counted.value == *tag);
+        }
+        Ok(summary)
+    }
+}

@@ -1,0 +1,318 @@
+//! Teams and mappings that forget or overwrite.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use integration_host::contract::{TeamMember, UserMatch};
+use integration_host::ledger::{MatchedBy, TeamChanges};
+
+use super::*;
+
+noticed! {
+    an_import_undoes_what_a_person_decided: DecidesByEmail => what_a_person_decided_stays,
+    an_import_keeps_everybody: NobodyLeaves::default() => an_import_makes_the_team_what_it_lists,
+    an_import_counts_everybody: CountsEverybody => an_import_says_who_joined_and_left,
+    a_mapping_overwrites_another: IgnoresBefore => a_mapping_somebody_else_changed_is_not_overwritten,
+    a_mapping_goes_only_for_what_comes: ForgetsHistory::default() => a_mapping_shows_what_was_received_before,
+    anybody_can_be_mapped: NobodyIsMissing => whoever_logged_time_can_be_mapped,
+    a_mapping_is_of_every_connection: MapsEverywhere => a_mapping_is_of_one_connection,
+    an_import_keeps_old_names: KeepsOldNames => an_import_takes_over_names_and_states,
+    a_decision_stays_for_ever: StaysDecided => a_decision_can_be_taken_back,
+    the_team_is_not_counted: CountsNobody => a_connection_counts_its_team,
+    members_are_ordered_by_bytes: ByBytes => a_team_is_read_page_by_page_in_the_order_of_names,
+    a_team_has_no_way_back: NoWayBack => pages_lead_back_the_way_they_came,
+    a_search_knows_ascii_only: Ascii => a_search_finds_members_in_any_script,
+}
+
+struct DecidesByEmail;
+#[async_trait]
+impl Flaw for DecidesByEmail {
+    async fn set_mapping(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member> {
+        let matched_by = change.matched_by.map(|_| MatchedBy::Email);
+        ledger
+            .set_mapping(
+                id,
+                remote_user,
+                &MappingChange {
+                    matched_by,
+                    ..change.clone()
+                },
+            )
+            .await
+    }
+}
+
+/// Imports whoever was there before, too.
+#[derive(Default)]
+struct NobodyLeaves(Mutex<Vec<TeamMember>>);
+#[async_trait]
+impl Flaw for NobodyLeaves {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+    ) -> Result<TeamChanges> {
+        let all = {
+            let mut all = self.0.lock().unwrap();
+            all.retain(|known| {
+                team.iter()
+                    .all(|member| member.remote_user.id != known.remote_user.id)
+            });
+            all.extend_from_slice(team);
+            all.clone()
+        };
+        ledger.import_members(id, &all).await
+    }
+}
+
+struct CountsEverybody;
+#[async_trait]
+impl Flaw for CountsEverybody {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+    ) -> Result<TeamChanges> {
+        let changes = ledger.import_members(id, team).await?;
+        Ok(TeamChanges {
+            joined: team.len() as u64,
+            ..changes
+        })
+    }
+}
+
+struct IgnoresBefore;
+#[async_trait]
+impl Flaw for IgnoresBefore {
+    async fn set_mapping(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member> {
+        ledger
+            .set_mapping(
+                id,
+                remote_user,
+                &MappingChange {
+                    before: None,
+                    ..change.clone()
+                },
+            )
+            .await
+    }
+}
+
+/// Shows nothing to a user that was received before the mapping.
+#[derive(Default)]
+struct ForgetsHistory(Mutex<HashSet<(ConnectionId, String)>>);
+#[async_trait]
+impl Flaw for ForgetsHistory {
+    async fn set_mapping(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member> {
+        let of_member = ActivityFilter {
+            connection: Some(id.clone()),
+            remote_user: Some(remote_user.clone()),
+            include_unmapped: true,
+            ..Default::default()
+        };
+        let before = ledger.activities(&of_member, None, 1000).await?.items;
+        let before = before
+            .into_iter()
+            .map(|activity| (activity.connection_id, activity.entry_id));
+        self.0.lock().unwrap().extend(before);
+        ledger.set_mapping(id, remote_user, change).await
+    }
+
+    async fn activities(
+        &self,
+        ledger: &SqliteLedger,
+        filter: &ActivityFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<LedgerActivity>> {
+        let mut page = ledger.activities(filter, cursor, limit).await?;
+        let hidden = self.0.lock().unwrap();
+        page.items.retain(|activity| {
+            !hidden.contains(&(activity.connection_id.clone(), activity.entry_id.clone()))
+        });
+        Ok(page)
+    }
+}
+
+struct MapsEverywhere;
+#[async_trait]
+impl Flaw for MapsEverywhere {
+    async fn set_mapping(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member> {
+        for other in ledger.connections().await? {
+            // It may have no such member.
+            let _ = ledger.set_mapping(&other.id, remote_user, change).await;
+        }
+        ledger.set_mapping(id, remote_user, change).await
+    }
+}
+
+struct KeepsOldNames;
+#[async_trait]
+impl Flaw for KeepsOldNames {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+    ) -> Result<TeamChanges> {
+        let mut team = team.to_vec();
+        for member in &mut team {
+            if let Some(known) = ledger.member(id, &member.remote_user.id).await? {
+                member.remote_user = known.remote_user;
+            }
+        }
+        ledger.import_members(id, &team).await
+    }
+}
+
+struct NobodyIsMissing;
+#[async_trait]
+impl Flaw for NobodyIsMissing {
+    async fn set_mapping(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member> {
+        if ledger.member(id, remote_user).await?.is_none() {
+            let anybody = integration_host::contract::RemoteUser {
+                id: remote_user.clone(),
+                name: remote_user.to_string(),
+                email: None,
+                state: integration_host::contract::MemberState::Active,
+            };
+            let anybody = TeamMember {
+                remote_user: anybody,
+                matched: UserMatch::Unmatched,
+            };
+            ledger.import_members(id, &[anybody]).await?;
+        }
+        ledger.set_mapping(id, remote_user, change).await
+    }
+}
+
+struct StaysDecided;
+#[async_trait]
+impl Flaw for StaysDecided {
+    async fn set_mapping(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member> {
+        let matched_by = Some(change.matched_by.unwrap_or(MatchedBy::Manual));
+        ledger
+            .set_mapping(
+                id,
+                remote_user,
+                &MappingChange {
+                    matched_by,
+                    ..change.clone()
+                },
+            )
+            .await
+    }
+}
+
+struct CountsNobody;
+#[async_trait]
+impl Flaw for CountsNobody {
+    async fn connection(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+    ) -> Result<Option<Connection>> {
+        let found = ledger.connection(id).await?;
+        Ok(found.map(|connection| Connection {
+            users_mapped: 0,
+            ..connection
+        }))
+    }
+}
+
+struct ByBytes;
+#[async_trait]
+impl Flaw for ByBytes {
+    async fn members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<MemberPage> {
+        let mut page = ledger.members(id, filter, cursor, limit).await?;
+        page.members
+            .sort_by_key(|member| member.remote_user.name.clone());
+        Ok(page)
+    }
+}
+
+struct NoWayBack;
+#[async_trait]
+impl Flaw for NoWayBack {
+    async fn members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<MemberPage> {
+        let page = ledger.members(id, filter, cursor, limit).await?;
+        Ok(MemberPage {
+            previous: None,
+            ..page
+        })
+    }
+}
+
+struct Ascii;
+#[async_trait]
+impl Flaw for Ascii {
+    async fn members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        filter: &MemberFilter,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<MemberPage> {
+        let mut page = ledger.members(id, filter, cursor, limit).await?;
+        let query = filter.query.as_deref().unwrap_or_default().trim();
+        if !query.is_ascii() {
+            page.members
+                .retain(|member| member.remote_user.name.contains(query));
+            page.matching = page.members.len() as u64;
+        }
+        Ok(page)
+    }
+}
