@@ -52,6 +52,13 @@ fn check(settings: &Settings) {
             );
         }
     }
+    if let Some(directory) = &settings.directory {
+        let shown = format!("{directory} {directory:?}");
+        assert!(
+            !shown.contains("s3cretpassword"),
+            "a password would get into a log"
+        );
+    }
     let limits = &settings.limits;
     assert!(
         limits.cpu_ms > 0 && limits.memory_bytes > 0 && limits.concurrent_calls > 0,

@@ -24,6 +24,7 @@ mod file;
 mod lent;
 mod oracle;
 pub mod redaction;
+pub mod scim_answer;
 pub mod seal_open;
 pub mod signature_header;
 pub mod times;
@@ -36,13 +37,14 @@ pub mod wit_boundary;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its program, its corpus and its dictionary.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("allow_list", allow_list::run),
     ("api_json", api_json::run),
     ("config", config::run),
     ("directory_csv", directory_csv::run),
     ("directory_json", directory_json::run),
     ("redaction", redaction::run),
+    ("scim_answer", scim_answer::run),
     ("seal_open", seal_open::run),
     ("signature_header", signature_header::run),
     ("times", times::run),

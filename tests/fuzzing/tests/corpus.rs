@@ -69,8 +69,8 @@ macro_rules! corpora {
 }
 
 corpora! {
-    allow_list api_json config directory_csv directory_json redaction seal_open signature_header times
-    toggl_answer webhook_body wit_boundary
+    allow_list api_json config directory_csv directory_json redaction scim_answer seal_open
+    signature_header times toggl_answer webhook_body wit_boundary
 }
 
 /// Name and version of every package in a lock file.
