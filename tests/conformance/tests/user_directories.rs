@@ -62,7 +62,7 @@ async fn postgres() {
         return;
     };
     user_directory_conformance(async |people| {
-        let mut statements = "DROP TABLE IF EXISTS users; CREATE TABLE users (id INTEGER, email VARCHAR, name TEXT);".to_owned();
+        let mut statements = "DROP TABLE IF EXISTS users; CREATE TABLE users (id INTEGER, email VARCHAR, name TEXT COLLATE \"C\");".to_owned();
         let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
         for (number, person) in (40..).zip(people) {
             let email = person.email.map_or("NULL".to_owned(), text);

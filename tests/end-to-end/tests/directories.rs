@@ -3,8 +3,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use end_to_end::{NORTHWIND, PLATFORM_USERS, Setup, unlimited_scenario, write_directory};
+use integration_host::capability::user_directory::sql::{Rows, Selection, SqlDirectory};
+use integration_host::database::postgres::PostgresAddress;
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -57,6 +60,47 @@ async fn from_a_table_of_a_postgres_database() {
         database.url()
     ))
     .await;
+}
+
+#[tokio::test]
+async fn what_a_postgres_database_does_not_let_be_read_is_named() {
+    let Some(database) = TestDatabase::create().unwrap() else {
+        return;
+    };
+    let made = "CREATE TABLE users (id TEXT, email TEXT, title TEXT); INSERT INTO users VALUES ('1', 'a@b.c', 'A');
+        CREATE TABLE secrets (id TEXT, email TEXT, name TEXT); DROP ROLE IF EXISTS reads_users;
+        CREATE ROLE reads_users LOGIN; GRANT SELECT ON users TO reads_users;";
+    database.execute(made).unwrap();
+    let address = format!("{}?sslmode=disable", database.url());
+    let (_, server) = address.split_once('@').unwrap();
+    let address: PostgresAddress = format!("postgres://reads_users@{server}").parse().unwrap();
+    let problem = async |rows: Rows| {
+        let selection = Selection {
+            rows,
+            ..Selection::default()
+        };
+        match SqlDirectory::postgres(&address, &selection, Duration::from_secs(30)).await {
+            Ok(_) => panic!("{selection:?} is accepted"),
+            Err(error) => error.to_string(),
+        }
+    };
+    let table = |name: &str| Rows::table(name).unwrap();
+    for (rows, expected) in [
+        (table("people"), "relation \"people\" does not exist"),
+        (table("secrets"), "permission denied for table secrets"),
+        (table("users"), "`name_column`"),
+        (Rows::query("SELECT"), "`id_column`"),
+        (Rows::query("SELEC 1"), "`query` in [directory]"),
+        (
+            Rows::query("DELETE FROM users RETURNING *"),
+            "`query` in [directory]",
+        ),
+    ] {
+        let error = problem(rows).await;
+        assert!(error.contains(expected), "{error}");
+    }
+    let cleared = "DROP OWNED BY reads_users; DROP ROLE reads_users";
+    database.execute(cleared).unwrap();
 }
 
 #[tokio::test]

@@ -22,19 +22,19 @@ pub(super) struct PostgresUsers {
     timeout: Duration,
 }
 
-/// Postgres, where its own collation knows letters beyond ASCII.
-const BY_DEFAULT: Dialect = Dialect {
+/// Postgres with the collation that knows every letter, whatever those of database and columns know.
+const BY_UNICODE: Dialect = Dialect {
     text: |value| format!("CAST({value} AS TEXT)"),
-    lower: |text| format!("lower({text})"),
+    lower: |text| format!("lower({text} COLLATE \"und-x-icu\")"),
     is_listed: |value| format!("{value} = ANY($1)"),
     position: |text| format!("strpos({text}, $1)"),
     parameters: ["$1", "$2"],
 };
 
-/// Postgres, where only a collation that comes with it does.
-const BY_UNICODE: Dialect = Dialect {
-    lower: |text| format!("lower({text} COLLATE \"und-x-icu\")"),
-    ..BY_DEFAULT
+/// Postgres, or what speaks its protocol, without that collation.
+const BY_DEFAULT: Dialect = Dialect {
+    lower: |text| format!("lower({text})"),
+    ..BY_UNICODE
 };
 
 impl PostgresUsers {
@@ -51,16 +51,13 @@ impl PostgresUsers {
 
     /// How statements are written here.
     pub(super) async fn dialect(&self) -> Dialect {
-        let lowers = async |dialect: Dialect| {
-            let sql = format!("SELECT {} = 'ä'", (dialect.lower)("'Ä'"));
-            let found = self.run(async |client| row(client, &sql, &[]).await).await;
-            let lowers = found.ok().flatten().and_then(|row| row.try_get(0).ok());
-            lowers == Some(true)
-        };
-        if !lowers(BY_DEFAULT).await && lowers(BY_UNICODE).await {
-            return BY_UNICODE;
+        let sql = format!("SELECT {} = 'ä'", (BY_UNICODE.lower)("'Ä'"));
+        let found = self.run(async |client| row(client, &sql, &[]).await).await;
+        let is_known = found.ok().flatten().and_then(|row| row.try_get(0).ok());
+        match is_known {
+            Some(true) => BY_UNICODE,
+            _ => BY_DEFAULT,
         }
-        BY_DEFAULT
     }
 
     /// Asks the database, and leaves a connection that does not answer in time to itself.
