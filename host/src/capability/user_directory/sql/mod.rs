@@ -80,6 +80,10 @@ enum Parameters {
 /// A database that is read.
 #[async_trait]
 trait Database: Send + Sync + 'static {
+    /// Runs a statement that finds nothing: only then are permissions looked at. The error is what the database
+    /// says.
+    async fn probe(&self, statement: &str) -> Result<(), String>;
+
     /// Has a statement checked without running it. The error is what the database says.
     async fn prepare(&self, statement: &str) -> Result<(), String>;
 
@@ -139,11 +143,8 @@ impl SqlDirectory {
         statements: Statements,
         selection: &Selection,
     ) -> Result<Self, SqlError> {
-        let prepare = |statement: String| {
-            let database = &database;
-            async move { database.prepare(&statement).await }
-        };
-        prepare(statements.nothing())
+        database
+            .probe(&statements.nothing())
             .await
             .map_err(|cause| match &selection.rows {
                 Rows::Table(table) => SqlError::Table {
@@ -158,7 +159,8 @@ impl SqlDirectory {
             ("email_column", &columns.email),
             ("name_column", &columns.name),
         ] {
-            prepare(statements.nothing_of(column))
+            database
+                .probe(&statements.nothing_of(column))
                 .await
                 .map_err(|cause| SqlError::Column {
                     column: column.quoted(),
@@ -167,7 +169,8 @@ impl SqlDirectory {
                 })?;
         }
         for statement in statements.all() {
-            prepare(statement.to_owned())
+            database
+                .prepare(statement)
                 .await
                 .map_err(SqlError::Unusable)?;
         }

@@ -78,6 +78,11 @@ impl PostgresUsers {
 
 #[async_trait]
 impl Database for PostgresUsers {
+    async fn probe(&self, statement: &str) -> Result<(), String> {
+        let found = self.run(async |client| rows(client, statement, &[]).await);
+        found.await.map(|_| ())
+    }
+
     async fn prepare(&self, statement: &str) -> Result<(), String> {
         let prepare = async |client: &Object| Ok(client.prepare(statement).await.map(|_| ())?);
         self.run(prepare).await

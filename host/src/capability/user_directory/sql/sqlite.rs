@@ -152,6 +152,13 @@ impl File {
 
 #[async_trait]
 impl Database for SqliteUsers {
+    async fn probe(&self, statement: &str) -> Result<(), String> {
+        let statement = statement.to_owned();
+        self.run(move |connection| connection.prepare(&statement)?.exists([]).map(|_| ()))
+            .await
+            .map_err(Failure::text)
+    }
+
     async fn prepare(&self, statement: &str) -> Result<(), String> {
         let statement = statement.to_owned();
         self.run(move |connection| connection.prepare(&statement).map(|_| ()))
