@@ -175,7 +175,7 @@ fn sealing_key(
 }
 
 /// The most keys an error lists.
-const MOST_LISTED: usize = 15;
+const MOST_LISTED: usize = 20;
 
 /// An error about an unknown key, with the keys that are like it where all would be too many to read.
 fn name_alike(message: &str) -> String {
