@@ -1,6 +1,6 @@
 //! Any `host.toml`: a host starts with it, or says in a sentence what is wrong with it.
 
-use integration_host::config::{Overrides, Settings, StorageChoice};
+use integration_host::config::{DirectoryChoice, Overrides, Settings, StorageChoice};
 
 use crate::{assert_is_sentence, file};
 
@@ -39,29 +39,25 @@ fn check(settings: &Settings) {
         "deliveries would cross the internet in the clear: {base}"
     );
     assert!(base.username().is_empty() && base.password().is_none());
-    if let StorageChoice::Postgres(url) = &settings.storage {
-        let mut without = url.clone();
-        // What the address also says elsewhere is no secret of its own.
-        if let Some(password) = url.password().filter(|password| password.len() >= 8)
-            && without.set_password(None).is_ok()
-            && !without.as_str().contains(password)
-        {
-            assert!(
-                !format!("{:?}", settings.storage).contains(password),
-                "a password would get into a log"
-            );
-        }
+    if let StorageChoice::Postgres(address) = &settings.storage {
+        check_address(&format!("{address:?}"));
     }
-    if let Some(directory) = &settings.directory {
-        let shown = format!("{directory} {directory:?}");
-        assert!(
-            !shown.contains("s3cretpassword"),
-            "a password would get into a log"
-        );
+    if let Some(DirectoryChoice::Postgres(address, _)) = &settings.directory {
+        check_address(&format!("{address:?}"));
     }
     let limits = &settings.limits;
     assert!(
         limits.cpu_ms > 0 && limits.memory_bytes > 0 && limits.concurrent_calls > 0,
         "nothing would work with these limits"
     );
+}
+
+/// What may be shown of a database's address names nobody and holds no password.
+fn check_address(shown: &str) {
+    if let Ok(url) = url::Url::parse(shown) {
+        assert!(
+            url.username().is_empty() && url.password().is_none() && url.query().is_none(),
+            "a password would get into a log"
+        );
+    }
 }
