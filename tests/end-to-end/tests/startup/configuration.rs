@@ -45,8 +45,8 @@ async fn a_wrong_flag_is_named_with_what_it_takes() {
             &["missing/host.sqlite", "create it"],
         ),
         (
-            &["--storage", "postgres://localhost/host"],
-            &["postgres://localhost/host", "sqlite:PATH"],
+            &["--storage", "postgres://localhost:1/host"],
+            &["localhost:1", "cannot be reached"],
         ),
         (
             &["--storage", "component:store.wasm"],
