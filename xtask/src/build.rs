@@ -15,6 +15,11 @@ pub fn component() -> Result<PathBuf> {
     wasm("toggl-integration", "toggl.wasm")
 }
 
+/// Builds the storage provider that is a component and returns its path.
+pub fn keyvalue_storage() -> Result<PathBuf> {
+    wasm("keyvalue-storage", "keyvalue-storage.wasm")
+}
+
 /// Builds the component that tests how misbehaviour is contained, and returns its path.
 pub fn misbehaving_component() -> Result<PathBuf> {
     wasm("misbehaving", "misbehaving.wasm")

@@ -25,7 +25,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Builds target/dist/toggl.wasm and target/release/integration-host
+    /// Builds target/dist/toggl.wasm, target/dist/keyvalue-storage.wasm and target/release/integration-host
     Build,
     /// Shows the whole path live: a sandbox Toggl, the host, a connected workspace, time arriving
     #[command(disable_help_flag = true)]
@@ -79,8 +79,11 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Build => {
             let component = build::component()?;
+            let storage = build::keyvalue_storage()?;
             let host = build::release_host()?;
-            println!("{}\n{}", component.display(), host.display());
+            for built in [component, storage, host] {
+                println!("{}", built.display());
+            }
             Ok(())
         }
         Task::Demo { arguments } => {

@@ -26,6 +26,7 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     step("the components");
     let component = build::component()?;
     let misbehaving = build::misbehaving_component()?;
+    let keyvalue_storage = build::keyvalue_storage()?;
     step("lints");
     run(cargo().args([
         "clippy",
@@ -40,6 +41,7 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     let mut environment = vec![
         ("TOGGL_COMPONENT", component),
         ("MISBEHAVING_COMPONENT", misbehaving),
+        ("KEYVALUE_STORAGE_COMPONENT", keyvalue_storage),
         ("INTEGRATION_HOST_PROGRAM", programs.host),
         ("TOGGL_SANDBOX_PROGRAM", programs.sandbox),
     ];
