@@ -3,11 +3,12 @@
 
 mod directory;
 mod kept;
+mod storage_component;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -89,19 +90,29 @@ pub async fn inspect(component: &Path) -> Result<Inspection> {
 }
 
 async fn load(component: &Path, limits: &Limits, cache: Option<&Path>) -> Result<Integration> {
-    let path = component.display();
-    let bytes = read_bounded(component, limits.component_bytes)
-        .with_context(|| format!("cannot read the component {path}"))?;
-    if let Some(cache) = cache {
-        fs::create_dir_all(cache)
-            .with_context(|| format!("cannot make the directory {}", cache.display()))?;
-    }
-    // The engine wants an absolute path.
-    let cache = cache.map(Path::canonicalize).transpose()?;
-    let engine = Engine::new(limits.clone(), cache.as_deref())?;
-    Integration::load(&engine, &bytes)
-        .await
-        .map_err(|error| anyhow!("the component {path} cannot be used: {error}"))
+    let bytes = read_component(component, limits)?;
+    let engine = Engine::new(limits.clone(), cache_directory(cache)?.as_deref())?;
+    Integration::load(&engine, &bytes).await.map_err(|error| {
+        anyhow!(
+            "the component {} cannot be used: {error}",
+            component.display()
+        )
+    })
+}
+
+/// Where compiled components are kept, as the engine wants it: absolute, and there.
+fn cache_directory(cache: Option<&Path>) -> Result<Option<PathBuf>> {
+    let Some(cache) = cache else {
+        return Ok(None);
+    };
+    fs::create_dir_all(cache)
+        .with_context(|| format!("cannot make the directory {}", cache.display()))?;
+    Ok(Some(cache.canonicalize()?))
+}
+
+fn read_component(path: &Path, limits: &Limits) -> Result<Vec<u8>> {
+    read_bounded(path, limits.component_bytes)
+        .with_context(|| format!("cannot read the component {}", path.display()))
 }
 
 /// The file, and of one that is too large no more than what shows that it is.

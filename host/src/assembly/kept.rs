@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 
+use super::storage_component;
 use crate::capability::storage::{
     KeyValueStore, MemoryStore, PostgresStore, RedisStore, SqliteStore,
 };
@@ -85,8 +86,19 @@ pub(super) async fn open(
             let timeout = settings.limits.storage_timeout();
             Arc::new(RedisStore::open(address, timeout, Arc::clone(clock)).await?)
         }
-        (StorageChoice::Component(_), _) => {
-            bail!("the storage {} is not available", settings.storage)
+        (StorageChoice::Component(path), database) => {
+            // What it is lent is kept where the ledger is.
+            let buckets: Arc<dyn KeyValueStore> = match database {
+                LedgerDatabase::Sqlite(database) => {
+                    embedded = Some(database.clone());
+                    Arc::new(in_sqlite(database))
+                }
+                LedgerDatabase::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
+                LedgerDatabase::Postgres(database) => {
+                    Arc::new(PostgresStore::new(database, Arc::clone(clock)))
+                }
+            };
+            Arc::new(storage_component::open(path, settings, buckets, clock).await?)
         }
     };
     Ok(Kept {

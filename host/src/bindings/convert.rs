@@ -25,7 +25,7 @@ fn timestamp(milliseconds: i64) -> Timestamp {
 const MAX_SENTENCE: usize = 1_000;
 
 /// A sentence of the component: one line of bounded length, so that it cannot pass for lines of the host.
-fn sentence(text: String) -> String {
+pub(crate) fn sentence(text: String) -> String {
     let is_fine = text.len() <= MAX_SENTENCE && !text.contains(char::is_control);
     if is_fine {
         return text;

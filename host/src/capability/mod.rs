@@ -2,6 +2,7 @@
 //! providers in `mod.rs`, and its providers beside them.
 
 pub mod http;
+pub(crate) mod keyvalue;
 pub(crate) mod logging;
 pub mod storage;
 pub mod user_directory;

@@ -57,8 +57,6 @@ struct Integration {
 /// `serve`
 pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
     let mut settings = Settings::resolve(arguments.overrides)?;
-    settings.storage.ensure_available()?;
-    settings.ledger.ensure_available()?;
     log_to_standard_error(&settings)?;
     assembly::create_data_directory(&settings.data).map_err(|error| {
         Failure::usage(format!(

@@ -45,11 +45,6 @@ impl LedgerChoice {
         }
     }
 
-    /// Refuses what this build cannot do.
-    pub fn ensure_available(&self) -> Result<(), ConfigError> {
-        self.as_storage().ensure_available()
-    }
-
     /// Reads paths relative to a directory.
     pub(super) fn relative_to(self, directory: &Path) -> Self {
         match self {

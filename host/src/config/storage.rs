@@ -25,16 +25,6 @@ pub enum StorageChoice {
 }
 
 impl StorageChoice {
-    /// Refuses what this build cannot do.
-    pub fn ensure_available(&self) -> Result<(), ConfigError> {
-        match self {
-            Self::Sqlite(_) | Self::Memory | Self::Postgres(_) | Self::Redis(_) => Ok(()),
-            Self::Component(_) => Err(ConfigError(format!(
-                "{self} is not available in this build; use sqlite:PATH or memory:"
-            ))),
-        }
-    }
-
     /// Reads paths relative to a directory.
     pub(super) fn relative_to(self, directory: &std::path::Path) -> Self {
         match self {

@@ -68,27 +68,27 @@ pub(super) struct CallState {
     growth: Growth,
 }
 
-/// One use of a function of the contract.
-struct Call<'a> {
+/// One use of a function of a component.
+pub(super) struct Call<'a> {
     engine: &'a Engine,
     connection: &'a ConnectionId,
     export: &'static str,
     /// How long it may take, from start to end.
     time: Duration,
     deadline: Instant,
-    clock: CpuClock,
+    pub(super) clock: CpuClock,
 }
 
 impl<'a> Call<'a> {
-    fn new(
+    pub(super) fn new(
         engine: &'a Engine,
-        context: &'a CallContext,
+        connection: &'a ConnectionId,
         export: &'static str,
         time: Duration,
     ) -> Self {
         Self {
             engine,
-            connection: &context.connection,
+            connection,
             export,
             time,
             deadline: Instant::now() + time,
@@ -97,7 +97,7 @@ impl<'a> Call<'a> {
     }
 
     /// Runs it when it is its turn, until its deadline, and says in the log what stopped it.
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, CallError>> + Send + 'static,
     ) -> Result<T, CallError> {
@@ -156,7 +156,7 @@ impl Integration {
         + Sync
         + 'static,
     ) -> Result<T, CallError> {
-        let call = Call::new(&self.engine, context, name, time);
+        let call = Call::new(&self.engine, &context.connection, name, time);
         let (engine, pre, context) = (self.engine.clone(), self.pre.clone(), context.clone());
         let (deadline, clock) = (call.deadline, call.clock.clone());
         let attempts = async move {
@@ -200,40 +200,49 @@ fn new_store(
     clock: &CpuClock,
 ) -> Store<CallState> {
     let limits = &engine.limits;
-    let mut store = Store::new(
-        &engine.inner,
-        CallState {
-            http: CallHttp::new(
-                Arc::clone(&context.http),
-                context.connection.clone(),
-                context.secrets.clone(),
-                context.rights.clone(),
-                deadline,
-                Arc::clone(&engine.warnings),
-            ),
-            storage: UnitOfWork::new(
-                Arc::clone(&context.store),
-                Arc::clone(&context.clock),
-                context.connection.clone(),
-                INTEGRATION_AREA,
-            ),
-            directory: LentDirectory::new(Arc::clone(&context.directory)),
-            log: LentLog::new(
-                context.connection.clone(),
-                limits.log_lines_per_call,
-                Arc::clone(&engine.guest_lines),
-            ),
-            wasi: WasiCtxBuilder::new()
-                .wall_clock(WallClock(Arc::clone(&context.clock)))
-                .max_random_size(MAX_RANDOM_BYTES)
-                .build(),
-            wasi_table: ResourceTable::new(),
-            growth: Growth {
-                max_memory_bytes: limits.memory_bytes,
-            },
+    let state = CallState {
+        http: CallHttp::new(
+            Arc::clone(&context.http),
+            context.connection.clone(),
+            context.secrets.clone(),
+            context.rights.clone(),
+            deadline,
+            Arc::clone(&engine.warnings),
+        ),
+        storage: UnitOfWork::new(
+            Arc::clone(&context.store),
+            Arc::clone(&context.clock),
+            context.connection.clone(),
+            INTEGRATION_AREA,
+        ),
+        directory: LentDirectory::new(Arc::clone(&context.directory)),
+        log: LentLog::new(
+            context.connection.clone(),
+            limits.log_lines_per_call,
+            Arc::clone(&engine.guest_lines),
+        ),
+        wasi: WasiCtxBuilder::new()
+            .wall_clock(WallClock(Arc::clone(&context.clock)))
+            .max_random_size(MAX_RANDOM_BYTES)
+            .build(),
+        wasi_table: ResourceTable::new(),
+        growth: Growth {
+            max_memory_bytes: limits.memory_bytes,
         },
-    );
-    store.limiter(|state| &mut state.growth);
+    };
+    bounded(engine, state, |state| &mut state.growth, clock)
+}
+
+/// A place for one instance, which ends it at the engine's limits.
+pub(super) fn bounded<T: Send + 'static>(
+    engine: &Engine,
+    state: T,
+    growth: fn(&mut T) -> &mut Growth,
+    clock: &CpuClock,
+) -> Store<T> {
+    let limits = &engine.limits;
+    let mut store = Store::new(&engine.inner, state);
+    store.limiter(move |state| growth(state));
     store.set_hostcall_fuel(limits.transfer_bytes);
     // The component asks at every tick, as long as it runs, whether it may go on.
     let (clock, most) = (clock.clone(), limits.cpu());
@@ -249,7 +258,7 @@ fn new_store(
 }
 
 /// The host's clock as the component sees it.
-struct WallClock(Arc<dyn Clock>);
+pub(super) struct WallClock(pub(super) Arc<dyn Clock>);
 
 impl HostWallClock for WallClock {
     fn resolution(&self) -> Duration {
@@ -276,7 +285,8 @@ pub(super) async fn describe(
         clock: Arc::new(SystemClock),
     };
     let export = "describe";
-    let call = Call::new(engine, &nothing, export, engine.limits.delivery_timeout());
+    let time = engine.limits.delivery_timeout();
+    let call = Call::new(engine, &nothing.connection, export, time);
     let (engine, pre, context) = (engine.clone(), pre.clone(), nothing.clone());
     let (deadline, clock) = (call.deadline, call.clock.clone());
     let asking = async move {

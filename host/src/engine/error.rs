@@ -53,6 +53,11 @@ pub enum LoadError {
     /// It does not implement the contract.
     #[error("it does not implement worksights:integration@0.1.0 ({0}); use one that does")]
     WrongContract(String),
+    /// It is no storage provider.
+    #[error(
+        "it exports no worksights:integration/storage@0.1.0, so it keeps nothing; use one that does, such as keyvalue-storage.wasm"
+    )]
+    NoStorage,
     /// What it says about itself makes no sense.
     #[error("it does not describe itself: its {0}; it must be corrected")]
     BadManifest(String),

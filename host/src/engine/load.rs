@@ -48,7 +48,7 @@ impl Integration {
 
 /// Compiles within bounds. It cannot be interrupted, so it has a thread of its own, which a host that
 /// gives up leaves behind when it ends; the size of the file bounds how long it can go on.
-async fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
+pub(super) async fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
     let limits = &engine.limits;
     if bytes.len() > limits.component_bytes {
         return Err(LoadError::TooLarge {

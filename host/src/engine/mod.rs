@@ -16,6 +16,7 @@ mod manifest;
 mod memory;
 mod slots;
 mod stop;
+mod storage_component;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ use self::lanes::Lanes;
 use self::slots::{Line, Slots};
 use self::stop::Exceeded;
 pub use self::stop::Limit;
+pub use self::storage_component::StorageComponent;
+pub(crate) use self::storage_component::StorageContext;
 use crate::bindings::IntegrationComponentPre;
 use crate::capability::storage::StorageQuota;
 use crate::contract::Manifest;
@@ -41,10 +44,19 @@ use crate::log_budget::LogBudget;
 /// time.
 const TICK: Duration = Duration::from_millis(2);
 
+/// Memory of one instance of a storage provider: a list is made in one piece, and holds up to 64 values of 1 MiB when
+/// the host goes through what a connection has.
+const STORAGE_MEMORY_BYTES: usize = 256 << 20;
+
+/// What it may hand over at once, for the same reason.
+const STORAGE_TRANSFER_BYTES: usize = 128 << 20;
+
 /// The engine of a process.
 #[derive(Clone)]
 pub struct Engine {
     inner: wasmtime::Engine,
+    /// What runs in it, as the log calls it.
+    runs: &'static str,
     limits: Arc<Limits>,
     slots: Arc<Slots>,
     lanes: Arc<Lanes>,
@@ -58,6 +70,24 @@ pub struct Engine {
 impl Engine {
     /// Starts the engine. `cache_directory` holds compiled components, so that the next start is quick.
     pub fn new(limits: Limits, cache_directory: Option<&Path>) -> Result<Self, LoadError> {
+        Self::running("integration", limits, cache_directory)
+    }
+
+    /// An engine for a storage provider that is a component, with limits that suit one.
+    pub fn for_storage(limits: &Limits, cache_directory: Option<&Path>) -> Result<Self, LoadError> {
+        let limits = Limits {
+            memory_bytes: STORAGE_MEMORY_BYTES,
+            transfer_bytes: STORAGE_TRANSFER_BYTES,
+            ..limits.clone()
+        };
+        Self::running("storage component", limits, cache_directory)
+    }
+
+    fn running(
+        runs: &'static str,
+        limits: Limits,
+        cache_directory: Option<&Path>,
+    ) -> Result<Self, LoadError> {
         let engine_error = |error: wasmtime::Error| LoadError::Engine(format!("{error:#}"));
         let config = config::engine_config(&limits, cache_directory).map_err(engine_error)?;
         let inner = wasmtime::Engine::new(&config).map_err(engine_error)?;
@@ -65,6 +95,7 @@ impl Engine {
         let lanes = Lanes::new().map_err(|error| LoadError::Engine(error.to_string()))?;
         Ok(Self {
             inner,
+            runs,
             slots: Arc::new(Slots::new(&limits)),
             lanes: Arc::new(lanes),
             quota: Arc::new(StorageQuota::new(
@@ -95,7 +126,7 @@ impl Engine {
             _ => return,
         };
         if self.warnings.admits(connection) {
-            warn!(%connection, export, limit, cause, "the integration was stopped");
+            warn!(%connection, export, limit, cause, "the {} was stopped", self.runs);
         }
     }
 }

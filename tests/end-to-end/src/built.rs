@@ -16,6 +16,11 @@ pub fn misbehaving_component() -> Result<PathBuf> {
     built("MISBEHAVING_COMPONENT", "dist/misbehaving.wasm")
 }
 
+/// The storage provider that is a component.
+pub fn keyvalue_storage_component() -> Result<PathBuf> {
+    built("KEYVALUE_STORAGE_COMPONENT", "dist/keyvalue-storage.wasm")
+}
+
 /// The host program.
 pub fn host_program() -> Result<PathBuf> {
     built("INTEGRATION_HOST_PROGRAM", "debug/integration-host")

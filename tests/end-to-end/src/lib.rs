@@ -22,7 +22,8 @@ mod refusal;
 mod setup;
 
 pub use built::{
-    component, host_program, load_component, misbehaving_component, program_folder, sandbox_program,
+    component, host_program, keyvalue_storage_component, load_component, misbehaving_component,
+    program_folder, sandbox_program,
 };
 pub use embedded::{Embedded, lend_http};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};

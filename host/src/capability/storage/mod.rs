@@ -3,6 +3,7 @@
 //! [`KeyValueStore`] is what a provider implements. An integration never meets it directly: its
 //! calls work on a unit of work, whose values are sealed before a provider sees them.
 
+mod component;
 mod host;
 mod memory;
 mod postgres;
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
+pub use self::component::{ComponentStore, UnusableComponent};
 pub use self::memory::MemoryStore;
 pub use self::postgres::PostgresStore;
 pub(crate) use self::quota::StorageQuota;

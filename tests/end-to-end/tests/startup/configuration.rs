@@ -50,7 +50,7 @@ async fn a_wrong_flag_is_named_with_what_it_takes() {
         ),
         (
             &["--storage", "component:store.wasm"],
-            &["component:store.wasm", "sqlite:PATH"],
+            &["component store.wasm", "No such file"],
         ),
         (
             &["--component", "missing.wasm"],

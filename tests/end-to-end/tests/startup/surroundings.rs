@@ -49,6 +49,54 @@ async fn a_component_that_cannot_be_used_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
+async fn a_storage_component_that_cannot_be_used_is_refused_with_the_reason() {
+    let folder = Folder::new();
+    let text = |content: &str| {
+        let component = wat::parse_str(content).unwrap();
+        folder.write("store.wasm", component);
+    };
+    let storage = ["--storage", "component:store.wasm"];
+    folder.write("store.wasm", "A letter.");
+    folder
+        .refuses(&storage, &["store.wasm", "not WebAssembly"])
+        .await;
+    text("(module)");
+    folder
+        .refuses(&storage, &["store.wasm", "not a component"])
+        .await;
+    folder.write(
+        "store.wasm",
+        fs::read(end_to_end::component().unwrap()).unwrap(),
+    );
+    folder
+        .refuses(
+            &storage,
+            &["store.wasm", "exports no worksights:integration/storage"],
+        )
+        .await;
+    text(
+        "(component
+           (import \"wasi:sockets/tcp@0.2.0\" (instance))
+           (instance $storage)
+           (export \"worksights:integration/storage@0.1.0\" (instance $storage)))",
+    );
+    folder
+        .refuses(
+            &storage,
+            &["store.wasm", "wasi:sockets/tcp@0.2.0", "does not lend"],
+        )
+        .await;
+    text(
+        "(component
+           (instance $storage)
+           (export \"worksights:integration/storage@0.1.0\" (instance $storage)))",
+    );
+    folder
+        .refuses(&storage, &["store.wasm", "does not implement"])
+        .await;
+}
+
+#[tokio::test]
 async fn an_occupied_port_is_named_with_the_remedy() {
     let folder = Folder::new();
     let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,0 +1,40 @@
+//! Opening a storage provider that is a component, beside the integration and apart from it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+
+use super::{cache_directory, read_component};
+use crate::capability::storage::{ComponentStore, KeyValueStore};
+use crate::clock::Clock;
+use crate::config::Settings;
+use crate::engine::{Engine, StorageComponent};
+
+/// Loads the component and lends it buckets, which `buckets` keeps.
+///
+/// # Errors
+/// A sentence that says why it cannot be used.
+pub(super) async fn open(
+    path: &Path,
+    settings: &Settings,
+    buckets: Arc<dyn KeyValueStore>,
+    clock: &Arc<dyn Clock>,
+) -> Result<ComponentStore> {
+    let limits = &settings.limits;
+    let cache = cache_directory(Some(&settings.data.join("cache")))?;
+    let bytes = read_component(path, limits)?;
+    let engine = Engine::for_storage(limits, cache.as_deref())?;
+    let component = StorageComponent::load(&engine, &bytes)
+        .await
+        .map_err(|error| {
+            anyhow!(
+                "the storage component {} cannot be used: {error}",
+                path.display()
+            )
+        })?;
+    let timeout = limits.storage_timeout();
+    let store = ComponentStore::new(component, buckets, timeout, Arc::clone(clock));
+    store.try_out().await?;
+    Ok(store)
+}
