@@ -1,4 +1,5 @@
 //! A Postgres database, a fresh one under every name.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -90,7 +90,9 @@ impl CallHttp {
                 let secrets = self.secrets.secrets(&self.connection).await;
                 let secrets =
                     secrets.map_err(|error| wit::Error::Unavailable(error.to_string()))?;
-                self.lender.lend(secrets, self.deadline)
+                self.lender
+                    .lend(secrets, self.deadline)
+                    .by_right_of(self.rights.clone())
             }
         };
         Ok(self.lent.insert(lent))
@@ -99,10 +101,6 @@ impl CallHttp {
 
 impl wit::Host for CallHttp {
     async fn send(&mut self, request: wit::Request) -> Result<wit::Response, wit::Error> {
-        if self.rights.iter().any(Right::has_ended) {
-            let sentence = "this host was away for so long that another one may have taken over";
-            return Err(wit::Error::Unavailable(sentence.to_owned()));
-        }
         let lent = self.lent().await?;
         let outcome = lent.send(request.into()).await;
         if let Err(error) = &outcome {

@@ -21,6 +21,7 @@ use super::request::GuestRequest;
 use super::retry::{RetryPolicy, retry_after};
 use super::{
     HttpClient, HttpCounts, HttpError, HttpMetrics, IncomingResponse, OutgoingRequest, Redactor,
+    Right,
 };
 use crate::contract::{Manifest, Pacing};
 use crate::secret::{Secret, Secrets};
@@ -135,6 +136,7 @@ impl HttpLender {
             is_quota_told: false,
             lender: Arc::clone(self),
             secrets,
+            rights: Vec::new(),
             deadline,
         }
     }
@@ -154,6 +156,7 @@ impl HttpClient for NoClient {
 pub struct LentHttp {
     lender: Arc<HttpLender>,
     secrets: Secrets,
+    rights: Vec<Right>,
     deadline: Instant,
     remaining_requests: u32,
     /// Whether it was already reported that there are no requests left.
@@ -170,12 +173,18 @@ struct Exchange<'a> {
     path: String,
     pacing_key: PacingKey,
     idempotent: bool,
+    rights: &'a [Right],
     deadline: Instant,
 }
 
 type Outcome = Result<IncomingResponse, HttpError>;
 
 impl LentHttp {
+    /// Sends nothing more when one of these rights has ended.
+    pub fn by_right_of(self, rights: Vec<Right>) -> Self {
+        Self { rights, ..self }
+    }
+
     /// Sends a request, and again where that is worthwhile, and returns the last answer.
     ///
     /// # Errors
@@ -244,7 +253,7 @@ impl LentHttp {
     }
 
     fn prepare<'a>(
-        &self,
+        &'a self,
         lender: &'a HttpLender,
         request: GuestRequest,
         target: Target,
@@ -296,6 +305,7 @@ impl LentHttp {
             },
             pacing_key,
             idempotent: request.idempotent,
+            rights: &self.rights,
             deadline: self.deadline,
         };
         Ok((exchange, redactor))
@@ -340,6 +350,11 @@ impl Exchange<'_> {
             HttpError::Unavailable(error.to_string())
         })?;
         self.lender.metrics.count_paced(waited);
+        // Asked last: this host may have stood still while it waited.
+        if self.rights.iter().any(Right::has_ended) {
+            let sentence = "this host was away for so long that another one may have taken over";
+            return Err(HttpError::Unavailable(sentence.to_owned()));
+        }
         Ok(())
     }
 

@@ -140,8 +140,12 @@ mod tests {
     fn work_that_overlaps_is_seen() {
         let (begins, ends) = ("background work begins", "background work ends");
         let mut pieces = Pieces::default();
-        let one = line(1, begins, "a") + &line(5, ends, "a") + &line(7, begins, "a");
-        let other = line(4, begins, "b") + &line(5, begins, "a") + &line(6, ends, "a");
+        let one = [(1, begins), (5, ends), (7, begins)];
+        let one = one.map(|(second, what)| line(second, what, "a")).concat();
+        let other = [(4, begins, "b"), (5, begins, "a"), (6, ends, "a")];
+        let other = other
+            .map(|(second, what, id)| line(second, what, id))
+            .concat();
         pieces.read(0, &one, at(9)).unwrap();
         pieces.read(1, &other, at(6)).unwrap();
         assert_eq!((pieces.count(), pieces.collisions().len()), (4, 0));
