@@ -107,7 +107,7 @@ fn a_wrong_value_is_named_with_the_remedy() {
         ),
         ("public_url = \"https://host.example.com?x\"", "without ?"),
         ("trusted_proxies = [\"nginx\"]", "has “nginx”"),
-        ("storage = \"redis://x\"", "must be one of sqlite:PATH"),
+        ("storage = \"mysql://x\"", "must be one of sqlite:PATH"),
         ("storage = \"sqlite:\"", "names no file"),
         ("deleted_entries = \"maybe\"", "`keep`"),
         ("[limits]\ncpu_seconds = 3", "unknown field `cpu_seconds`"),

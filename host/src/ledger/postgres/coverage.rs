@@ -1,16 +1,17 @@
 //! Coverage, the heartbeat, and the log of a connection.
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::values::{get, named, optional_timestamp, timestamp};
-use super::{Failure, Result, connection_number, lock_connection};
-use crate::database::postgres::{execute, row, rows};
+use super::{Failure, PostgresLedger, Result, connection_number, lock_connection};
+use crate::database::postgres::{execute, row, rows, within_time};
 use crate::id::ConnectionId;
 use crate::ledger::{
-    Attention, ConnectionEvent, Coverage, CoverageChange, EventKind, Gap, LedgerError, MAX_EVENTS,
-    MAX_PAGE, Page,
+    Attention, ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, LedgerError,
+    MAX_EVENTS, MAX_PAGE, Page,
 };
 
 /// The columns that [`read`] reads.
@@ -89,10 +90,7 @@ async fn find(client: &impl GenericClient, number: i64) -> Result<Coverage> {
     read(&found, 0)
 }
 
-pub(super) async fn heartbeat(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-) -> Result<Option<Timestamp>> {
+async fn heartbeat(transaction: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
     let before = row(transaction, "SELECT at FROM heartbeat", &[]).await?;
     // Clocks of hosts differ a little, and nobody takes back that a host ran.
     execute(
@@ -105,7 +103,7 @@ pub(super) async fn heartbeat(
     before.map(|before| timestamp(&before, 0)).transpose()
 }
 
-pub(super) async fn running_ids(
+async fn running_ids(
     client: &impl GenericClient,
     id: &ConnectionId,
     before: Timestamp,
@@ -127,7 +125,7 @@ pub(super) async fn running_ids(
     found.iter().map(|row| get(row, 0)).collect()
 }
 
-pub(super) async fn delivery_times(
+async fn delivery_times(
     client: &impl GenericClient,
     id: &ConnectionId,
     limit: usize,
@@ -143,7 +141,7 @@ pub(super) async fn delivery_times(
     found.iter().map(|row| timestamp(row, 0)).collect()
 }
 
-pub(super) async fn record_event(
+async fn record_event(
     transaction: &Transaction<'_>,
     id: &ConnectionId,
     event: &ConnectionEvent,
@@ -183,7 +181,7 @@ pub(super) async fn record_event(
     Ok(())
 }
 
-pub(super) async fn events(
+async fn events(
     client: &impl GenericClient,
     id: &ConnectionId,
     cursor: Option<&str>,
@@ -213,4 +211,67 @@ fn event(row: &Row) -> Result<ConnectionEvent> {
         kind: named(row, 2, EventKind::from_name)?,
         message: get(row, 3)?,
     })
+}
+
+#[async_trait]
+impl Continuity for PostgresLedger {
+    async fn heartbeat(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
+        let beat = self.database.change(&now, |transaction, now| {
+            Box::pin(heartbeat(transaction, *now))
+        });
+        Ok(beat.await?)
+    }
+
+    async fn change_coverage(
+        &self,
+        id: &ConnectionId,
+        change: CoverageChange,
+    ) -> Result<Coverage, LedgerError> {
+        let given = (id, change);
+        let change = self.database.change(&given, |transaction, (id, change)| {
+            Box::pin(self::change(transaction, id, change))
+        });
+        Ok(change.await?)
+    }
+
+    async fn running_ids(
+        &self,
+        id: &ConnectionId,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<String>, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(running_ids(&client, id, before, limit)).await?)
+    }
+
+    async fn delivery_times(
+        &self,
+        id: &ConnectionId,
+        limit: usize,
+    ) -> Result<Vec<Timestamp>, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(delivery_times(&client, id, limit)).await?)
+    }
+
+    async fn record_event(
+        &self,
+        id: &ConnectionId,
+        event: ConnectionEvent,
+    ) -> Result<(), LedgerError> {
+        let given = (id, event);
+        let record = self.database.change(&given, |transaction, (id, event)| {
+            Box::pin(record_event(transaction, id, event))
+        });
+        Ok(record.await?)
+    }
+
+    async fn events(
+        &self,
+        id: &ConnectionId,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<ConnectionEvent>, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(events(&client, id, cursor, limit)).await?)
+    }
 }

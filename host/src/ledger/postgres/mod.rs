@@ -31,10 +31,10 @@ use tokio_postgres::Row;
 
 use self::arrivals::Arrivals;
 use super::{
-    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionUpdate, Continuity, Coverage,
-    CoverageChange, Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, KeptRequest, Ledger,
-    LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED, MappingChange, Member, MemberFilter,
-    MemberPage, NewConnection, Page, Retention, Summary, TeamChanges,
+    ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
+    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
+    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
+    TeamChanges,
 };
 use crate::contract::{Changes, TeamMember};
 use crate::database::postgres::{
@@ -392,68 +392,5 @@ impl Ledger for PostgresLedger {
     async fn close(&self) {
         self.arrivals.finish().await;
         self.database.close().await;
-    }
-}
-
-#[async_trait]
-impl Continuity for PostgresLedger {
-    async fn heartbeat(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError> {
-        let beat = self.database.change(&now, |transaction, now| {
-            Box::pin(coverage::heartbeat(transaction, *now))
-        });
-        Ok(beat.await?)
-    }
-
-    async fn change_coverage(
-        &self,
-        id: &ConnectionId,
-        change: CoverageChange,
-    ) -> Result<Coverage, LedgerError> {
-        let given = (id, change);
-        let change = self.database.change(&given, |transaction, (id, change)| {
-            Box::pin(coverage::change(transaction, id, change))
-        });
-        Ok(change.await?)
-    }
-
-    async fn running_ids(
-        &self,
-        id: &ConnectionId,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<String>, LedgerError> {
-        let client = self.client().await?;
-        Ok(within_time(coverage::running_ids(&client, id, before, limit)).await?)
-    }
-
-    async fn delivery_times(
-        &self,
-        id: &ConnectionId,
-        limit: usize,
-    ) -> Result<Vec<Timestamp>, LedgerError> {
-        let client = self.client().await?;
-        Ok(within_time(coverage::delivery_times(&client, id, limit)).await?)
-    }
-
-    async fn record_event(
-        &self,
-        id: &ConnectionId,
-        event: ConnectionEvent,
-    ) -> Result<(), LedgerError> {
-        let given = (id, event);
-        let record = self.database.change(&given, |transaction, (id, event)| {
-            Box::pin(coverage::record_event(transaction, id, event))
-        });
-        Ok(record.await?)
-    }
-
-    async fn events(
-        &self,
-        id: &ConnectionId,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ConnectionEvent>, LedgerError> {
-        let client = self.client().await?;
-        Ok(within_time(coverage::events(&client, id, cursor, limit)).await?)
     }
 }
