@@ -121,6 +121,7 @@ impl Service {
     ) -> HookAnswer {
         let started = Instant::now();
         let metrics = &self.inner.metrics;
+        let waiting = metrics.lag.arrived();
         if !self.could_be_genuine(hook, &headers) {
             metrics.refused.add(1);
             return HookAnswer::refusal();
@@ -176,6 +177,9 @@ impl Service {
             }
         };
         metrics.delivery_micros.add_micros(started.elapsed());
+        if !answer.was_refused {
+            waiting.answered();
+        }
         answer
     }
 

@@ -1,9 +1,12 @@
 //! Counters of the service, in the Prometheus text format.
 
+mod lag;
+
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use self::lag::Lag;
 use crate::capability::http::HttpCounts;
 
 /// Counts since the host started.
@@ -17,6 +20,7 @@ pub(super) struct Metrics {
     pub(super) activities_applied: Counter,
     pub(super) activities_unchanged: Counter,
     pub(super) delivery_micros: Counter,
+    pub(super) lag: Lag,
     pub(super) gaps_noticed: Counter,
     pub(super) gaps_closed: Counter,
     pub(super) silences_found: Counter,
@@ -75,6 +79,7 @@ impl Metrics {
             self.activities_applied.value(),
             self.activities_unchanged.value(),
         );
+        self.lag.render(&mut text);
         let _ = write!(
             text,
             "# HELP integration_gaps_total Gaps in deliveries, by what was done.\n\
