@@ -23,9 +23,13 @@ use crate::config::{LedgerChoice, Settings, StorageChoice};
 use crate::contract::Manifest;
 use crate::database::key_ids_in;
 use crate::engine::{Engine, Integration};
+use crate::ledger::Ledger;
+use crate::ledger::transfer::Contents;
 use crate::limits::Limits;
 use crate::seal::{KeySource, SealingKeys};
 use crate::service::{Parts, Service};
+
+pub(crate) use self::kept::Kept;
 
 /// How long connecting to the remote service may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -49,10 +53,9 @@ pub struct Inspection {
 /// A sentence that names what cannot be used and what helps.
 pub async fn assemble(settings: &Settings) -> Result<Service> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    refuse_to_replace_a_lost_key(settings)?;
-    let timeout = settings.limits.sealing_key_command();
-    let keys = SealingKeys::load(settings.sealing_key.clone(), timeout).await?;
-    let kept = kept::open(settings, &keys, &clock).await?;
+    let keys = open_keys(settings).await?;
+    let kept = kept::open(settings, Some(&keys), &clock).await?;
+    refuse_half_an_import(&*kept.ledger).await?;
     let directory = directory::open(settings.directory.as_ref(), &settings.limits).await?;
     let cache = settings.data.join("cache");
     let integration = load(&settings.component, &settings.limits, Some(&cache)).await?;
@@ -73,6 +76,25 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
         schedule: settings.schedule.clone(),
     };
     Ok(Service::start(parts).await?)
+}
+
+/// Opens storage and ledger of a place, without a host. With `keys`, they are those of its hosts.
+///
+/// # Errors
+/// A sentence that names what cannot be opened and what helps.
+pub(crate) async fn open_place(settings: &Settings, keys: Option<&SealingKeys>) -> Result<Kept> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    kept::open(settings, keys, &clock).await
+}
+
+/// The keys of a place, made if it has none yet.
+///
+/// # Errors
+/// A sentence that says what helps.
+pub(crate) async fn open_keys(settings: &Settings) -> Result<SealingKeys> {
+    refuse_to_replace_a_lost_key(settings)?;
+    let timeout = settings.limits.sealing_key_command();
+    Ok(SealingKeys::load(settings.sealing_key.clone(), timeout).await?)
 }
 
 /// Looks at a component without lending it anything.
@@ -153,6 +175,20 @@ fn refuse_to_replace_a_lost_key(settings: &Settings) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What is missing would look as if it had never been there.
+async fn refuse_half_an_import(ledger: &dyn Ledger) -> Result<()> {
+    let Some(transfer) = ledger.transfer() else {
+        return Ok(());
+    };
+    match transfer.contents().await? {
+        Contents::Export(arrived) if !arrived.is_complete => bail!(
+            "the ledger holds a part of an export only: run `integration-host import` with the same file again, which goes on after line {}",
+            arrived.lines
+        ),
+        _ => Ok(()),
+    }
 }
 
 fn lend_http(settings: &Settings, manifest: &Manifest) -> Result<HttpLender> {

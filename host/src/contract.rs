@@ -4,6 +4,7 @@
 //! converted to them once, in `engine::convert`; the rest of the host knows these only.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::id::{RemoteUserId, ScopeId, UserId};
@@ -154,7 +155,7 @@ pub struct Pacing {
 }
 
 /// The remote account a secret belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Id at the remote service.
     pub id: String,
@@ -200,7 +201,7 @@ pub struct BoundScope {
 }
 
 /// The webhook at the remote service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Subscription {
     /// Id at the remote service.
     pub id: String,
@@ -330,7 +331,7 @@ pub struct Subject {
 }
 
 /// A user of the platform.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     /// Id on the platform.
     pub id: UserId,
@@ -350,7 +351,7 @@ pub struct TeamMember {
 }
 
 /// A member of the remote team.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RemoteUser {
     /// Id at the remote service.
     pub id: RemoteUserId,
@@ -363,7 +364,8 @@ pub struct RemoteUser {
 }
 
 /// Where a member stands in the remote team.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MemberState {
     /// Takes part.
     Active,
@@ -419,7 +421,7 @@ pub struct Health {
 }
 
 /// How many requests the remote service still accepts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quota {
     /// What it counts.
     pub name: String,

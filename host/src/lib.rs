@@ -28,3 +28,4 @@ pub mod secret;
 mod sentence;
 pub mod server;
 pub mod service;
+pub mod transfer;

@@ -17,9 +17,9 @@ use crate::ledger::{Ledger, PostgresLedger, Retention, SqliteLedger};
 use crate::seal::SealingKeys;
 
 /// An open storage and an open ledger.
-pub(super) struct Kept {
-    pub(super) store: Arc<dyn KeyValueStore>,
-    pub(super) ledger: Arc<dyn Ledger>,
+pub(crate) struct Kept {
+    pub(crate) store: Arc<dyn KeyValueStore>,
+    pub(crate) ledger: Arc<dyn Ledger>,
     /// The embedded database, if it holds both.
     pub(super) database: Option<SqliteDatabase>,
 }
@@ -31,13 +31,14 @@ enum LedgerDatabase {
     Postgres(PostgresDatabase),
 }
 
-/// Opens what the settings choose. What is in the same database shares it.
+/// Opens what the settings choose. What is in the same database shares it. Without keys, nothing can be sealed
+/// or opened.
 ///
 /// # Errors
 /// A sentence that names what cannot be opened and what helps.
 pub(super) async fn open(
     settings: &Settings,
-    keys: &SealingKeys,
+    keys: Option<&SealingKeys>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Kept> {
     let retention = Retention::from(&settings.limits);
@@ -123,9 +124,12 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 /// Hosts that share a database must be able to open what each of them seals.
 async fn share_keys(
     database: &PostgresDatabase,
-    keys: &SealingKeys,
+    keys: Option<&SealingKeys>,
     settings: &Settings,
 ) -> Result<()> {
+    let Some(keys) = keys else {
+        return Ok(());
+    };
     let ring = keys.ring();
     let of_others = database.share_keys(&ring.id(), &ring.older_ids()).await?;
     if of_others.is_empty() {

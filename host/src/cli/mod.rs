@@ -1,6 +1,7 @@
 //! The command line.
 //!
-//! `serve` runs a host; `inspect` looks at a component; `restore` brings back a backup; everything else is a client of a running host's
+//! `serve` runs a host; `inspect` looks at a component; `restore` brings back a backup; `export` and
+//! `import` move everything to another place; everything else is a client of a running host's
 //! HTTP API. Answers go to standard output, for people or as JSON; progress and errors go to standard error.
 
 mod activities;
@@ -10,11 +11,15 @@ mod connections;
 mod console;
 mod deliveries;
 mod demo;
+mod export;
 mod failure;
 mod follow;
+mod import;
 mod inspect;
 mod keeping;
 mod output;
+mod place;
+mod progress;
 mod restore;
 mod secrets;
 mod serve;
@@ -148,6 +153,12 @@ enum Command {
     /// Bring a backup back into an empty data directory
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Arguments),
+    /// Write everything of a host that is stopped, secrets sealed, to move it to another place
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::Arguments),
+    /// Take over what `export` wrote, into an empty place
+    #[command(after_help = import::EXAMPLES)]
+    Import(import::Arguments),
     /// Seal everything with another key while the host runs
     #[command(after_help = keeping::ROTATE_EXAMPLES)]
     RotateKey(Remote<keeping::RotateArguments>),
@@ -240,6 +251,8 @@ async fn run(command: Command, output: &Output) -> Result<(), Failure> {
             keeping::backup(remote.arguments, &remote.target.client()?, output).await
         }
         Command::Restore(arguments) => restore::run(arguments, output).await,
+        Command::Export(arguments) => export::run(arguments, output).await,
+        Command::Import(arguments) => import::run(arguments, output).await,
         Command::RotateKey(remote) => {
             keeping::rotate_key(remote.arguments, &remote.target.client()?, output).await
         }

@@ -55,6 +55,11 @@ impl Output {
         Ok(())
     }
 
+    /// Whether JSON was asked for.
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
     /// Tells how long work goes on, beside the output. Nobody needs it, so a failure is ignored.
     pub(super) fn progress(self, sentence: &str) {
         let _ = writeln!(io::stderr().lock(), "{sentence}");

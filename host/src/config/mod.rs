@@ -95,6 +95,18 @@ pub struct Hosts {
 impl Settings {
     /// Puts the layers together and checks them. `overrides` is what flags and environment say.
     pub fn resolve(overrides: Overrides) -> Result<Self, ConfigError> {
+        Self::resolve_with(overrides, find_component)
+    }
+
+    /// The same for what runs no component, which then need not be there.
+    pub fn resolve_without_component(overrides: Overrides) -> Result<Self, ConfigError> {
+        Self::resolve_with(overrides, |chosen| Ok(chosen.unwrap_or_default()))
+    }
+
+    fn resolve_with(
+        overrides: Overrides,
+        find_component: impl FnOnce(Option<PathBuf>) -> Result<PathBuf, ConfigError>,
+    ) -> Result<Self, ConfigError> {
         let file = match &overrides.config {
             Some(path) => SettingsFile::read(path)?,
             None => SettingsFile::default(),

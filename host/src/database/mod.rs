@@ -23,6 +23,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::copy::{BackupError, DatabaseContents, DatabaseCopy, inspect_backup, key_ids_in};
 pub use self::open::OpenError;
+pub(crate) use self::open::is_in_use;
 use self::readers::Readers;
 use self::writer::{Message, Task, Writer};
 

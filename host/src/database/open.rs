@@ -19,6 +19,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     include_str!("schema/0003-continuity.sql"),
     include_str!("schema/0004-deliveries.sql"),
     include_str!("schema/0005-console.sql"),
+    include_str!("schema/0006-moving.sql"),
 ];
 
 /// How long to wait for another program that holds the database. A delivery waits as long, twice if it
@@ -145,6 +146,23 @@ fn open(location: &Location, may_be_new: bool) -> Result<Connection, OpenError> 
         migrate(&mut connection).map_err(describe)?;
     }
     Ok(connection)
+}
+
+/// Whether another program has the database in this file open. What cannot be found out is no.
+pub(crate) fn is_in_use(path: &Path) -> bool {
+    let look = || {
+        let connection = Connection::open_with_flags(
+            path,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        )?;
+        // The whole file is locked before the first look into it, which everybody's open connection prevents.
+        connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE;")?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))
+    };
+    matches!(
+        look().map_err(|error: rusqlite::Error| error.sqlite_error_code()),
+        Err(Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+    )
 }
 
 /// Opens a connection that only reads.

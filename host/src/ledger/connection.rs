@@ -1,13 +1,14 @@
 //! Connections, and how they change.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::Coverage;
 use crate::contract::{Account, Quota, Subscription};
 use crate::id::{ConnectionId, HookId, ScopeId};
 
 /// One scope of a remote service, connected with a person's secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
     /// Its id.
     pub id: ConnectionId,
@@ -96,7 +97,7 @@ impl Connection {
 }
 
 /// How many requests the remote service still accepted at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenQuotas {
     /// The quotas; their periods are counted from that time.
     pub quotas: Vec<Quota>,
@@ -105,7 +106,8 @@ pub struct SeenQuotas {
 }
 
 /// Where a connection stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ConnectionState {
     /// Being made: its hook answers, and it is not listed yet.
     Connecting,
@@ -135,7 +137,7 @@ impl ConnectionState {
 }
 
 /// Something only a person can put right.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attention {
     /// The contract's name of the error, such as `unauthorized`.
     pub code: String,

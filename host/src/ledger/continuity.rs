@@ -3,6 +3,7 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{Attention, LedgerError, Page};
 use crate::id::ConnectionId;
@@ -11,7 +12,7 @@ use crate::id::ConnectionId;
 pub const MAX_EVENTS: usize = 200;
 
 /// Up to when the ledger has everything of a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// When it was last connected. What was logged before is not its business.
     pub connected_at: Timestamp,
@@ -24,7 +25,7 @@ pub struct Coverage {
 }
 
 /// A time in which deliveries may have been lost. It ends when it is closed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// When it began.
     pub from: Timestamp,
@@ -159,7 +160,7 @@ impl Coverage {
 }
 
 /// Something that happened to a connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionEvent {
     /// When.
     pub at: Timestamp,
@@ -170,7 +171,8 @@ pub struct ConnectionEvent {
 }
 
 /// The kinds of [`ConnectionEvent`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum EventKind {
     /// It was connected.
     Connected,

@@ -1,11 +1,12 @@
 //! Deliveries as the log shows them.
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use crate::id::{ConnectionId, DeliveryId};
 
 /// A delivery to be recorded together with what it adds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryRecord {
     /// Its id in the log. Recording the same id again counts an attempt and says what became of it,
     /// as long as it is failed.
@@ -25,11 +26,13 @@ pub struct DeliveryRecord {
     /// Size of its body, in bytes.
     pub size_bytes: u64,
     /// The raw request, sealed, for replay; kept for failed deliveries only.
+    #[serde(skip)]
     pub sealed_request: Option<Vec<u8>>,
 }
 
 /// What became of a delivery.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DeliveryStatus {
     /// In the ledger.
     Accepted,

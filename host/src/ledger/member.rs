@@ -1,10 +1,12 @@
 //! Members of teams and the users they are mapped to.
 
+use serde::{Deserialize, Serialize};
+
 use crate::contract::{RemoteUser, User};
 use crate::id::UserId;
 
 /// A member of a connection's team and the user it is mapped to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// The member.
     pub remote_user: RemoteUser,
@@ -69,7 +71,8 @@ pub struct TeamChanges {
 }
 
 /// Who decided a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MatchedBy {
     /// The import, by e-mail address.
     Email,

@@ -20,6 +20,7 @@ mod team;
 mod text;
 mod titles;
 mod totals;
+pub mod transfer;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -50,6 +51,7 @@ use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 
 use self::delivery::SUPERSEDED;
 pub(crate) use self::text::Wanted;
+use self::transfer::Transfer;
 
 /// The most rows one page returns.
 pub const MAX_PAGE: usize = 1000;
@@ -389,6 +391,11 @@ pub trait Ledger: Continuity + Leases {
 
     /// Whether a change could be made durable now. May be asked every second.
     async fn ready(&self) -> Result<(), LedgerError>;
+
+    /// The part that moves everything to another ledger and from one. `None`: this ledger cannot be moved.
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        None
+    }
 
     /// Finishes what waits and lets go of the database. Nothing can be asked afterwards.
     async fn close(&self);

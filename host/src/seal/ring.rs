@@ -62,6 +62,16 @@ impl KeyRing {
         self
     }
 
+    /// Also opens what the keys of another ring sealed.
+    pub fn with_ring(mut self, other: &Self) -> Self {
+        for key in other.keys() {
+            if self.keys().all(|known| known.id() != key.id()) {
+                self.older.push(key.clone());
+            }
+        }
+        self
+    }
+
     /// The keys in a text: one a line, or with spaces or commas between them. The first seals, all
     /// open. `source_name` says in the error where the text came from.
     pub fn from_text(source_name: &str, text: &str) -> Result<Self, SealingKeyError> {

@@ -14,7 +14,7 @@ use crate::seal::HeldKeys;
 const SEAL_PURPOSE: &str = "delivery";
 
 /// What a kept delivery is bound to.
-pub(super) fn seal_context<'a>(connection: &'a ConnectionId, id: &'a DeliveryId) -> [&'a str; 3] {
+pub(crate) fn seal_context<'a>(connection: &'a ConnectionId, id: &'a DeliveryId) -> [&'a str; 3] {
     [SEAL_PURPOSE, connection.as_str(), id.as_str()]
 }
 

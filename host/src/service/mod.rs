@@ -34,6 +34,7 @@ pub use self::connect::ConnectRequest;
 pub(crate) use self::connect::{MAX_NAME_CHARACTERS, valid_name};
 pub use self::deliveries::HookAnswer;
 pub use self::error::ServiceError;
+pub(crate) use self::kept::seal_context as request_seal_context;
 use self::lease::Leases;
 use self::metrics::Metrics;
 pub use self::progress::ConnectStep;

@@ -28,6 +28,7 @@ pub(crate) use self::quota::StorageQuota;
 pub use self::redis::{InvalidRedisAddress, RedisAddress, RedisStore, UnusableRedis};
 pub use self::resealing::{Resealed, reseal};
 pub use self::sealed::SealedStore;
+pub(crate) use self::sealed::context as seal_context;
 pub use self::secrets::SecretStore;
 pub use self::sqlite::SqliteStore;
 pub use self::unit_of_work::{INTEGRATION_AREA, UnitOfWork};

@@ -43,7 +43,7 @@ fn open(
 }
 
 /// What a stored value is bound to.
-pub(super) fn context<'a>(connection: &'a ConnectionId, key: &'a str) -> [&'a str; 3] {
+pub(crate) fn context<'a>(connection: &'a ConnectionId, key: &'a str) -> [&'a str; 3] {
     ["storage", connection.as_str(), key]
 }
 

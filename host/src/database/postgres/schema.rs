@@ -19,13 +19,17 @@ struct Step {
     oldest_program: i32,
 }
 
-const STEPS: [Step; 2] = [
+const STEPS: [Step; 3] = [
     Step {
         sql: include_str!("schema/0001-storage.sql"),
         oldest_program: 1,
     },
     Step {
         sql: include_str!("schema/0002-ledger.sql"),
+        oldest_program: 2,
+    },
+    Step {
+        sql: include_str!("schema/0003-moving.sql"),
         oldest_program: 2,
     },
 ];

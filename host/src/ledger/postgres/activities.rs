@@ -121,6 +121,28 @@ impl Activities {
     }
 }
 
+/// Adds activities of connections, each at a place in the change feed. None of them is there yet.
+pub(super) async fn insert(
+    transaction: &Transaction<'_>,
+    activities: Vec<(i64, String, Known, i64)>,
+) -> Result<()> {
+    let (changes, places): (Vec<(Key, Change)>, Vec<i64>) = activities
+        .into_iter()
+        .map(|(connection, id, known, place)| {
+            (((connection, id), Change { known, seen: None }), place)
+        })
+        .unzip();
+    let users = MappedUsers::read(transaction, &changes).await?;
+    let mut table = Table::default();
+    for (((connection, entry_id), change), place) in changes.iter().zip(places) {
+        let content = change.known.content.as_ref();
+        let user = content.and_then(|content| users.of(*connection, &content.remote_user));
+        table.push(*connection, entry_id, &change.known, user);
+        table.changes.push(Some(place));
+    }
+    table.store(transaction).await
+}
+
 /// The users that the remote users of activities are mapped to, by connection.
 struct MappedUsers(HashMap<i64, HashMap<String, i64>>);
 
@@ -246,7 +268,8 @@ impl<'a> Table<'a> {
     }
 }
 
-fn known(row: &Row) -> Result<Known> {
+/// What is known of an activity, from the columns of its registers that begin at the third.
+pub(super) fn known(row: &Row) -> Result<Known> {
     let content = match get::<Option<String>>(row, 2)? {
         Some(revision) => Some(Content {
             revision,

@@ -16,7 +16,7 @@ use crate::ledger::{
     NewConnection, SeenQuotas,
 };
 
-const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
+pub(super) const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
         attention_code, attention_message, subscription_id, subscription_enabled, subscription_validated_at,
         subscription_events, users_mapped, users_total, created_at, updated_at, last_delivery_at, quotas, quotas_seen_at";
 
@@ -117,6 +117,15 @@ pub(super) async fn update(
     let begins =
         update.state == Some(ConnectionState::Active) && row.state != ConnectionState::Active;
     row.change(update.clone(), now);
+    store(transaction, &row).await?;
+    if begins {
+        coverage::change(transaction, id, &CoverageChange::Connected { at: now }).await?;
+    }
+    existing(transaction, id).await
+}
+
+/// Stores what of a connection does not stay as it was made and belongs to nothing else.
+pub(super) async fn store(transaction: &Transaction<'_>, row: &Connection) -> Result<()> {
     let (subscription, quotas) = (row.subscription.as_ref(), row.quotas.as_ref());
     execute(
         transaction,
@@ -126,7 +135,7 @@ pub(super) async fn update(
              subscription_events = $13, updated_at = $14, quotas = $15, quotas_seen_at = $16
          WHERE id = $1",
         &[
-            &id.as_str(),
+            &row.id.as_str(),
             &row.name,
             &row.scope_name,
             &row.owner.id,
@@ -147,10 +156,7 @@ pub(super) async fn update(
         ],
     )
     .await?;
-    if begins {
-        coverage::change(transaction, id, &CoverageChange::Connected { at: now }).await?;
-    }
-    existing(transaction, id).await
+    Ok(())
 }
 
 pub(super) async fn remove(transaction: &Transaction<'_>, id: &ConnectionId) -> Result<()> {
@@ -186,7 +192,8 @@ async fn existing(client: &impl GenericClient, id: &ConnectionId) -> Result<Conn
     found.ok_or_else(|| Failure::no_connection(id))
 }
 
-fn read(row: &Row) -> Result<Connection> {
+/// A connection, from [`SELECT`] and the coverage's columns.
+pub(super) fn read(row: &Row) -> Result<Connection> {
     let attention_code: Option<String> = get(row, 10)?;
     let attention = attention_code
         .map(|code| {

@@ -56,6 +56,16 @@ pub(super) async fn change(
 ) -> Result<Coverage> {
     let number = lock_connection(transaction, id).await?;
     let after = find(transaction, number).await?.after(change.clone());
+    store(transaction, number, &after).await?;
+    // As it is kept: in whole milliseconds.
+    find(transaction, number).await
+}
+
+pub(super) async fn store(
+    transaction: &Transaction<'_>,
+    number: i64,
+    after: &Coverage,
+) -> Result<()> {
     let gap = after.gap.as_ref();
     let obstacle = gap.and_then(|gap| gap.obstacle.as_ref());
     execute(
@@ -78,8 +88,7 @@ pub(super) async fn change(
         ],
     )
     .await?;
-    // As it is kept: in whole milliseconds.
-    find(transaction, number).await
+    Ok(())
 }
 
 async fn find(client: &impl GenericClient, number: i64) -> Result<Coverage> {
@@ -90,8 +99,16 @@ async fn find(client: &impl GenericClient, number: i64) -> Result<Coverage> {
     read(&found, 0)
 }
 
-async fn heartbeat(transaction: &Transaction<'_>, now: Timestamp) -> Result<Option<Timestamp>> {
-    let before = row(transaction, "SELECT at FROM heartbeat", &[]).await?;
+pub(super) async fn last_heartbeat(client: &impl GenericClient) -> Result<Option<Timestamp>> {
+    let found = row(client, "SELECT at FROM heartbeat", &[]).await?;
+    found.map(|found| timestamp(&found, 0)).transpose()
+}
+
+pub(super) async fn heartbeat(
+    transaction: &Transaction<'_>,
+    now: Timestamp,
+) -> Result<Option<Timestamp>> {
+    let before = last_heartbeat(transaction).await?;
     // Clocks of hosts differ a little, and nobody takes back that a host ran.
     execute(
         transaction,
@@ -100,7 +117,7 @@ async fn heartbeat(transaction: &Transaction<'_>, now: Timestamp) -> Result<Opti
         &[&now.as_millisecond()],
     )
     .await?;
-    before.map(|before| timestamp(&before, 0)).transpose()
+    Ok(before)
 }
 
 async fn running_ids(
@@ -205,7 +222,7 @@ async fn events(
     super::page(&found, limit, event)
 }
 
-fn event(row: &Row) -> Result<ConnectionEvent> {
+pub(super) fn event(row: &Row) -> Result<ConnectionEvent> {
     Ok(ConnectionEvent {
         at: timestamp(row, 1)?,
         kind: named(row, 2, EventKind::from_name)?,

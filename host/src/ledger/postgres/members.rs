@@ -22,17 +22,17 @@ struct Known {
 
 /// What a mapping is before and after.
 #[derive(Clone, Copy, Default)]
-struct Mapping {
-    user: Option<i64>,
-    matched_by: Option<MatchedBy>,
+pub(super) struct Mapping {
+    pub(super) user: Option<i64>,
+    pub(super) matched_by: Option<MatchedBy>,
 }
 
 /// A member as it is stored.
-struct Stored<'a> {
-    remote_user: &'a RemoteUser,
-    present: bool,
-    mapping: Mapping,
-    note: Option<&'a str>,
+pub(super) struct Stored<'a> {
+    pub(super) remote_user: &'a RemoteUser,
+    pub(super) present: bool,
+    pub(super) mapping: Mapping,
+    pub(super) note: Option<&'a str>,
 }
 
 pub(super) async fn import(
@@ -190,7 +190,11 @@ async fn known(transaction: &Transaction<'_>, connection: i64) -> Result<BTreeMa
         .collect()
 }
 
-async fn put(transaction: &Transaction<'_>, connection: i64, members: &[Stored<'_>]) -> Result<()> {
+pub(super) async fn put(
+    transaction: &Transaction<'_>,
+    connection: i64,
+    members: &[Stored<'_>],
+) -> Result<()> {
     let column = |of: fn(&Stored<'_>) -> String| members.iter().map(of).collect::<Vec<_>>();
     let ids = column(|member| member.remote_user.id.to_string());
     let names = column(|member| member.remote_user.name.clone());
@@ -308,7 +312,7 @@ async fn has_activities(
 }
 
 /// Counts a team once, so that reading a connection does not.
-async fn count(transaction: &Transaction<'_>, connection: i64) -> Result<()> {
+pub(super) async fn count(transaction: &Transaction<'_>, connection: i64) -> Result<()> {
     execute(
         transaction,
         "UPDATE connections SET (users_mapped, users_total) =

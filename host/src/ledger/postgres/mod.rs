@@ -20,6 +20,7 @@ mod pieces;
 mod subjects;
 mod summary;
 mod team;
+mod transfer;
 mod users;
 mod values;
 
@@ -30,6 +31,7 @@ use tokio::sync::watch;
 use tokio_postgres::Row;
 
 use self::arrivals::Arrivals;
+use super::transfer::Transfer;
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
     DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
@@ -387,6 +389,10 @@ impl Ledger for PostgresLedger {
         });
         probe.await.map_err(Failure::from)?;
         Ok(())
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
     }
 
     async fn close(&self) {

@@ -15,7 +15,7 @@ use crate::ledger::titles::{Node, path};
 use crate::ledger::{LedgerError, SubjectName};
 
 /// A subject of a connection.
-type Key = (i64, String);
+pub(super) type Key = (i64, String);
 
 /// Applies the subjects of connections, in their order.
 pub(super) async fn apply(
@@ -92,7 +92,8 @@ async fn find(client: &impl GenericClient, wanted: &[(i64, &str)]) -> Result<Has
         .collect()
 }
 
-fn known(row: &Row) -> Result<Known> {
+/// What is known of a subject, from the columns of its registers that begin at the third.
+pub(super) fn known(row: &Row) -> Result<Known> {
     let named = match get::<Option<String>>(row, 2)? {
         Some(revision) => Some(Named {
             revision,
@@ -111,7 +112,10 @@ fn known(row: &Row) -> Result<Known> {
     Ok(Known { named, hint })
 }
 
-async fn put(transaction: &Transaction<'_>, subjects: &BTreeMap<Key, Known>) -> Result<()> {
+pub(super) async fn put(
+    transaction: &Transaction<'_>,
+    subjects: &BTreeMap<Key, Known>,
+) -> Result<()> {
     if subjects.is_empty() {
         return Ok(());
     }

@@ -11,9 +11,11 @@ use crate::id::{ConnectionId, RemoteUserId};
 use crate::ledger::team::{Candidate, Listing};
 use crate::ledger::{MatchedBy, Member, MemberFilter, MemberPage};
 
-const SELECT: &str = "SELECT remote_user, members.name, members.email, state, present, users.id, users.name, users.email,
-        matched_by, note
-     FROM members LEFT JOIN users ON users.number = members.user_number";
+/// The columns that [`read`] reads, of [`TABLES`].
+pub(super) const COLUMNS: &str =
+    "remote_user, members.name, members.email, state, present, users.id, users.name,
+        users.email, matched_by, note";
+pub(super) const TABLES: &str = "members LEFT JOIN users ON users.number = members.user_number";
 
 pub(super) async fn page(
     client: &impl GenericClient,
@@ -42,7 +44,8 @@ pub(super) async fn page(
         });
     }
     let page = listing.page(cursor, limit)?;
-    let sql = format!("{SELECT} WHERE connection = $1 AND remote_user = ANY ($2)");
+    let sql =
+        format!("SELECT {COLUMNS} FROM {TABLES} WHERE connection = $1 AND remote_user = ANY ($2)");
     let found = rows(client, &sql, &[&connection, &page.remote_users]).await?;
     let mut members: Vec<Member> = found.iter().map(read).collect::<Result<_>>()?;
     let place = |member: &Member| {
@@ -72,12 +75,12 @@ pub(super) async fn find(
     connection: i64,
     remote_user: &RemoteUserId,
 ) -> Result<Option<Member>> {
-    let sql = format!("{SELECT} WHERE connection = $1 AND remote_user = $2");
+    let sql = format!("SELECT {COLUMNS} FROM {TABLES} WHERE connection = $1 AND remote_user = $2");
     let found = row(client, &sql, &[&connection, &remote_user.as_str()]).await?;
     found.as_ref().map(read).transpose()
 }
 
-fn read(row: &Row) -> Result<Member> {
+pub(super) fn read(row: &Row) -> Result<Member> {
     let matched_by = optional_named(row, 8, MatchedBy::from_name)?;
     Ok(Member {
         remote_user: RemoteUser {

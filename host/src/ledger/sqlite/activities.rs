@@ -27,7 +27,8 @@ fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Resul
         if arrived.is_nothing() {
             return Ok(Effect::None);
         }
-        insert(database, connection, &activity.id, &arrived)?;
+        let change = next_change(database)?;
+        insert(database, connection, &activity.id, &arrived, change)?;
         return Ok(Effect::Changed);
     };
     let after = before.clone().merge(arrived);
@@ -50,7 +51,8 @@ fn find(database: &Database, connection: i64, entry_id: &str) -> Result<Option<(
         .optional()?)
 }
 
-fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+/// What is known of an activity, from the columns of its registers that begin at the second.
+pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     let content_revision: Option<String> = row.get(1)?;
     let content = content_revision
         .map(|revision| {
@@ -79,8 +81,14 @@ fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
     Ok(Known { content, deletion })
 }
 
-fn insert(database: &Database, connection: i64, entry_id: &str, known: &Known) -> Result<()> {
-    let change = next_change(database)?;
+/// Adds an activity at a place in the change feed.
+pub(super) fn insert(
+    database: &Database,
+    connection: i64,
+    entry_id: &str,
+    known: &Known,
+    change: i64,
+) -> Result<()> {
     let user = mapped_user(database, connection, known)?;
     let (content, deletion) = (known.content.as_ref(), known.deletion.as_ref());
     database

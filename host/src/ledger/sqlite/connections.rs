@@ -13,7 +13,7 @@ use crate::ledger::{
     NewConnection, SeenQuotas,
 };
 
-const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
+pub(super) const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
         attention_code, attention_message, subscription_id, subscription_enabled, subscription_validated_at,
         subscription_events, users_mapped, users_total, created_at, updated_at, last_delivery_at, quotas, quotas_seen_at";
 
@@ -113,6 +113,15 @@ pub(super) fn update(
     let begins =
         update.state == Some(ConnectionState::Active) && row.state != ConnectionState::Active;
     row.change(update.clone(), now);
+    store(database, &row)?;
+    if begins {
+        continuity::change(database, id, CoverageChange::Connected { at: now })?;
+    }
+    existing_connection(database, id)
+}
+
+/// Stores what of a connection does not stay as it was made and belongs to nothing else.
+pub(super) fn store(database: &Database, row: &Connection) -> Result<()> {
     let (subscription, quotas) = (row.subscription.as_ref(), row.quotas.as_ref());
     database
         .prepare_cached(
@@ -124,7 +133,7 @@ pub(super) fn update(
              WHERE id = ?1",
         )?
         .execute(params![
-            id.as_str(),
+            row.id.as_str(),
             row.name,
             row.scope_name,
             row.owner.id,
@@ -141,10 +150,7 @@ pub(super) fn update(
             quotas.map(|seen| stored::quotas_to_json(&seen.quotas)),
             quotas.map(|seen| seen.at.as_millisecond()),
         ])?;
-    if begins {
-        continuity::change(database, id, CoverageChange::Connected { at: now })?;
-    }
-    existing_connection(database, id)
+    Ok(())
 }
 
 pub(super) fn remove(database: &Database, id: &ConnectionId) -> Result<()> {
@@ -182,7 +188,8 @@ fn existing_connection(database: &Database, id: &ConnectionId) -> Result<Connect
     find(database, id)?.ok_or_else(|| LedgerError::NotFound(format!("there is no connection {id}")))
 }
 
-fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
+/// A connection, from [`SELECT`] and the coverage's columns.
+pub(super) fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
     let attention_code: Option<String> = row.get(10)?;
     let attention = attention_code
         .map(|code| {

@@ -57,7 +57,16 @@ pub(super) fn change(
             "SELECT {COLUMNS} FROM connections WHERE number = ?1"
         ))?
         .query_row(params![number], |row| coverage(row, 0))?;
-    let after = before.after(change);
+    store(database, number, &before.after(change))?;
+    // As it is kept: in whole milliseconds.
+    Ok(database
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS} FROM connections WHERE number = ?1"
+        ))?
+        .query_row(params![number], |row| coverage(row, 0))?)
+}
+
+pub(super) fn store(database: &Database, number: i64, after: &Coverage) -> Result<()> {
     let gap = after.gap.as_ref();
     let obstacle = gap.and_then(|gap| gap.obstacle.as_ref());
     database
@@ -79,19 +88,18 @@ pub(super) fn change(
             obstacle.map(|obstacle| &obstacle.message),
             after.reconciled_at.map(Timestamp::as_millisecond),
         ])?;
-    // As it is kept: in whole milliseconds.
-    Ok(database
-        .prepare_cached(&format!(
-            "SELECT {COLUMNS} FROM connections WHERE number = ?1"
-        ))?
-        .query_row(params![number], |row| coverage(row, 0))?)
+    Ok(())
 }
 
-fn heartbeat(database: &Database, now: Timestamp) -> Result<Option<Timestamp>> {
-    let before = database
+pub(super) fn last_heartbeat(database: &Database) -> Result<Option<Timestamp>> {
+    Ok(database
         .prepare_cached("SELECT at FROM heartbeat")?
         .query_row([], |row| rows::timestamp(row, 0))
-        .optional()?;
+        .optional()?)
+}
+
+pub(super) fn heartbeat(database: &Database, now: Timestamp) -> Result<Option<Timestamp>> {
+    let before = last_heartbeat(database)?;
     database
         .prepare_cached(
             "INSERT INTO heartbeat (only, at) VALUES (1, ?1) ON CONFLICT (only) DO UPDATE SET at = ?1",
@@ -207,7 +215,7 @@ fn events(
     })
 }
 
-fn event(row: &Row<'_>) -> rusqlite::Result<ConnectionEvent> {
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<ConnectionEvent> {
     let kind: String = row.get(2)?;
     Ok(ConnectionEvent {
         at: rows::timestamp(row, 1)?,

@@ -10,7 +10,7 @@ use crate::ledger::{
     Page,
 };
 
-const SELECT: &str = "SELECT deliveries.number, connections.id, deliveries.id, received_at, event_id, status, detail,
+pub(super) const SELECT: &str = "SELECT deliveries.number, connections.id, deliveries.id, received_at, event_id, status, detail,
         size_bytes, attempts, handled_at, elapsed_us,
         EXISTS (SELECT 1 FROM delivery_requests WHERE delivery = deliveries.number)
      FROM deliveries JOIN connections ON connections.number = deliveries.connection";
@@ -139,7 +139,7 @@ pub(super) fn find(database: &Database, id: &DeliveryId) -> Result<Option<Delive
 }
 
 /// A delivery without its request.
-fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
+pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
     Ok(Delivery {
         connection_id: ConnectionId::new(row.get::<_, String>(1)?),
         record: DeliveryRecord {

@@ -18,9 +18,9 @@ struct Known {
 }
 
 /// What a mapping is before and after.
-struct Mapping {
-    user: Option<i64>,
-    matched_by: Option<MatchedBy>,
+pub(super) struct Mapping {
+    pub(super) user: Option<i64>,
+    pub(super) matched_by: Option<MatchedBy>,
 }
 
 pub(super) fn import(
@@ -184,7 +184,7 @@ fn known(database: &Database, connection: i64) -> Result<BTreeMap<String, Known>
 }
 
 /// The number of a user. Its name and address are updated, here and in the change feed.
-fn user_number(database: &Database, user: &User) -> Result<i64> {
+pub(super) fn user_number(database: &Database, user: &User) -> Result<i64> {
     let known: Option<(i64, String, Option<String>)> = database
         .prepare_cached("SELECT number, name, email FROM users WHERE id = ?1")?
         .query_row(params![user.id.as_str()], |row| {
@@ -214,7 +214,7 @@ fn user_number(database: &Database, user: &User) -> Result<i64> {
     }
 }
 
-fn put(
+pub(super) fn put(
     database: &Database,
     connection: i64,
     remote_user: &RemoteUser,
@@ -277,7 +277,7 @@ fn has_activities(database: &Database, connection: i64, remote_user: &str) -> Re
 }
 
 /// Counts a team once, so that reading a connection does not.
-fn count(database: &Database, connection: i64) -> Result<()> {
+pub(super) fn count(database: &Database, connection: i64) -> Result<()> {
     database
         .prepare_cached(
             "UPDATE connections SET (users_mapped, users_total) =

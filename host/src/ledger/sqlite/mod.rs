@@ -15,11 +15,13 @@ mod subjects;
 mod summary;
 mod team;
 mod titles;
+mod transfer;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
+use super::transfer::Transfer;
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
     DeliveryStatus, KeptRequest, Leases, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED,
@@ -338,6 +340,10 @@ impl Ledger for SqliteLedger {
 
     async fn ready(&self) -> Result<()> {
         Ok(self.database.ensure_writable().await?)
+    }
+
+    fn transfer(&self) -> Option<&dyn Transfer> {
+        Some(self)
     }
 
     async fn close(&self) {

@@ -46,34 +46,35 @@ fn find(database: &Database, connection: i64, id: &str) -> Result<Option<Known>>
             "SELECT named_revision, name, named_parent, hint_revision, hint_parent
              FROM subjects WHERE connection = ?1 AND id = ?2",
         )?
-        .query_row(params![connection, id], known)
+        .query_row(params![connection, id], |row| known(row, 0))
         .optional()?)
 }
 
-fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
-    let named_revision: Option<String> = row.get(0)?;
+/// What is known of a subject, from the five columns of its registers that begin at `first`.
+pub(super) fn known(row: &Row<'_>, first: usize) -> rusqlite::Result<Known> {
+    let named_revision: Option<String> = row.get(first)?;
     let named = named_revision
         .map(|revision| {
             Ok::<_, rusqlite::Error>(Named {
                 revision,
-                name: row.get(1)?,
-                parent: row.get(2)?,
+                name: row.get(first + 1)?,
+                parent: row.get(first + 2)?,
             })
         })
         .transpose()?;
-    let hint_revision: Option<String> = row.get(3)?;
+    let hint_revision: Option<String> = row.get(first + 3)?;
     let hint = hint_revision
         .map(|revision| {
             Ok::<_, rusqlite::Error>(Hint {
                 revision,
-                parent: row.get(4)?,
+                parent: row.get(first + 4)?,
             })
         })
         .transpose()?;
     Ok(Known { named, hint })
 }
 
-fn put(database: &Database, connection: i64, id: &str, known: &Known) -> Result<()> {
+pub(super) fn put(database: &Database, connection: i64, id: &str, known: &Known) -> Result<()> {
     let (named, hint) = (known.named.as_ref(), known.hint.as_ref());
     database
         .prepare_cached(

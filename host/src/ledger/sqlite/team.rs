@@ -54,9 +54,11 @@ fn matching<'a>(
     Ok(listing)
 }
 
-const SELECT: &str = "SELECT remote_user, members.name, members.email, state, present, users.id, users.name, users.email,
-        matched_by, note
-     FROM members LEFT JOIN users ON users.number = members.user";
+/// The columns that [`read`] reads, of [`TABLES`].
+pub(super) const COLUMNS: &str =
+    "remote_user, members.name, members.email, state, present, users.id, users.name,
+        users.email, matched_by, note";
+pub(super) const TABLES: &str = "members LEFT JOIN users ON users.number = members.user";
 
 /// One member, if an import has listed it.
 pub(super) fn member(
@@ -74,13 +76,13 @@ pub(super) fn find(
 ) -> Result<Option<Member>> {
     Ok(database
         .prepare_cached(&format!(
-            "{SELECT} WHERE connection = ?1 AND remote_user = ?2"
+            "SELECT {COLUMNS} FROM {TABLES} WHERE connection = ?1 AND remote_user = ?2"
         ))?
         .query_row(params![connection, remote_user.as_str()], read)
         .optional()?)
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Member> {
+pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Member> {
     let matched_by = rows::optional_named(row, 8, MatchedBy::from_name)?;
     Ok(Member {
         remote_user: RemoteUser {

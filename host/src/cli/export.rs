@@ -1,0 +1,195 @@
+//! Writing everything of a host that is stopped.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::failure::Failure;
+use super::output::Output;
+use super::place::{Place, StoppedPlace, transfer};
+use super::progress::Teller;
+use crate::assembly::Kept;
+use crate::clock::{Clock as _, SystemClock};
+use crate::id::random_bytes;
+use crate::transfer::{self as moving, FORMAT, FORMAT_VERSION, Footer, Header, Source};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  integration-host export --data ./data --output everything.jsonl
+  integration-host export --storage postgres://host@db/time | gzip > everything.jsonl.gz
+
+Stop every host of the place first: what one does meanwhile would be missing. Where a host still runs is
+noticed: a database file that is in use is refused, and a shared ledger is watched for a minute.
+
+Secrets stay sealed with the key they have, which is not in the file: `import` needs a copy of the key, unless
+the new place has the same one. To keep the present key to yourself, run `rotate-key` before and move the new one.";
+
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    /// The file to write [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace the file if it exists
+    #[arg(long, requires = "output")]
+    force: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What was written.
+#[derive(Serialize)]
+struct Written {
+    file: Option<String>,
+    lines: u64,
+    sha256: String,
+    counts: BTreeMap<String, u64>,
+    seconds: f64,
+}
+
+/// `export`
+pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Failure> {
+    let place = arguments.place.resolve()?;
+    if let Some(file) = place.files().into_iter().find(|file| !file.is_file()) {
+        return Err(Failure::usage(format!(
+            "there is no database {}; name the right place with --data, --storage or --ledger",
+            file.display()
+        )));
+    }
+    let Some(file) = arguments.output else {
+        let kept = place.open(None, *output).await?;
+        let mut stdout = BufWriter::new(io::stdout());
+        let written = write(&place, &kept, &mut stdout, *output).await;
+        close(kept).await;
+        let written = written?;
+        if !output.is_json() {
+            output.progress(&describe(&written));
+        }
+        return Ok(());
+    };
+    // Asked first: writing may take long.
+    if !arguments.force && file.symlink_metadata().is_ok() {
+        return Err(exists(&file));
+    }
+    let directory = match file.parent() {
+        Some(directory) if !directory.as_os_str().is_empty() => directory,
+        _ => Path::new("."),
+    };
+    // Readable by its owner only, and gone unless it is whole.
+    let draft = NamedTempFile::new_in(directory).map_err(|error| cannot_write(&file, &error))?;
+    let kept = place.open(None, *output).await?;
+    let mut buffer = BufWriter::new(draft);
+    let written = write(&place, &kept, &mut buffer, *output).await;
+    close(kept).await;
+    let mut written = written?;
+    let draft = buffer
+        .into_inner()
+        .map_err(|error| cannot_write(&file, error.error()))?;
+    keep(draft, &file, directory, arguments.force)?;
+    written.file = Some(file.display().to_string());
+    output.answer(&written, describe)
+}
+
+async fn write(
+    place: &StoppedPlace,
+    kept: &Kept,
+    to: &mut dyn io::Write,
+    output: Output,
+) -> Result<Written, Failure> {
+    let header = Header {
+        format: FORMAT.to_owned(),
+        version: FORMAT_VERSION,
+        id: hex::encode(random_bytes::<16>()),
+        program_version: env!("CARGO_PKG_VERSION").to_owned(),
+        created_at: SystemClock.now(),
+        storage: place.settings.storage.to_string(),
+        ledger: place.settings.ledger.to_string(),
+    };
+    let source = Source {
+        store: &*kept.store,
+        ledger: transfer(kept)?,
+    };
+    let mut teller = Teller::start(output, None);
+    let exported = moving::export(source, header, to, &mut |progress| teller.tell(progress)).await;
+    let Footer {
+        lines,
+        sha256,
+        counts,
+    } = exported.map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(Written {
+        file: None,
+        lines,
+        sha256,
+        counts,
+        seconds: teller.elapsed().as_secs_f64(),
+    })
+}
+
+async fn close(kept: Kept) {
+    kept.ledger.close().await;
+}
+
+/// Gives a whole export its name.
+fn keep(
+    mut draft: NamedTempFile,
+    file: &Path,
+    directory: &Path,
+    force: bool,
+) -> Result<(), Failure> {
+    draft
+        .flush()
+        .and_then(|()| draft.as_file().sync_all())
+        .map_err(|error| cannot_write(file, &error))?;
+    let kept = if force {
+        draft.persist(file)
+    } else {
+        draft.persist_noclobber(file)
+    };
+    kept.map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => exists(file),
+        _ => cannot_write(file, &error.error),
+    })?;
+    std::fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| cannot_write(file, &error))
+}
+
+fn cannot_write(file: &Path, error: &io::Error) -> Failure {
+    Failure::failed(format!(
+        "cannot write {}: {error}; name a file in a directory that can be written and has room",
+        file.display()
+    ))
+}
+
+fn exists(file: &Path) -> Failure {
+    Failure::usage(format!(
+        "{} exists already; choose another file, or replace it with --force",
+        file.display()
+    ))
+}
+
+/// The numbers of each kind, as in “2 connections, 60 members”.
+pub(super) fn list_counts(counts: &BTreeMap<String, u64>) -> String {
+    let counts: Vec<_> = counts
+        .iter()
+        // It is there once, always.
+        .filter(|(kind, _)| *kind != "ledgers")
+        .map(|(kind, count)| format!("{count} {kind}"))
+        .collect();
+    match counts.is_empty() {
+        true => "nothing".to_owned(),
+        false => counts.join(", "),
+    }
+}
+
+fn describe(written: &Written) -> String {
+    format!(
+        "Exported in {:.1} seconds: {}.\nSecrets in it are sealed with the key of this place, which is not in it. Leave the hosts stopped: the webhooks\ngo with what was exported.\n\nNext: integration-host import {} with --data, --storage or --ledger of the new place",
+        written.seconds,
+        list_counts(&written.counts),
+        written.file.as_deref().unwrap_or("FILE")
+    )
+}

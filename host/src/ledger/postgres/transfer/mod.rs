@@ -1,0 +1,107 @@
+//! Moving a ledger to or from a Postgres database.
+
+mod read;
+mod write;
+
+use async_trait::async_trait;
+use deadpool_postgres::{GenericClient, Transaction};
+use jiff::Timestamp;
+
+use self::write::Batch;
+use super::values::{get, signed, unsigned};
+use super::{PostgresLedger, Result, coverage};
+use crate::database::postgres::{execute, row, within_time};
+use crate::ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer, out_of_step};
+use crate::ledger::{LedgerError, Page};
+
+#[async_trait]
+impl Transfer for PostgresLedger {
+    async fn last_heartbeat(&self) -> Result<Option<Timestamp>, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(coverage::last_heartbeat(&client)).await?)
+    }
+
+    async fn records(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(read::page(&client, kind, after, limit)).await?)
+    }
+
+    async fn contents(&self) -> Result<Contents, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(contents(&client)).await?)
+    }
+
+    async fn take_over(
+        &self,
+        records: Vec<Record>,
+        from: u64,
+        arrived: &Arrived,
+    ) -> Result<(), LedgerError> {
+        let given = (Batch::sorted(records), from, arrived);
+        let step = self
+            .database
+            .change(&given, |transaction, (batch, from, arrived)| {
+                Box::pin(async move {
+                    ensure_follows(transaction, *from, arrived).await?;
+                    batch.store(transaction).await?;
+                    note(transaction, arrived).await
+                })
+            });
+        Ok(step.await?)
+    }
+}
+
+async fn contents(client: &impl GenericClient) -> Result<Contents> {
+    let arrived = "SELECT export, lines, is_complete FROM arrived_export";
+    if let Some(found) = row(client, arrived, &[]).await? {
+        return Ok(Contents::Export(Arrived {
+            export: get(&found, 0)?,
+            lines: unsigned(&found, 1)?,
+            is_complete: get(&found, 2)?,
+        }));
+    }
+    let used = row(client, "SELECT 1 FROM connections LIMIT 1", &[]).await?;
+    Ok(match used {
+        Some(_) => Contents::Other,
+        None => Contents::Nothing,
+    })
+}
+
+async fn ensure_follows(transaction: &Transaction<'_>, from: u64, step: &Arrived) -> Result<()> {
+    // Of two imports at the same time, one comes first.
+    let lock = "LOCK TABLE arrived_export IN SHARE ROW EXCLUSIVE MODE";
+    transaction.batch_execute(lock).await?;
+    let follows = match contents(transaction).await? {
+        Contents::Nothing => from == 0,
+        Contents::Export(before) => {
+            before.export == step.export && before.lines == from && !before.is_complete
+        }
+        Contents::Other => false,
+    };
+    if follows {
+        Ok(())
+    } else {
+        Err(out_of_step().into())
+    }
+}
+
+async fn note(transaction: &Transaction<'_>, arrived: &Arrived) -> Result<()> {
+    execute(
+        transaction,
+        "INSERT INTO arrived_export (export, lines, is_complete) VALUES ($1, $2, $3)
+         ON CONFLICT (single) DO UPDATE SET export = excluded.export, lines = excluded.lines,
+             is_complete = excluded.is_complete",
+        &[
+            &arrived.export,
+            &signed(arrived.lines),
+            &arrived.is_complete,
+        ],
+    )
+    .await?;
+    Ok(())
+}

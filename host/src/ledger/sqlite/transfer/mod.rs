@@ -1,0 +1,103 @@
+//! Moving a ledger to or from an SQLite database.
+
+mod read;
+mod write;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rusqlite::{Connection as Database, OptionalExtension as _, params};
+
+use self::write::Writer;
+use super::{Result, SqliteLedger, continuity, rows};
+use crate::ledger::Page;
+use crate::ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer, out_of_step};
+
+#[async_trait]
+impl Transfer for SqliteLedger {
+    async fn last_heartbeat(&self) -> Result<Option<Timestamp>> {
+        self.database.read(continuity::last_heartbeat).await
+    }
+
+    async fn records(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>> {
+        let after = after.map(str::to_owned);
+        self.database
+            .read(move |database| read::page(database, kind, after.as_deref(), limit))
+            .await
+    }
+
+    async fn contents(&self) -> Result<Contents> {
+        self.database.read(contents).await
+    }
+
+    async fn take_over(&self, records: Vec<Record>, from: u64, arrived: &Arrived) -> Result<()> {
+        let arrived = arrived.clone();
+        self.database
+            .write(move |database| {
+                ensure_follows(database, from, &arrived)?;
+                let mut writer = Writer::new(database);
+                for record in records {
+                    writer.write(record)?;
+                }
+                writer.finish()?;
+                note(database, &arrived)
+            })
+            .await
+    }
+}
+
+fn contents(database: &Database) -> Result<Contents> {
+    if let Some(arrived) = arrived(database)? {
+        return Ok(Contents::Export(arrived));
+    }
+    let is_used: bool = database
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM connections)")?
+        .query_row([], |row| row.get(0))?;
+    Ok(match is_used {
+        true => Contents::Other,
+        false => Contents::Nothing,
+    })
+}
+
+fn arrived(database: &Database) -> Result<Option<Arrived>> {
+    Ok(database
+        .prepare_cached("SELECT export, lines, is_complete FROM arrived_export")?
+        .query_row([], |row| {
+            Ok(Arrived {
+                export: row.get(0)?,
+                lines: rows::unsigned(row, 1)?,
+                is_complete: row.get(2)?,
+            })
+        })
+        .optional()?)
+}
+
+fn ensure_follows(database: &Database, from: u64, step: &Arrived) -> Result<()> {
+    let follows = match contents(database)? {
+        Contents::Nothing => from == 0,
+        Contents::Export(before) => {
+            before.export == step.export && before.lines == from && !before.is_complete
+        }
+        Contents::Other => false,
+    };
+    if follows { Ok(()) } else { Err(out_of_step()) }
+}
+
+fn note(database: &Database, arrived: &Arrived) -> Result<()> {
+    database
+        .prepare_cached(
+            "INSERT INTO arrived_export (only, export, lines, is_complete) VALUES (1, ?1, ?2, ?3)
+             ON CONFLICT (only) DO UPDATE SET export = excluded.export, lines = excluded.lines,
+                 is_complete = excluded.is_complete",
+        )?
+        .execute(params![
+            arrived.export,
+            i64::try_from(arrived.lines).unwrap_or(i64::MAX),
+            arrived.is_complete,
+        ])?;
+    Ok(())
+}

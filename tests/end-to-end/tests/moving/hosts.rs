@@ -1,0 +1,68 @@
+//! A host goes on elsewhere as if it had never been moved.
+
+use end_to_end::{HostProcess, NORTHWIND, Setup};
+use test_services::TestDatabase;
+
+use crate::fixture::{Places, complaint};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_moves_to_postgres_goes_on_with_its_webhooks_and_users() {
+    let Some(database) = TestDatabase::create().unwrap() else {
+        return;
+    };
+    let mut setup = Setup::start().await.unwrap();
+    let connection = setup.connect(NORTHWIND).await.unwrap();
+    let id = connection["id"].as_str().unwrap().to_owned();
+    setup.ensure_deliveries_arrive().await.unwrap();
+    let team = format!("/connections/{id}/users");
+    let users = setup.host.get(&team).await.unwrap();
+    let feed = setup.host.get("/activities/changes?after=0").await.unwrap();
+    let subscriptions = setup.toggl().subscriptions();
+    setup.keep_address();
+
+    let places = Places {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let data = setup.options.data.display().to_string();
+    let running = places.run(&["export", "--data", &data]).await;
+    let sentence = complaint(&running);
+    assert!(sentence.contains("stop it first"), "{sentence}");
+    assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+    let lines = places.export(&["--data", &data], "file").await;
+    let token = setup.sandbox.token().to_owned();
+    assert!(
+        !lines.iter().any(|line| line.contains(&token)),
+        "the API token is in the export in clear"
+    );
+
+    let (url, far) = (database.url(), places.shown("far"));
+    let former_key = format!("{data}/sealing-key");
+    places
+        .import(
+            "file",
+            &[
+                "--storage",
+                &url,
+                "--data",
+                &far,
+                "--source-sealing-key-file",
+                &former_key,
+            ],
+        )
+        .await;
+    setup.options.data = places.path("far");
+    setup.options.arguments = vec!["--storage".to_owned(), url];
+    setup.host = HostProcess::start(&setup.options).await.unwrap();
+
+    let moved = setup.host.get(&team).await.unwrap();
+    assert_eq!(moved, users, "somebody is mapped to another");
+    let moved = setup.host.get("/activities/changes?after=0").await.unwrap();
+    assert_eq!(moved, feed, "whoever follows the feed would lose its place");
+    setup.ensure_healthy(&id).await.unwrap();
+    setup.ensure_deliveries_arrive().await.unwrap();
+    assert_eq!(
+        setup.toggl().subscriptions().len(),
+        subscriptions.len(),
+        "the webhook was made anew"
+    );
+}
