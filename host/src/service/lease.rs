@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
@@ -227,7 +228,10 @@ impl Drop for SharedTurn {
         drop(rights);
         if let Some(lease) = self.lease.take() {
             let ledger = Arc::clone(&self.ledger);
-            tokio::spawn(async move { give_back(&*ledger, &lease, Duration::ZERO).await });
+            // When everything ends there is nobody to give it back; then it runs out by itself.
+            if let Ok(runtime) = Handle::try_current() {
+                runtime.spawn(async move { give_back(&*ledger, &lease, Duration::ZERO).await });
+            }
         }
     }
 }
