@@ -10,6 +10,7 @@ mod delivery;
 mod known;
 mod lease;
 mod member;
+mod pass;
 mod postgres;
 mod residual;
 mod retention;

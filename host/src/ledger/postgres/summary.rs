@@ -14,7 +14,7 @@ use super::values::{self, get};
 use crate::contract::User;
 use crate::database::postgres::rows;
 use crate::id::{ConnectionId, RemoteUserId};
-use crate::ledger::residual::Residual;
+use crate::ledger::pass::{Pass, Passed};
 use crate::ledger::summary::milliseconds;
 use crate::ledger::totals::{Names, Totals, described};
 use crate::ledger::{ActivityFilter, LedgerError, Person, SubjectName, Summary};
@@ -40,23 +40,19 @@ pub(super) async fn summarize(
         include_unmapped: filter.include_unmapped,
         ..ActivityFilter::default()
     };
-    let mut pass = Pass {
-        residual: Residual::of(filter),
-        user: match &filter.user {
-            Some(user) => Some(user_number(client, user).await?),
-            None => None,
-        },
-        now: now.as_millisecond(),
-        totals: Totals::new(&times),
-        paths: Paths::default(),
+    let user = match &filter.user {
+        Some(user) => Some(user_number(client, user).await?),
+        None => None,
     };
+    let mut pass = Pass::new(filter, user, now, &times);
+    let mut paths = Paths::default();
     let mut left = most_examined;
     let mut complete = true;
     if let Some(mut pieces) = Pieces::new(client, &everything, None).await? {
         loop {
             let found = pieces.next(client, PIECE).await?;
-            pass.add(client, found.get(..left).unwrap_or(&found))
-                .await?;
+            let passed = found.get(..left).unwrap_or(&found);
+            add(&mut pass, client, passed, &mut paths).await?;
             if found.len() > left {
                 complete = false;
                 break;
@@ -67,69 +63,39 @@ pub(super) async fn summarize(
             }
         }
     }
-    let Pass { totals, paths, .. } = pass;
-    let mut names = Lookup::read(client, &totals, paths).await?;
+    let mut names = Lookup::read(client, &pass.totals, paths).await?;
     Ok(Summary {
         complete,
-        ..described(totals, &mut names)?
+        ..described(pass.totals, &mut names)?
     })
 }
 
-struct Pass {
-    residual: Option<Residual>,
-    /// The filter's user; within that, nobody was ever mapped to it.
-    user: Option<Option<i64>>,
-    now: i64,
-    totals: Totals,
-    paths: Paths,
-}
-
-impl Pass {
-    async fn add(&mut self, client: &impl GenericClient, found: &[Row]) -> Result<()> {
-        let mut subjects = Vec::new();
-        for row in found {
-            let activity = examined(row)?;
-            subjects.extend(
-                activity
-                    .subject
-                    .map(|subject| (activity.connection, subject)),
-            );
-        }
-        self.paths.read(client, subjects).await?;
-        for row in found {
-            self.add_one(row)?;
-        }
-        Ok(())
-    }
-
-    fn add_one(&mut self, row: &Row) -> Result<()> {
-        let user = user(row)?;
+/// Passes activities, whose subjects are looked up at once.
+async fn add(
+    pass: &mut Pass,
+    client: &impl GenericClient,
+    found: &[Row],
+    paths: &mut Paths,
+) -> Result<()> {
+    let mut subjects = Vec::new();
+    for row in found {
         let activity = examined(row)?;
-        let Some(remote_user) = activity.remote_user else {
-            return Ok(());
-        };
-        let totals = &mut self.totals;
-        let person = totals.person(activity.connection, remote_user, user);
-        let subject =
-            (activity.subject).map(|subject| totals.subject(activity.connection, subject));
-        totals.count_tags(activity.tags)?;
-        let is_of_user = self
-            .user
-            .is_none_or(|wanted| wanted.is_some() && wanted == user);
-        let matches = is_of_user
-            && match &mut self.residual {
-                Some(residual) => residual.matches(&activity, |connection, subject| {
-                    self.paths.path(connection, Some(subject))
-                })?,
-                None => true,
-            };
-        if matches {
-            let stop = stop(row)?;
-            let ((start, _), end) = (place(row)?, stop.unwrap_or(self.now));
-            totals.add(person, subject, start, end, stop.is_none());
-        }
-        Ok(())
+        let subject = activity.subject;
+        subjects.extend(subject.map(|subject| (activity.connection, subject)));
     }
+    paths.read(client, subjects).await?;
+    for row in found {
+        let (start, _) = place(row)?;
+        let passed = Passed {
+            start,
+            stop: stop(row)?,
+            user: user(row)?,
+        };
+        pass.add(&examined(row)?, &passed, |connection, subject| {
+            paths.path(connection, Some(subject))
+        })?;
+    }
+    Ok(())
 }
 
 /// The names of everything in a summary, read at once.

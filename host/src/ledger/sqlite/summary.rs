@@ -1,15 +1,15 @@
 //! Summing up activities: one pass over those of a time.
 
 use jiff::Timestamp;
-use rusqlite::{Connection as Database, Row, ToSql};
+use rusqlite::{Connection as Database, ToSql};
 
 use super::Result;
 use super::names::Lookup;
 use super::runs::{COLUMNS, SPANS, WITHOUT_CONTENT, examined, owner, user_number};
 use super::titles::Titles;
-use crate::ledger::residual::Residual;
+use crate::ledger::pass::{Pass, Passed};
 use crate::ledger::summary::milliseconds;
-use crate::ledger::totals::{Totals, described};
+use crate::ledger::totals::described;
 use crate::ledger::{ActivityFilter, Summary};
 
 /// Where [`COLUMNS`] begin.
@@ -27,16 +27,12 @@ pub(super) fn summarize(
     let (Some(&from), Some(&to)) = (times.first(), times.last()) else {
         return Ok(Summary::default());
     };
-    let mut pass = Pass {
-        titles: Titles::new(database),
-        residual: Residual::of(filter),
-        user: match &filter.user {
-            Some(user) => Some(user_number(database, user)?),
-            None => None,
-        },
-        now: now.as_millisecond(),
-        totals: Totals::new(&times),
+    let user = match &filter.user {
+        Some(user) => Some(user_number(database, user)?),
+        None => None,
     };
+    let mut pass = Pass::new(filter, user, now, &times);
+    let mut titles = Titles::new(database);
     let owner = owner(database, filter)?;
     let which = match owner {
         Some(_) => "INDEXED BY activities_by_connection WHERE connection = :owner",
@@ -71,53 +67,20 @@ pub(super) fn summarize(
                     break;
                 }
                 left -= 1;
-                pass.add(row)?;
+                let passed = Passed {
+                    start: row.get(0)?,
+                    stop: row.get(1)?,
+                    user: row.get(2)?,
+                };
+                pass.add(&examined(row, FIRST)?, &passed, |connection, subject| {
+                    titles.path(connection, Some(subject))
+                })?;
             }
         }
     }
-    let mut names = Lookup::new(database, pass.titles);
+    let mut names = Lookup::new(database, titles);
     Ok(Summary {
         complete,
         ..described(pass.totals, &mut names)?
     })
-}
-
-struct Pass<'a> {
-    titles: Titles<'a>,
-    residual: Option<Residual>,
-    /// The filter's user; within that, nobody was ever mapped to it.
-    user: Option<Option<i64>>,
-    now: i64,
-    totals: Totals,
-}
-
-impl Pass<'_> {
-    fn add(&mut self, row: &Row<'_>) -> Result<()> {
-        let user: Option<i64> = row.get(2)?;
-        let activity = examined(row, FIRST)?;
-        let Some(remote_user) = activity.remote_user else {
-            return Ok(());
-        };
-        let totals = &mut self.totals;
-        let person = totals.person(activity.connection, remote_user, user);
-        let subject =
-            (activity.subject).map(|subject| totals.subject(activity.connection, subject));
-        totals.count_tags(activity.tags)?;
-        let is_of_user = self
-            .user
-            .is_none_or(|wanted| wanted.is_some() && wanted == user);
-        let matches = is_of_user
-            && match &mut self.residual {
-                Some(residual) => residual.matches(&activity, |connection, subject| {
-                    self.titles.path(connection, Some(subject))
-                })?,
-                None => true,
-            };
-        if matches {
-            let stop: Option<i64> = row.get(1)?;
-            let (start, end) = (row.get(0)?, stop.unwrap_or(self.now));
-            self.totals.add(person, subject, start, end, stop.is_none());
-        }
-        Ok(())
-    }
 }
