@@ -1,7 +1,8 @@
 //! A Postgres server of one's own.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -29,6 +30,7 @@ pub struct PostgresServer {
     folder: TempDir,
     port: u16,
     durability: Durability,
+    encrypts: bool,
     process: Option<Child>,
 }
 
@@ -44,11 +46,27 @@ impl PostgresServer {
             // Free a moment ago: nothing says so better.
             port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
             durability,
+            encrypts: false,
             process: None,
         };
         server.make_cluster()?;
         server.start_again()?;
         Ok(Some(server))
+    }
+
+    /// Has the server encrypt connections from its next start on, with a certificate and its key, in PEM.
+    pub fn encrypt(&mut self, certificate: &str, key: &str) -> Result<()> {
+        for (name, content) in [("server.crt", certificate), ("server.key", key)] {
+            let path = self.data().join(name);
+            fs::write(&path, content)?;
+            // Postgres refuses a key that others may read.
+            fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+            if let Some((user, group)) = owner()? {
+                chown(&path, Some(user), Some(group))?;
+            }
+        }
+        self.encrypts = true;
+        Ok(())
     }
 
     /// The address of its administrator.
@@ -89,6 +107,9 @@ impl PostgresServer {
             .args(["-c", "max_connections=300"])
             .stdout(Stdio::null())
             .stderr(log);
+        if self.encrypts {
+            command.args(["-c", "ssl=on"]);
+        }
         if self.durability == Durability::Process {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }

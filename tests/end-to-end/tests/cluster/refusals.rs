@@ -3,8 +3,9 @@
 use std::net::TcpListener;
 
 use end_to_end::{PASSWORD, refusal, refusal_in};
+use integration_host::database::postgres::PostgresDatabase;
 use tempfile::TempDir;
-use test_services::TestDatabase;
+use test_services::{Durability, PostgresServer, TestDatabase, leave_out};
 
 async fn assert_refused(storage: &str, names: &[&str]) {
     let error = refusal("", &["--storage", storage]).await.unwrap();
@@ -131,4 +132,30 @@ async fn a_host_with_another_sealing_key_than_the_others_does_not_start() {
         error.contains("does not have") && error.contains("--sealing-key-file"),
         "what one host seals the other could not open: {error}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_connection_is_verified() {
+    let Some(mut server) = PostgresServer::start(Durability::Process).unwrap() else {
+        return leave_out("Postgres", "install Debian's package postgresql").unwrap();
+    };
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    server.kill().unwrap();
+    server.encrypt(&certificate, &key).unwrap();
+    server.start_again().unwrap();
+    let folder = TempDir::new().unwrap();
+    let authority = folder.path().join("authority.pem");
+    std::fs::write(&authority, certificate).unwrap();
+
+    let url = server.url().replace("127.0.0.1", "localhost");
+    let trusted = format!("{url}?sslrootcert={}", authority.display());
+    let database = PostgresDatabase::open(&trusted.parse().unwrap())
+        .await
+        .unwrap();
+    database.close().await;
+    let unknown = format!("{url}?sslmode=require");
+    assert_refused(&unknown, &["cannot be reached", "certificate"]).await;
+    let of_another = trusted.replace("localhost", "127.0.0.1");
+    assert_refused(&of_another, &["cannot be reached", "certificate"]).await;
 }
