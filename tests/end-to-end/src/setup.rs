@@ -174,6 +174,30 @@ impl Setup {
         Ok(())
     }
 
+    /// Connects a workspace, kills the host and starts it again: everything must be there and go on.
+    pub async fn ensure_everything_outlives_a_kill(&mut self) -> Result<()> {
+        let connection = self.connect(NORTHWIND).await?;
+        let id = connection["id"].as_str().context("no id")?;
+        self.ensure_deliveries_arrive().await?;
+        let before = self.count_activities().await?;
+        self.host.kill().await?;
+        self.restart().await?;
+        let kept = self.count_activities().await?;
+        ensure!(kept == before, "{kept} of {before} activities are left");
+        self.ensure_healthy(id).await?;
+        self.ensure_deliveries_arrive().await?;
+        let after = self.count_activities().await?;
+        ensure!(after > before, "nothing arrives any more");
+        Ok(())
+    }
+
+    /// How many activities there are, whatever their state.
+    pub async fn count_activities(&self) -> Result<usize> {
+        let path = "/activities?include=unmapped,deleted&limit=1000";
+        let list = self.host.get(path).await?;
+        Ok(list["activities"].as_array().context("no list")?.len())
+    }
+
     /// Starts the host again where it was.
     pub async fn restart(&mut self) -> Result<()> {
         self.keep_address();

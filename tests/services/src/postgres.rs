@@ -12,6 +12,8 @@ use std::{fs, thread};
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
+use crate::leave_out;
+
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -35,9 +37,10 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Starts a server; `None`: Postgres is not installed.
+    /// Starts a server; `None`: Postgres is not installed, which was said.
     pub fn start(durability: Durability) -> Result<Option<Self>> {
         let Some(programs) = programs() else {
+            leave_out("Postgres", "install Debian's package postgresql")?;
             return Ok(None);
         };
         let mut server = Self {

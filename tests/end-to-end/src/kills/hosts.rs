@@ -14,9 +14,6 @@ use super::load::{Hook, Load};
 use super::{KillReport, NORTHWIND, SOUTHWIND, two_workspaces};
 use crate::cluster::{Cluster, LOGGING};
 
-/// Senders that deliver at the same time.
-const SENDERS: usize = 32;
-
 /// How long hosts wait for one that gives no sign of life.
 const LEASE: Duration = Duration::from_secs(2);
 
@@ -71,12 +68,7 @@ pub async fn run_hosts(plan: HostKillPlan) -> Result<Option<HostKillReport>> {
         hooks.push(Hook::of(cluster.sandbox.control(), workspace, &connection)?);
     }
     let load = Arc::new(Load::new(hooks, plan.deliveries, &mut random)?);
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|sender| {
-            let random = StdRng::seed_from_u64(plan.seed.wrapping_add(sender as u64 + 1));
-            tokio::spawn(Arc::clone(&load).send(random))
-        })
-        .collect();
+    let senders = load.start(plan.seed);
     let mut report = KillReport {
         seed: plan.seed,
         ..KillReport::default()

@@ -1,5 +1,6 @@
 //! Deliveries whose outcome is known: entries that are created, edited and deleted.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -7,12 +8,16 @@ use anyhow::{Context as _, Result, bail};
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
-use rand::{Rng, RngExt as _};
+use rand::{Rng, RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use toggl_sandbox::control::Control;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::setup::{TOMAS, delivery};
+
+/// Senders that deliver at the same time.
+const SENDERS: u64 = 32;
 
 /// The first entry's id. Ids of events and entries are apart.
 const FIRST_ENTRY: usize = 500_000_000;
@@ -138,8 +143,18 @@ impl Load {
         })
     }
 
+    /// Starts all senders, whose random numbers follow from a seed.
+    pub(super) fn start(self: &Arc<Self>, seed: u64) -> Vec<JoinHandle<Result<()>>> {
+        (0..SENDERS)
+            .map(|sender| {
+                let random = StdRng::seed_from_u64(seed.wrapping_add(sender + 1));
+                tokio::spawn(Arc::clone(self).send(random))
+            })
+            .collect()
+    }
+
     /// Sends what nobody else sends, until everything is acknowledged.
-    pub(super) async fn send(self: std::sync::Arc<Self>, mut random: StdRng) -> Result<()> {
+    async fn send(self: Arc<Self>, mut random: StdRng) -> Result<()> {
         let result = self.send_all(&mut random).await;
         self.failed.fetch_or(result.is_err(), Ordering::SeqCst);
         // Whoever waits for progress is to see that there will be none.

@@ -25,9 +25,6 @@ use crate::setup::{NORTHWIND, Setup};
 /// A second workspace, made of the first.
 pub(crate) const SOUTHWIND: i64 = NORTHWIND + 100;
 
-/// Senders that deliver at the same time.
-const SENDERS: usize = 32;
-
 /// The longest pause between the delivery that decides on a kill and the kill.
 const MOST_PAUSE: Duration = Duration::from_millis(15);
 
@@ -114,12 +111,7 @@ pub async fn run(plan: KillPlan) -> Result<KillReport> {
         hooks.push(Hook::of(setup.toggl(), workspace, &connection)?);
     }
     let load = Arc::new(Load::new(hooks, plan.deliveries, &mut random)?);
-    let senders: Vec<_> = (0..SENDERS)
-        .map(|sender| {
-            let random = StdRng::seed_from_u64(plan.seed.wrapping_add(sender as u64 + 1));
-            tokio::spawn(Arc::clone(&load).send(random))
-        })
-        .collect();
+    let senders = load.start(plan.seed);
     let mut report = KillReport {
         seed: plan.seed,
         ..KillReport::default()

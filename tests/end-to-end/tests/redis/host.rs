@@ -22,26 +22,7 @@ async fn a_host_that_is_killed_goes_on_with_what_is_in_redis_and_beside_it() {
         setup.host.summary["ledger"],
         format!("sqlite:{data}/host.sqlite")
     );
-    let connection = setup.connect(NORTHWIND).await.unwrap();
-    let id = connection["id"].as_str().unwrap();
-    setup.ensure_deliveries_arrive().await.unwrap();
-    let before = activities(&setup).await;
-
-    setup.host.kill().await.unwrap();
-    setup.restart().await.unwrap();
-    assert_eq!(activities(&setup).await, before);
-    setup.ensure_healthy(id).await.unwrap();
-    setup.ensure_deliveries_arrive().await.unwrap();
-    assert!(activities(&setup).await > before);
-}
-
-async fn activities(setup: &Setup) -> usize {
-    let list = setup
-        .host
-        .get("/activities?include=unmapped,deleted&limit=1000")
-        .await
-        .unwrap();
-    list["activities"].as_array().unwrap().len()
+    setup.ensure_everything_outlives_a_kill().await.unwrap();
 }
 
 #[tokio::test]
@@ -76,7 +57,7 @@ async fn a_server_that_is_away_loses_no_delivery_and_learns_no_secret() {
     }
     server.start_again().unwrap();
     assert_eq!(deliver(5).await, StatusCode::OK);
-    while activities(&setup).await < 5 {
+    while setup.count_activities().await.unwrap() < 5 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 
