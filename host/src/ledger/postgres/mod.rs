@@ -363,15 +363,17 @@ impl Ledger for PostgresLedger {
 
     async fn prune_deliveries(&self, now: Timestamp) -> Result<bool, LedgerError> {
         let given = (now, &self.retention);
-        let client = self.client().await?;
-        within_time(leases::forget(&client)).await?;
-        drop(client);
         let prune = self
             .database
             .change(&given, |transaction, (now, retention)| {
                 Box::pin(deliveries::prune_old(transaction, *now, retention))
             });
-        Ok(prune.await?)
+        let more = prune.await?;
+        if !more {
+            let client = self.client().await?;
+            within_time(leases::forget(&client)).await?;
+        }
+        Ok(more)
     }
 
     async fn ready(&self) -> Result<(), LedgerError> {
