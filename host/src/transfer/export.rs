@@ -1,10 +1,8 @@
-//! Writing an export.
+//! Writing everything there is.
 
 use std::io::Write;
 
-use sha2::{Digest as _, Sha256};
-
-use super::{Footer, Header, Line, Progress, StoredEntry, TransferError};
+use super::{ExportWriter, Footer, Header, Progress, StoredEntry, TransferError};
 use crate::capability::storage::KeyValueStore;
 use crate::id::ConnectionId;
 use crate::ledger::transfer::{Record, RecordKind, Transfer};
@@ -35,8 +33,7 @@ pub async fn export(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Footer, TransferError> {
     let heartbeat = source.ledger.last_heartbeat().await?;
-    let mut lines = Lines::new(output, progress);
-    lines.write(&Line::Header(header))?;
+    let mut writer = ExportWriter::start(output, header)?;
     for kind in RecordKind::ALL {
         let limit = match kind {
             RecordKind::Request => LARGE_PAGE,
@@ -46,9 +43,9 @@ pub async fn export(
         loop {
             let page = source.ledger.records(kind, after.as_deref(), limit).await?;
             for record in page.items {
-                lines.write_record(source.store, kind, record).await?;
+                write_record(&mut writer, source.store, record).await?;
             }
-            lines.tell();
+            progress(writer.written());
             after = page.next;
             if after.is_none() {
                 break;
@@ -59,110 +56,48 @@ pub async fn export(
     if source.ledger.last_heartbeat().await? != heartbeat {
         return Err(TransferError::HostRan);
     }
-    lines.finish()
+    writer.finish()
 }
 
-/// Writes lines, and keeps account of them.
-struct Lines<'a> {
-    output: &'a mut dyn Write,
-    progress: &'a mut dyn FnMut(Progress),
-    digest: Sha256,
-    done: Progress,
-    footer: Footer,
-    line: Vec<u8>,
+/// Writes a record, and after a connection what is stored for it.
+async fn write_record(
+    writer: &mut ExportWriter<impl Write>,
+    store: &dyn KeyValueStore,
+    record: Record,
+) -> Result<(), TransferError> {
+    let connection = match &record {
+        Record::Connection(moved) => Some(moved.connection.id.clone()),
+        _ => None,
+    };
+    writer.write_record(record)?;
+    match connection {
+        Some(connection) => write_stored(writer, store, &connection).await,
+        None => Ok(()),
+    }
 }
 
-impl<'a> Lines<'a> {
-    fn new(output: &'a mut dyn Write, progress: &'a mut dyn FnMut(Progress)) -> Self {
-        Self {
-            output,
-            progress,
-            digest: Sha256::new(),
-            done: Progress::default(),
-            footer: Footer::default(),
-            line: Vec::new(),
+async fn write_stored(
+    writer: &mut ExportWriter<impl Write>,
+    store: &dyn KeyValueStore,
+    connection: &ConnectionId,
+) -> Result<(), TransferError> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = store
+            .list(connection, "", after.as_deref(), LARGE_PAGE)
+            .await?;
+        let is_last = page.len() < LARGE_PAGE;
+        after = page.last().map(|entry| entry.key.clone());
+        for entry in page {
+            writer.write_stored(StoredEntry {
+                connection: connection.clone(),
+                key: entry.key,
+                value: entry.value,
+                expires_at: entry.expires_at,
+            })?;
         }
-    }
-
-    fn write(&mut self, line: &Line) -> Result<(), TransferError> {
-        self.line.clear();
-        serde_json::to_writer(&mut self.line, line)?;
-        self.line.push(b'\n');
-        self.output.write_all(&self.line)?;
-        self.digest.update(&self.line);
-        self.done.lines += 1;
-        self.done.bytes += self.line.len() as u64;
-        Ok(())
-    }
-
-    /// Writes a record, and after a connection what is stored for it.
-    async fn write_record(
-        &mut self,
-        store: &dyn KeyValueStore,
-        kind: RecordKind,
-        record: Record,
-    ) -> Result<(), TransferError> {
-        let connection = match &record {
-            Record::Connection(moved) => Some(moved.connection.id.clone()),
-            _ => None,
-        };
-        self.count(kind.plural());
-        self.write(&Line::Record(record))?;
-        match connection {
-            Some(connection) => self.write_stored(store, &connection).await,
-            None => Ok(()),
+        if is_last {
+            return Ok(());
         }
-    }
-
-    async fn write_stored(
-        &mut self,
-        store: &dyn KeyValueStore,
-        connection: &ConnectionId,
-    ) -> Result<(), TransferError> {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store
-                .list(connection, "", after.as_deref(), LARGE_PAGE)
-                .await?;
-            let is_last = page.len() < LARGE_PAGE;
-            after = page.last().map(|entry| entry.key.clone());
-            for entry in page {
-                self.count("stored entries");
-                self.write(&Line::Stored(StoredEntry {
-                    connection: connection.clone(),
-                    key: entry.key,
-                    value: entry.value,
-                    expires_at: entry.expires_at,
-                }))?;
-            }
-            if is_last {
-                return Ok(());
-            }
-        }
-    }
-
-    fn count(&mut self, kind: &str) {
-        match self.footer.counts.get_mut(kind) {
-            Some(count) => *count += 1,
-            None => {
-                self.footer.counts.insert(kind.to_owned(), 1);
-            }
-        }
-    }
-
-    fn tell(&mut self) {
-        (self.progress)(self.done);
-    }
-
-    fn finish(mut self) -> Result<Footer, TransferError> {
-        let footer = Footer {
-            lines: self.done.lines,
-            sha256: hex::encode(std::mem::take(&mut self.digest).finalize()),
-            counts: std::mem::take(&mut self.footer.counts),
-        };
-        self.write(&Line::Footer(footer.clone()))?;
-        self.output.flush()?;
-        self.tell();
-        Ok(footer)
     }
 }

@@ -17,6 +17,7 @@ mod export;
 mod import;
 mod read;
 mod reseal;
+mod write;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use self::error::TransferError;
 pub use self::export::{Source, export};
 pub use self::import::{Destination, Imported, import};
+pub use self::write::ExportWriter;
 use crate::id::ConnectionId;
 use crate::ledger::transfer::{Record, base64};
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
 use integration_host::contract::{
-    Activity, Changes, MemberState, RemoteUser, Subject, TeamMember, TimeLog, User, UserMatch,
+    Activity, Changes, MemberState, RemoteUser, TeamMember, TimeLog, User, UserMatch,
 };
 use integration_host::database::SqliteDatabase;
 use integration_host::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
@@ -17,36 +17,12 @@ use integration_host::ledger::{
 };
 use jiff::{SignedDuration, Timestamp};
 
+use crate::invented;
+
 /// Activities applied at once.
 const PIECE: u32 = 10_000;
 /// Deliveries recorded at the same time.
 const DELIVERIES_AT_ONCE: u32 = 500;
-
-const CLIENTS: u32 = 20;
-const PROJECTS: u32 = 100;
-const TASKS: u32 = 400;
-const TAGS: [&str; 8] = [
-    "deep work",
-    "meeting",
-    "support",
-    "travel",
-    "review",
-    "planning",
-    "on site",
-    "invoice",
-];
-const WORDS: [&str; 10] = [
-    "Draft",
-    "Review",
-    "Fix",
-    "Call about",
-    "Plan",
-    "Test",
-    "Write up",
-    "Prepare",
-    "Discuss",
-    "Ship",
-];
 
 /// How large to make it.
 #[derive(Clone, Debug)]
@@ -120,7 +96,7 @@ pub async fn fill(ledger: &SqliteLedger, id: &ConnectionId, shape: &Shape) -> Re
     let team: Vec<TeamMember> = (0..shape.members).map(member).collect();
     ledger.import_members(id, &team).await?;
     let subjects = Changes {
-        subjects: subjects(),
+        subjects: invented::subjects(),
         ..Changes::default()
     };
     ledger.apply(id, &subjects, None).await?;
@@ -150,21 +126,8 @@ pub async fn fill(ledger: &SqliteLedger, id: &ConnectionId, shape: &Shape) -> Re
     Ok(())
 }
 
-/// Spreads numbers, so that what follows from them is not in order. The same numbers always.
-fn mixed(number: u32, salt: u32) -> u32 {
-    let mut mixed = number.wrapping_add(salt.wrapping_mul(0x9E37_79B9));
-    mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x7FEB_352D);
-    mixed = (mixed ^ (mixed >> 15)).wrapping_mul(0x846C_A68B);
-    mixed ^ (mixed >> 16)
-}
-
-fn one_of(choices: &[&str], number: u32) -> String {
-    let index = number as usize % choices.len().max(1);
-    choices.get(index).copied().unwrap_or_default().to_owned()
-}
-
 fn member(number: u32) -> TeamMember {
-    let name = format!("Person {:05}", mixed(number, 1) % 100_000);
+    let name = invented::person(number);
     let email = format!("person.{number}@example.com");
     let user = User {
         id: UserId::new(format!("user-{number}")),
@@ -186,31 +149,6 @@ fn member(number: u32) -> TeamMember {
     }
 }
 
-fn subjects() -> Vec<Subject> {
-    let subject = |kind: &str, number: u32, parent: Option<String>| Subject {
-        id: format!("{kind}/{number}"),
-        revision: "1".to_owned(),
-        name: Some(format!("{kind} {number:03}")),
-        parent,
-    };
-    let clients = (0..CLIENTS).map(|number| subject("client", number, None));
-    let projects = (0..PROJECTS).map(|number| {
-        subject(
-            "project",
-            number,
-            Some(format!("client/{}", number % CLIENTS)),
-        )
-    });
-    let tasks = (0..TASKS).map(|number| {
-        subject(
-            "task",
-            number,
-            Some(format!("project/{}", number % PROJECTS)),
-        )
-    });
-    clients.chain(projects).chain(tasks).collect()
-}
-
 fn activity(shape: &Shape, number: u32) -> Result<Activity> {
     let time = SignedDuration::from_hours(24 * i64::from(shape.days));
     let left = shape.activities - number;
@@ -219,13 +157,7 @@ fn activity(shape: &Shape, number: u32) -> Result<Activity> {
         .until
         .checked_sub(SignedDuration::from_secs(before))
         .context("too long ago")?;
-    let length = SignedDuration::from_secs(i64::from(300 + mixed(number, 2) % 10_000));
-    let subject = match mixed(number, 3) % 10 {
-        0 => None,
-        1..=4 => Some(format!("project/{}", mixed(number, 4) % PROJECTS)),
-        _ => Some(format!("task/{}", mixed(number, 4) % TASKS)),
-    };
-    let tags = (0..mixed(number, 5) % 3).map(|tag| one_of(&TAGS, mixed(number, 6 + tag)));
+    let length = SignedDuration::from_secs(invented::length_seconds(number));
     let stop = start.checked_add(length)?;
     Ok(Activity {
         id: (3_000_000_000 + u64::from(number)).to_string(),
@@ -234,18 +166,14 @@ fn activity(shape: &Shape, number: u32) -> Result<Activity> {
         deleted: number.is_multiple_of(500),
         content: Some(TimeLog {
             remote_user_id: RemoteUserId::new(
-                (9_000_000 + mixed(number, 9) % shape.people.max(1)).to_string(),
+                (9_000_000 + invented::mixed(number, 9) % shape.people.max(1)).to_string(),
             ),
-            subject,
-            description: format!(
-                "{} number {}",
-                one_of(&WORDS, mixed(number, 10)),
-                mixed(number, 11) % 1_000
-            ),
+            subject: invented::subject_id(number),
+            description: invented::description(number),
             start,
             stop: (stop < shape.until).then_some(stop),
-            billable: mixed(number, 12).is_multiple_of(2),
-            tags: tags.collect(),
+            billable: invented::is_billable(number),
+            tags: invented::tags(number),
         }),
     })
 }

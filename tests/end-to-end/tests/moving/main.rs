@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod fixture;
+mod generated;
 mod hosts;
 mod interruptions;
 mod mistakes;
