@@ -11,7 +11,7 @@ mod scim;
 use anyhow::{Result, bail};
 
 pub use database::TestDatabase;
-pub use postgres::{Durability, PostgresServer};
+pub use postgres::{Durability, Ending, PostgresServer};
 pub use redis::{RedisServer, part_of_redis};
 pub use scim::{ScimService, ScimTenant};
 

@@ -9,13 +9,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
 use crate::leave_out;
 
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often to look whether it has started.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Whether what is committed must outlive the machine's power.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +28,20 @@ pub enum Durability {
     /// Only the end of the server's process: quicker, and enough for tests.
     Process,
 }
+
+/// How a server's process comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// As when it is restarted: connections are cut, and everything is put in order.
+    Orderly,
+    /// At once, with its children; what it did last is recovered from its log.
+    Immediate,
+    /// By `kill -9` of its main process alone; its children notice that by themselves.
+    Killed,
+}
+
+/// What a server says that finds children of one before it that was killed.
+const CHILDREN_LEFT: &str = "is still in use";
 
 /// A Postgres server with an empty cluster. Dropping it kills it.
 pub struct PostgresServer {
@@ -89,11 +106,20 @@ impl PostgresServer {
 
     /// Kills it, together with everybody's connections.
     pub fn kill(&mut self) -> Result<()> {
+        self.end(Ending::Immediate)
+    }
+
+    /// Ends it, and everybody's connections.
+    pub fn end(&mut self, ending: Ending) -> Result<()> {
         if let Some(mut process) = self.process.take() {
-            // On SIGQUIT it ends at once, and its children with it.
+            let signal = match ending {
+                Ending::Orderly => "-INT",
+                Ending::Immediate => "-QUIT",
+                Ending::Killed => "-KILL",
+            };
             let id = process.id().to_string();
-            let status = Command::new("kill").args(["-QUIT", &id]).status()?;
-            ensure!(status.success(), "the Postgres server could not be killed");
+            let status = Command::new("kill").args([signal, &id]).status()?;
+            ensure!(status.success(), "the Postgres server could not be ended");
             process.wait()?;
         }
         Ok(())
@@ -101,6 +127,22 @@ impl PostgresServer {
 
     /// Starts it where it was.
     pub fn start_again(&mut self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            self.spawn()?;
+            if self.is_ready_within(PATIENCE)? {
+                return Ok(());
+            }
+            let log = fs::read_to_string(self.folder.path().join("log"))?;
+            ensure!(
+                log.contains(CHILDREN_LEFT) && began.elapsed() < PATIENCE,
+                "the Postgres server did not start:\n{log}"
+            );
+            thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    fn spawn(&mut self) -> Result<()> {
         let log = fs::File::create(self.folder.path().join("log"))?;
         let mut command = self.command("postgres")?;
         command
@@ -117,28 +159,29 @@ impl PostgresServer {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         self.process = Some(command.spawn()?);
-        self.wait_until_ready()
+        Ok(())
     }
 
-    fn wait_until_ready(&mut self) -> Result<()> {
+    /// Whether it takes connections before it ends or this time is over.
+    fn is_ready_within(&mut self, time: Duration) -> Result<bool> {
         let began = Instant::now();
-        loop {
+        while began.elapsed() < time {
             let ready = Command::new(self.programs.join("pg_isready"))
                 .args(["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()])
                 .status()?;
             if ready.success() {
-                return Ok(());
+                return Ok(true);
             }
             let ended = match &mut self.process {
                 Some(process) => process.try_wait()?.is_some(),
                 None => true,
             };
-            if ended || began.elapsed() > PATIENCE {
-                let log = fs::read_to_string(self.folder.path().join("log"))?;
-                bail!("the Postgres server did not start:\n{log}");
+            if ended {
+                return Ok(false);
             }
-            thread::sleep(Duration::from_millis(50));
+            thread::sleep(LOOK_AGAIN);
         }
+        Ok(false)
     }
 
     fn make_cluster(&self) -> Result<()> {

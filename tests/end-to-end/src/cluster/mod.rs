@@ -12,10 +12,9 @@ use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use test_services::{Durability, PostgresServer};
+use test_services::{Durability, Ending, PostgresServer};
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
 use tokio::process::Command;
-use tokio::time::sleep;
 
 use self::balancer::Balancer;
 use self::relay::{Questions, Relay};
@@ -46,6 +45,8 @@ pub struct Cluster {
 struct Member {
     options: HostOptions,
     process: HostProcess,
+    /// Since when it has stood still.
+    paused: Option<Timestamp>,
     /// Between this host and the sandbox.
     _relay: Relay,
 }
@@ -99,6 +100,7 @@ impl Cluster {
             members.push(Member {
                 options,
                 process,
+                paused: None,
                 _relay: relay,
             });
         }
@@ -149,16 +151,39 @@ impl Cluster {
         Ok(())
     }
 
-    /// Has a host stand still for a time, as when its machine is moved, and go on.
-    pub async fn pause(&mut self, number: usize, time: Duration) -> Result<()> {
-        let id = self.host(number)?.id().context("it does not run")?;
+    /// Starts a host and kills it after a time, wherever it is by then.
+    pub async fn start_and_kill(&mut self, number: usize, after: Duration) -> Result<()> {
+        let member = self.member(number)?;
+        HostProcess::start_and_kill(&member.options, after).await?;
+        let log = self.host(number)?.log()?;
+        self.work.read(number, &log, Timestamp::now())
+    }
+
+    /// Has a host stand still, as when its machine is moved, until it is [woken](Self::wake).
+    pub async fn pause(&mut self, number: usize) -> Result<()> {
+        let member = self.member(number)?;
+        let id = member.process.id().context("it does not run")?;
         signal("-STOP", id).await?;
-        let stopped = Timestamp::now();
-        sleep(time).await;
-        let woken = Timestamp::now();
-        signal("-CONT", id).await?;
-        self.pauses.push((number, stopped, woken));
+        member.paused = Some(Timestamp::now());
         Ok(())
+    }
+
+    /// Has a host go on, and returns for how long it stood still.
+    pub async fn wake(&mut self, number: usize) -> Result<Duration> {
+        let woken = Timestamp::now();
+        let member = self.member(number)?;
+        let id = member.process.id().context("it does not run")?;
+        signal("-CONT", id).await?;
+        let paused = member.paused.take().context("it does not stand still")?;
+        self.pauses.push((number, paused, woken));
+        Ok(Duration::try_from(woken - paused)?)
+    }
+
+    /// The hosts that do not stand still.
+    pub fn awake(&self) -> Vec<usize> {
+        let members = self.hosts.iter().enumerate();
+        let awake = members.filter(|(_, member)| member.paused.is_none());
+        awake.map(|(number, _)| number).collect()
     }
 
     /// Kills all hosts and tells what they did in the background, which [`LOGGING`] had them log: how many pieces
@@ -190,10 +215,13 @@ impl Cluster {
         Ok((self.work.count(), collisions))
     }
 
-    /// Kills the database under everybody's hands and starts it again.
-    pub async fn restart_database(&mut self) -> Result<()> {
-        self.database.kill()?;
-        sleep(Duration::from_millis(500)).await;
+    /// Ends the database under everybody's hands.
+    pub fn end_database(&mut self, ending: Ending) -> Result<()> {
+        self.database.end(ending)
+    }
+
+    /// Starts the database again.
+    pub fn start_database_again(&mut self) -> Result<()> {
         self.database.start_again()
     }
 

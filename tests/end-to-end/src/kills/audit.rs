@@ -64,7 +64,7 @@ impl Audit {
         Ok((self.lost.len() - before) as u64)
     }
 
-    /// Compares lists and log with the truth, when everything was acknowledged.
+    /// Compares lists and log with the truth, when everything that was sent was acknowledged.
     pub(super) async fn compare(
         &self,
         host: &HostProcess,
@@ -80,11 +80,11 @@ impl Audit {
             shown.entry(entry).or_default().push((state, deleted));
         }
         for (number, entry) in load.entries.iter().enumerate() {
-            let truth = (entry.states, entry.ends_deleted);
+            let truth = entry.truth();
             let states = shown.remove(&number).unwrap_or_default();
             report.doubled += u64::from(states.len() > 1);
-            let in_feed = self.seen.get(&number) == Some(&truth);
-            report.different += u64::from(!in_feed || states.first() != Some(&truth));
+            let in_feed = self.seen.get(&number).copied();
+            report.different += u64::from(in_feed != truth || states.first().copied() != truth);
         }
         let mut logged: HashMap<usize, u32> = HashMap::new();
         for delivery in all(host, "deliveries", "status=accepted").await? {

@@ -1,21 +1,39 @@
-//! Killing, pausing and restarting hosts that share a database, and the database itself, while
-//! deliveries arrive.
+//! Killing one of several hosts that share a database every second, while deliveries arrive, hosts stand
+//! still, and the database ends and is started again.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
-use tokio::time::sleep;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng, RngExt as _, SeedableRng as _};
+use test_services::Ending;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::audit::Audit;
 use super::load::{Hook, Load};
-use super::{KillReport, NORTHWIND, SOUTHWIND, two_workspaces};
+use super::{KillReport, MOST_START, NORTHWIND, SOUTHWIND, two_workspaces};
 use crate::cluster::{Cluster, LOGGING};
 
-/// How long hosts wait for one that gives no sign of life.
+/// How often a host is killed, if those before have started again by then.
+const BETWEEN_KILLS: Duration = Duration::from_secs(1);
+
+/// The longest time until a host that was killed is started again.
+const MOST_DOWN: Duration = Duration::from_millis(300);
+
+/// How long the database is down.
+const DATABASE_DOWN: Duration = Duration::from_millis(500);
+
+/// More deliveries than hosts take between two kills. The load is to end with the last kill, not before.
+const MOST_BETWEEN_KILLS: usize = 10_000;
+
+/// How long hosts wait for one that gives no sign of life, as in [`CONFIGURATION`].
 const LEASE: Duration = Duration::from_secs(2);
+
+/// For how many kills a host stands still: twice as long as its lease. Others take over what it holds, and
+/// then it wakes.
+const KILLS_IN_PAUSE: u32 = 4;
 
 /// Background work without a pause, so that hosts meet.
 const CONFIGURATION: &str = "[limits]
@@ -36,8 +54,10 @@ pub struct HostKillPlan {
     pub hosts: usize,
     /// How often to kill one of them.
     pub kills: u32,
-    /// How many deliveries to send until they are acknowledged.
-    pub deliveries: usize,
+    /// How often one stands still past its lease while others are killed; at most once in 8 kills.
+    pub pauses: u32,
+    /// How often the database ends, in one way after the other, and is started again.
+    pub database_restarts: u32,
     /// Decides on everything random but the timing.
     pub seed: u64,
 }
@@ -47,6 +67,12 @@ pub struct HostKillPlan {
 pub struct HostKillReport {
     /// What became of the deliveries.
     pub deliveries: KillReport,
+    /// How often a host stood still past its lease and went on.
+    pub pauses: u32,
+    /// How often the database ended and was started again.
+    pub database_restarts: u32,
+    /// The longest time in which no host acknowledged anything.
+    pub longest_silence: Duration,
     /// Pieces of background work.
     pub work: usize,
     /// When two hosts were at work on the same connection at the same time.
@@ -55,7 +81,6 @@ pub struct HostKillReport {
 
 /// Carries out a plan; `None`: Postgres is not installed, which was said.
 pub async fn run_hosts(plan: HostKillPlan) -> Result<Option<HostKillReport>> {
-    let began = Instant::now();
     let mut random = StdRng::seed_from_u64(plan.seed);
     let configuration = format!("{LOGGING}{CONFIGURATION}");
     let Some(mut cluster) = Cluster::start(plan.hosts, two_workspaces()?, &configuration).await?
@@ -67,54 +92,160 @@ pub async fn run_hosts(plan: HostKillPlan) -> Result<Option<HostKillReport>> {
         let connection = cluster.connect(workspace).await?;
         hooks.push(Hook::of(cluster.sandbox.control(), workspace, &connection)?);
     }
-    let load = Arc::new(Load::new(hooks, plan.deliveries, &mut random)?);
+    let most_deliveries = MOST_BETWEEN_KILLS * plan.kills as usize;
+    let load = Arc::new(Load::new(hooks, most_deliveries, &mut random)?);
     let senders = load.start(plan.seed);
-    let mut report = KillReport {
-        seed: plan.seed,
-        ..KillReport::default()
+    let began = Instant::now();
+    let mut trial = Trial {
+        pauses: spread(plan.pauses, plan.kills, &mut random),
+        database_ends: spread(plan.database_restarts, plan.kills, &mut random),
+        cluster,
+        load,
+        audit: Audit::default(),
+        random,
+        asleep: None,
+        report: HostKillReport {
+            deliveries: KillReport {
+                seed: plan.seed,
+                ..KillReport::default()
+            },
+            pauses: 0,
+            database_restarts: 0,
+            longest_silence: Duration::ZERO,
+            work: 0,
+            collisions: Vec::new(),
+        },
     };
-    let mut audit = Audit::default();
+    let mut ticks = interval(BETWEEN_KILLS);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for kill in 0..plan.kills {
-        // At these the load has got so far; kills are spread over it.
-        let moment = (f64::from(kill) + random.random::<f64>()) / (f64::from(plan.kills) + 3.0);
-        load.acknowledged_reach((plan.deliveries as f64 * moment) as u64)
-            .await?;
-        ensure!(
-            !load.is_done(),
-            "every delivery was acknowledged before kill {kill}"
-        );
-        let host = random.random_range(0..plan.hosts);
-        if kill == plan.kills / 3 {
-            // Others take over what it holds, and then it wakes.
-            cluster.pause(host, LEASE * 2).await?;
-        } else if kill == plan.kills * 2 / 3 {
-            cluster.restart_database().await?;
-        }
-        cluster.kill(host).await?;
-        report.kills += 1;
-        sleep(Duration::from_millis(random.random_range(0..300))).await;
-        let restarted = Instant::now();
-        cluster
-            .start_again(host)
-            .await
-            .with_context(|| format!("after kill {kill}, seed {}", plan.seed))?;
-        report.slowest_recovery = report.slowest_recovery.max(restarted.elapsed());
-        let witness = random.random_range(0..plan.hosts);
-        report.lost += audit.follow(cluster.host(witness)?, &load).await?;
+        ticks.tick().await;
+        let strike = trial.strike(kill).await;
+        strike.with_context(|| format!("at kill {kill}, seed {}", plan.seed))?;
     }
+    trial.wake().await?;
+    trial.load.stop();
     for sender in senders {
         sender.await??;
     }
-    report.acknowledged = load.acknowledged();
-    report.sent = load.sent();
-    let host = cluster.host(0)?;
-    report.lost += audit.follow(host, &load).await?;
-    audit.compare(host, &load, &mut report).await?;
-    report.elapsed = began.elapsed();
-    let (work, collisions) = cluster.background_work().await?;
-    Ok(Some(HostKillReport {
-        deliveries: report,
-        work,
-        collisions,
-    }))
+    trial.report.deliveries.elapsed = began.elapsed();
+    Ok(Some(trial.finish().await?))
+}
+
+/// The kills at which something else happens as well: one in the first half of each of equal parts.
+fn spread(times: u32, kills: u32, random: &mut impl Rng) -> Vec<u32> {
+    let part = |number: u32| f64::from(kills) / f64::from(times) * f64::from(number);
+    (0..times)
+        .map(|number| part(number) + part(1) / 2.0 * random.random::<f64>())
+        .map(|kill| kill as u32)
+        .collect()
+}
+
+/// What is going on.
+struct Trial {
+    cluster: Cluster,
+    load: Arc<Load>,
+    audit: Audit,
+    random: StdRng,
+    /// The kills at which a host begins to stand still.
+    pauses: Vec<u32>,
+    /// The kills at which the database ends.
+    database_ends: Vec<u32>,
+    /// Who stands still, and until which kill.
+    asleep: Option<(usize, u32)>,
+    report: HostKillReport,
+}
+
+impl Trial {
+    /// Kills a host and whatever else is due, and looks whether anything is lost.
+    async fn strike(&mut self, kill: u32) -> Result<()> {
+        ensure!(
+            !self.load.is_done(),
+            "there is nothing left to deliver: these hosts are faster than expected"
+        );
+        if self.asleep.is_some_and(|(_, until)| until <= kill) {
+            self.wake().await?;
+        }
+        if self.pauses.contains(&kill) {
+            let host = self.any()?;
+            self.cluster.pause(host).await?;
+            self.asleep = Some((host, kill + KILLS_IN_PAUSE));
+        }
+        let host = self.any()?;
+        self.cluster.kill(host).await?;
+        self.report.deliveries.kills += 1;
+        if self.database_ends.contains(&kill) {
+            self.restart_database().await?;
+        }
+        sleep(MOST_DOWN.mul_f64(self.random.random())).await;
+        // Now and then its start is interrupted.
+        if self.random.random_ratio(1, 10) {
+            let after = MOST_START.mul_f64(self.random.random());
+            self.cluster.start_and_kill(host, after).await?;
+            self.report.deliveries.kills += 1;
+            self.report.deliveries.while_starting += 1;
+        }
+        let restarted = Instant::now();
+        self.cluster.start_again(host).await?;
+        let slowest = &mut self.report.deliveries.slowest_recovery;
+        *slowest = restarted.elapsed().max(*slowest);
+        let witness = self.any()?;
+        self.look(witness).await
+    }
+
+    async fn restart_database(&mut self) -> Result<()> {
+        let ways = [Ending::Orderly, Ending::Killed, Ending::Immediate];
+        let way = ways
+            .iter()
+            .cycle()
+            .nth(self.report.database_restarts as usize);
+        self.cluster
+            .end_database(*way.context("there is no way to end it")?)?;
+        sleep(DATABASE_DOWN).await;
+        self.cluster.start_database_again()?;
+        self.report.database_restarts += 1;
+        Ok(())
+    }
+
+    /// Wakes whoever stands still, and has it tell what others acknowledged.
+    async fn wake(&mut self) -> Result<()> {
+        if let Some((host, _)) = self.asleep.take() {
+            let time = self.cluster.wake(host).await?;
+            ensure!(time > LEASE, "a host stood still for {time:?} only");
+            self.report.pauses += 1;
+            self.look(host).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a host shows everything that any has acknowledged.
+    async fn look(&mut self, host: usize) -> Result<()> {
+        let host = self.cluster.host(host)?;
+        self.report.deliveries.lost += self.audit.follow(host, &self.load).await?;
+        Ok(())
+    }
+
+    /// Any host that does not stand still.
+    fn any(&mut self) -> Result<usize> {
+        let awake = self.cluster.awake();
+        let any = awake.choose(&mut self.random);
+        any.copied().context("every host stands still")
+    }
+
+    /// Compares everything when nothing happens any more.
+    async fn finish(mut self) -> Result<HostKillReport> {
+        let report = &mut self.report.deliveries;
+        report.acknowledged = self.load.acknowledged();
+        report.sent = self.load.sent();
+        let host = self.cluster.host(0)?;
+        report.lost += self.audit.follow(host, &self.load).await?;
+        self.audit.compare(host, &self.load, report).await?;
+        self.report.longest_silence = self.load.silence.longest();
+        let (work, collisions) = self.cluster.background_work().await?;
+        Ok(HostKillReport {
+            work,
+            collisions,
+            ..self.report
+        })
+    }
 }

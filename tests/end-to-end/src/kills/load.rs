@@ -14,6 +14,7 @@ use toggl_sandbox::control::Control;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::silence::Silence;
 use crate::setup::{TOMAS, delivery};
 
 /// Senders that deliver at the same time.
@@ -76,6 +77,12 @@ impl Entry {
     pub(super) fn acknowledged(&self) -> usize {
         self.acknowledged.load(Ordering::SeqCst)
     }
+
+    /// The newest state that was acknowledged, and whether the entry is deleted in it.
+    pub(super) fn truth(&self) -> Option<(usize, bool)> {
+        let newest = self.acknowledged();
+        (newest > 0).then_some((newest, self.ends_deleted && newest == self.states))
+    }
 }
 
 /// One event of an entry.
@@ -97,6 +104,8 @@ pub(super) struct Load {
     progress: watch::Sender<u64>,
     duplicates: AtomicU64,
     failed: AtomicBool,
+    stopped: AtomicBool,
+    pub(super) silence: Silence,
     client: reqwest::Client,
 }
 
@@ -136,6 +145,8 @@ impl Load {
             progress: watch::Sender::new(0),
             duplicates: AtomicU64::new(0),
             failed: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
+            silence: Silence::begin(),
             client: reqwest::Client::builder()
                 .no_proxy()
                 .timeout(PATIENCE)
@@ -163,7 +174,7 @@ impl Load {
     }
 
     async fn send_all(&self, random: &mut StdRng) -> Result<()> {
-        loop {
+        while !self.stopped.load(Ordering::SeqCst) {
             let place = self.next.fetch_add(1, Ordering::SeqCst);
             let Some(event) = self.order.get(place).and_then(|at| self.events.get(*at)) else {
                 return Ok(());
@@ -178,6 +189,12 @@ impl Load {
                 self.duplicates.fetch_add(1, Ordering::SeqCst);
             }
         }
+        Ok(())
+    }
+
+    /// Has senders end as soon as what they are at is acknowledged.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
     }
 
     /// Whether the delivery was acknowledged. Only 503 and no answer at all are reasons to send it again.
@@ -200,6 +217,7 @@ impl Load {
                 entry
                     .acknowledged
                     .fetch_max(event.state + 1, Ordering::SeqCst);
+                self.silence.end();
                 Ok(true)
             }
             Ok(reqwest::StatusCode::SERVICE_UNAVAILABLE) | Err(_) => Ok(false),

@@ -5,6 +5,7 @@ mod administration;
 mod audit;
 mod hosts;
 mod load;
+mod silence;
 
 use std::fmt;
 use std::sync::Arc;

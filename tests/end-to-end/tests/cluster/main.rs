@@ -12,8 +12,9 @@ use end_to_end::kills::{HostKillPlan, run_hosts};
 async fn hosts_that_are_killed_and_paused_lose_and_double_nothing_and_do_no_work_twice() {
     let plan = HostKillPlan {
         hosts: 3,
-        kills: 6,
-        deliveries: 3_000,
+        kills: 12,
+        pauses: 1,
+        database_restarts: 3,
         seed: 5,
     };
     let Some(report) = run_hosts(plan).await.unwrap() else {

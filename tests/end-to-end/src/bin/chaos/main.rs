@@ -3,6 +3,7 @@
 
 mod attacks;
 mod faults;
+mod hosts;
 mod table;
 
 use std::process::ExitCode;
@@ -23,10 +24,10 @@ struct Arguments {
     /// Only this part; may be repeated
     #[arg(long, value_enum)]
     only: Vec<Part>,
-    /// How often the host is killed while deliveries arrive
+    /// How often the host, or one of several, is killed while deliveries arrive
     #[arg(long, default_value_t = 120)]
     kills: u32,
-    /// How many deliveries arrive meanwhile
+    /// How many deliveries arrive while the only host is killed
     #[arg(long, default_value_t = 60_000)]
     deliveries: usize,
     /// How many histories are played
@@ -42,6 +43,8 @@ struct Arguments {
 enum Part {
     /// The host, by kill -9.
     Kills,
+    /// Several hosts and the database they share.
+    Hosts,
     /// The order and number of deliveries.
     Histories,
     /// Toggl and the network to it.
@@ -77,6 +80,9 @@ async fn run(arguments: &Arguments, seed: u64, table: &mut Table) -> Result<()> 
             seed,
         };
         kill(plan, table).await?;
+    }
+    if wanted(Part::Hosts) {
+        hosts::run(arguments.kills, seed, table).await?;
     }
     if wanted(Part::Histories) {
         let report = histories::run(arguments.histories, seed).await?;
