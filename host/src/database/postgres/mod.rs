@@ -24,11 +24,13 @@ pub use self::error::{PostgresError, PostgresOpenError};
 use self::growth::Growth;
 
 /// What every connection begins with. Everything is in a schema of its own, so that a platform's tables are
-/// never met, and whatever the database's defaults are, what is committed is on disk.
+/// never met, and whatever the database's defaults are, what is committed is on disk. A host that stands still
+/// in the middle of a change holds up others that change the same: it has to lose its connection well before their
+/// statements take too long.
 const SETUP: &str = "SET search_path TO integration_host;
     SET TIME ZONE 'UTC';
     SET statement_timeout TO '10s';
-    SET idle_in_transaction_session_timeout TO '15s';
+    SET idle_in_transaction_session_timeout TO '3s';
     SET synchronous_commit TO on;";
 
 /// How long one operation may take: the server's own time-outs end most that take longer, but not when

@@ -215,6 +215,11 @@ impl Cluster {
         Ok((self.work.count(), collisions))
     }
 
+    /// The address of the database.
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
     /// Ends the database under everybody's hands.
     pub fn end_database(&mut self, ending: Ending) -> Result<()> {
         self.database.end(ending)

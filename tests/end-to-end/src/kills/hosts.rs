@@ -31,9 +31,9 @@ const MOST_BETWEEN_KILLS: usize = 10_000;
 /// How long hosts wait for one that gives no sign of life, as in [`CONFIGURATION`].
 const LEASE: Duration = Duration::from_secs(2);
 
-/// For how many kills a host stands still: twice as long as its lease. Others take over what it holds, and
+/// For how many kills a host stands still: three times as long as its lease. Others take over what it holds, and
 /// then it wakes.
-const KILLS_IN_PAUSE: u32 = 4;
+const KILLS_IN_PAUSE: u32 = 6;
 
 /// Background work without a pause, so that hosts meet.
 const CONFIGURATION: &str = "[limits]
@@ -54,7 +54,7 @@ pub struct HostKillPlan {
     pub hosts: usize,
     /// How often to kill one of them.
     pub kills: u32,
-    /// How often one stands still past its lease while others are killed; at most once in 8 kills.
+    /// How often one stands still past its lease while others are killed; at most once in 12 kills.
     pub pauses: u32,
     /// How often the database ends, in one way after the other, and is started again.
     pub database_restarts: u32,

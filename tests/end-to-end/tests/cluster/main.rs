@@ -3,6 +3,7 @@
 
 mod refusals;
 mod sharing;
+mod standing_still;
 
 use std::time::Duration;
 
