@@ -22,6 +22,7 @@ async fn hosts_that_are_killed_and_paused_lose_and_double_nothing_and_do_no_work
         return;
     };
     println!("{report:?}");
+    assert_eq!((report.pauses, report.database_restarts), (1, 3));
     assert!(report.deliveries.is_clean(), "{}", report.deliveries);
     assert!(
         report.work > 0,
