@@ -1,6 +1,7 @@
 //! A host goes on elsewhere as if it had never been moved.
 
-use end_to_end::{HostProcess, NORTHWIND, Setup};
+use end_to_end::cluster::Cluster;
+use end_to_end::{HostProcess, NORTHWIND, Setup, unlimited_scenario};
 use test_services::TestDatabase;
 
 use crate::fixture::{Places, complaint};
@@ -64,5 +65,44 @@ async fn a_host_that_moves_to_postgres_goes_on_with_its_webhooks_and_users() {
         setup.toggl().subscriptions().len(),
         subscriptions.len(),
         "the webhook was made anew"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_ledger_is_not_exported_while_a_host_runs_and_is_once_it_is_stopped() {
+    // So that nobody waits long for a sign of life.
+    let often = "[background]\nheartbeat_ms = 500\n";
+    let cluster = Cluster::start(1, unlimited_scenario(), often).await;
+    let Some(mut cluster) = cluster.unwrap() else {
+        return;
+    };
+    cluster.connect(NORTHWIND).await.unwrap();
+    let places = Places {
+        folder: tempfile::tempdir().unwrap(),
+    };
+    std::fs::write(places.path("host.toml"), often).unwrap();
+    let (config, url, data) = (
+        places.shown("host.toml"),
+        cluster.database_url(),
+        places.shown("elsewhere"),
+    );
+    let place = ["--config", &config, "--storage", &url, "--data", &data];
+
+    let file = places.shown("file");
+    let export = ["export", "--json", "--output", &file];
+    let refused = places.run(&[&export[..], &place].concat()).await;
+    let sentence = complaint(&refused);
+    assert_eq!(refused.status.code(), Some(1), "{sentence}");
+    assert!(
+        sentence.contains("is running: stop every host first"),
+        "what the host does meanwhile would be missing: {sentence}"
+    );
+    assert!(!places.path("file").exists(), "a part of an export is left");
+
+    cluster.kill(0).await.unwrap();
+    let lines = places.export(&place, "file").await;
+    assert!(
+        lines.iter().any(|line| line.contains("Northwind")),
+        "the export does not have the connection"
     );
 }
