@@ -153,19 +153,25 @@ async fn share_keys(
     id: &str,
     older: &[String],
 ) -> Result<Vec<String>, PostgresError> {
-    // Of hosts that start at the same time, one comes first.
-    let lock = "LOCK TABLE sealing_keys IN SHARE ROW EXCLUSIVE MODE";
-    transaction.batch_execute(lock).await?;
-    let mut noted = Vec::new();
-    for row in rows(transaction, "SELECT id FROM sealing_keys ORDER BY id", &[]).await? {
-        noted.push(row.try_get::<_, String>(0)?);
-    }
-    if !noted.is_empty() && !noted.iter().any(|key| key == id || older.contains(key)) {
-        return Ok(noted);
-    }
+    // Of hosts that start at the same time, one comes first. A row that is always there is locked, because not
+    // every engine can lock a table. Older programs lock the table: writing to it first waits for them.
+    let lock = "SELECT last FROM ledger_changes FOR UPDATE";
+    rows(transaction, lock, &[]).await?;
     let note = "INSERT INTO sealing_keys (id) VALUES ($1) ON CONFLICT (id) DO NOTHING";
-    execute(transaction, note, &[&id]).await?;
-    Ok(Vec::new())
+    let is_new = execute(transaction, note, &[&id]).await? > 0;
+    let others = "SELECT id FROM sealing_keys WHERE id <> $1 ORDER BY id";
+    let mut of_others = Vec::new();
+    for row in rows(transaction, others, &[&id]).await? {
+        of_others.push(row.try_get::<_, String>(0)?);
+    }
+    let is_refused =
+        is_new && !of_others.is_empty() && !of_others.iter().any(|key| older.contains(key));
+    if !is_refused {
+        return Ok(Vec::new());
+    }
+    let forget = "DELETE FROM sealing_keys WHERE id = $1";
+    execute(transaction, forget, &[&id]).await?;
+    Ok(of_others)
 }
 
 /// What a query returns, unless it takes too long.
