@@ -15,6 +15,7 @@ mod postgres;
 mod residual;
 mod retention;
 mod sqlite;
+mod standing;
 mod stored;
 mod summary;
 mod team;
@@ -43,6 +44,7 @@ pub use self::member::{
 pub use self::postgres::PostgresLedger;
 pub use self::retention::Retention;
 pub use self::sqlite::SqliteLedger;
+pub use self::standing::Standing;
 pub use self::summary::{
     Counted, Facets, Listed, MAX_INTERVALS, MAX_LISTED, MAX_SUMMARIZED, Person, PersonTime,
     SubjectPath, SubjectTime, Summary,
@@ -51,6 +53,7 @@ use crate::contract::{Changes, TeamMember};
 use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 
 use self::delivery::SUPERSEDED;
+pub(crate) use self::standing::Standings;
 pub(crate) use self::text::Wanted;
 use self::transfer::Transfer;
 
@@ -133,6 +136,8 @@ pub enum LedgerError {
 /// - A connection that was never active is removed with everything that belongs to it; one that was becomes disconnected
 ///   again; an absent one is no error, and an active one is a [`LedgerError::Conflict`].
 /// - All connections are told, in whatever state, in the order they were made in.
+/// - Standings are told of all connections, in whatever state, ordered by id byte by byte, on however many pages; a
+///   connection that is there all the while is on exactly one of them.
 /// - A call for a connection that is not there is [`LedgerError::NotFound`], unless it looks for the connection or removes
 ///   it.
 ///
@@ -233,8 +238,16 @@ pub trait Ledger: Continuity + Leases {
     /// The connection with this hook, unless it is disconnected.
     async fn connection_by_hook(&self, hook: &HookId) -> Result<Option<Connection>, LedgerError>;
 
-    /// All connections in any state, oldest first.
+    /// All connections in any state, oldest first: for a list that a person looks at.
     async fn connections(&self) -> Result<Vec<Connection>, LedgerError>;
+
+    /// Where connections stand, in any state, whose ids come after `after`, in order of their ids. At most `limit` and
+    /// [`MAX_PAGE`] at once. This is how hosts look for connections, each minute, so it must cost little for each.
+    async fn standings(
+        &self,
+        after: Option<&ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Standing>, LedgerError>;
 
     /// Changes a connection, and returns it as it is then. `now` is when. One that becomes active begins to
     /// cover from then on ([`CoverageChange::Connected`]).

@@ -105,13 +105,7 @@ impl Service {
             Err(error @ LedgerError::Conflict(_)) => error,
             Err(error) => return Err(error.into()),
         };
-        let connections = parts.ledger.connections().await?;
-        let left_behind = connections.into_iter().find(|connection| {
-            connection.state == ConnectionState::Connecting
-                && connection.integration == new.integration
-                && connection.scope_id == new.scope_id
-        });
-        let Some(left_behind) = left_behind else {
+        let Some(left_behind) = self.unfinished(&new).await? else {
             return Err(taken.into());
         };
         // Whoever holds the lease is still at work on it.

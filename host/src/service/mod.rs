@@ -17,6 +17,7 @@ mod reconcile;
 mod replay;
 mod rotation;
 mod sealed;
+mod unfinished;
 mod upkeep;
 mod users;
 

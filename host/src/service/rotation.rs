@@ -12,6 +12,7 @@ use super::{Service, ServiceError};
 use crate::capability::storage::{Resealed, reseal};
 use crate::contract::ErrorCode;
 use crate::id::ConnectionId;
+use crate::ledger::{Standing, Standings};
 use crate::seal::{KeySource, SealingKeyError};
 
 /// How often everything is looked through at most. The second time finds nothing, unless a provider
@@ -209,25 +210,37 @@ impl Service {
     async fn pass(&self) -> Result<(Resealed, Vec<ConnectionId>), ServiceError> {
         let parts = &self.inner.parts;
         let rotations = &self.inner.rotations;
-        let connections = parts.ledger.connections().await?;
+        let connections = Standings::count(&*parts.ledger).await?;
         rotations.tell(|progress| {
             progress.connections_done = 0;
-            progress.connections_total = connections.len() as u64;
+            progress.connections_total = connections;
         });
         let mut total = Resealed::default();
         let mut unreadable = Vec::new();
-        for connection in connections {
-            // Calls that cannot be run again must not find that what they read has changed.
-            let turn = self.inner.leases.hold(&connection.id).await?;
-            let tell = |more| rotations.tell(|progress| progress.values += more);
-            let found = reseal(&*parts.store, &parts.keys, &connection.id, true, tell).await?;
-            drop(turn);
-            if found.unreadable > 0 {
-                warn!(connection = %connection.id, values = found.unreadable, "stored values do not open");
-                unreadable.push(connection.id);
+        let mut standings = Standings::of(&*parts.ledger);
+        loop {
+            let page = standings.next().await?;
+            if page.is_empty() {
+                break;
             }
-            total.add(found);
-            rotations.tell(|progress| progress.connections_done += 1);
+            for Standing { id, .. } in page {
+                // Calls that cannot be run again must not find that what they read has changed.
+                let turn = self.inner.leases.hold(&id).await?;
+                let tell = |more| rotations.tell(|progress| progress.values += more);
+                let found = reseal(&*parts.store, &parts.keys, &id, true, tell).await?;
+                drop(turn);
+                if found.unreadable > 0 {
+                    warn!(connection = %id, values = found.unreadable, "stored values do not open");
+                    unreadable.push(id);
+                }
+                total.add(found);
+                rotations.tell(|progress| {
+                    progress.connections_done += 1;
+                    // Some may have been made meanwhile.
+                    progress.connections_total =
+                        progress.connections_total.max(progress.connections_done);
+                });
+            }
         }
         let deliveries = self.sealed_contents().go_through_deliveries(true).await?;
         rotations.tell(|progress| progress.values += deliveries.seen);

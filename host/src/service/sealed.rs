@@ -7,7 +7,7 @@ use super::{Service, ServiceError};
 use crate::capability::storage::{KeyValueStore, Resealed, StorageError, reseal};
 use crate::contract::ErrorCode;
 use crate::id::ConnectionId;
-use crate::ledger::{Attention, ConnectionUpdate, Ledger};
+use crate::ledger::{Attention, ConnectionUpdate, Ledger, Standings};
 use crate::seal::SealingKeys;
 
 /// Kept deliveries read at once: each may be larger than a megabyte.
@@ -30,8 +30,15 @@ impl SealedContents<'_> {
     /// A provider does not answer.
     pub async fn verify(&self) -> Result<Resealed, ServiceError> {
         let mut found = Resealed::default();
-        for connection in self.ledger.connections().await? {
-            found.add(reseal(self.store, self.keys, &connection.id, false, |_| {}).await?);
+        let mut standings = Standings::of(self.ledger);
+        loop {
+            let page = standings.next().await?;
+            if page.is_empty() {
+                break;
+            }
+            for standing in page {
+                found.add(reseal(self.store, self.keys, &standing.id, false, |_| {}).await?);
+            }
         }
         found.add(self.go_through_deliveries(false).await?);
         Ok(found)
@@ -73,30 +80,29 @@ impl Service {
     }
 
     /// Makes sure that everything stored of a connection opens. What does not was changed or put
-    /// elsewhere behind the host's back: it is not used, and the people are told.
+    /// elsewhere behind the host's back, or its key is missing: it is not used, and the people are told.
     ///
     /// # Errors
     /// Something does not open, or a provider does not answer.
     pub(super) async fn ensure_readable(&self, id: &ConnectionId) -> Result<(), ServiceError> {
         let parts = &self.inner.parts;
-        let secrets = self.inner.secrets.get(id).await;
-        let message = match secrets {
-            Err(StorageError::Invalid(_)) => {
-                "the stored secret cannot be read, because it was changed or moved outside of this program: give the API token again with set-token"
-            }
-            Err(error) => return Err(error.into()),
-            Ok(_) => {
-                let stored = reseal(&*parts.store, &parts.keys, id, false, |_| {}).await?;
-                if stored.unreadable == 0 {
-                    return Ok(());
-                }
-                "what is stored of this connection cannot be read, because it was changed or moved outside of this program: restore a backup, or disconnect the workspace and connect it again"
-            }
+        let stored = reseal(&*parts.store, &parts.keys, id, false, |_| {}).await?;
+        if stored.unreadable == 0 {
+            return Ok(());
+        }
+        let message = if let Some(key_id) = stored.missing_keys.first() {
+            format!(
+                "what is stored of this connection was sealed with the key {key_id}, which this host does not have: give it that key too, after the present one, and start it again"
+            )
+        } else if let Err(StorageError::Invalid(_)) = self.inner.secrets.get(id).await {
+            "the stored secret cannot be read, because it was changed or moved outside of this program: give the API token again with set-token".to_owned()
+        } else {
+            "what is stored of this connection cannot be read, because it was changed or moved outside of this program: restore a backup, or disconnect the workspace and connect it again".to_owned()
         };
         error!(connection = %id, "{message}");
         let attention = Attention {
             code: ErrorCode::Internal.as_str().to_owned(),
-            message: message.to_owned(),
+            message: message.clone(),
         };
         let update = ConnectionUpdate {
             attention: Some(Some(attention)),

@@ -13,7 +13,7 @@ use crate::id::{ConnectionId, HookId, ScopeId};
 use crate::ledger::stored;
 use crate::ledger::{
     Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, LedgerError,
-    NewConnection, SeenQuotas,
+    MAX_PAGE, NewConnection, SeenQuotas, Standing,
 };
 
 pub(super) const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
@@ -104,6 +104,25 @@ pub(super) async fn find_by_hook(
 pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Connection>> {
     let sql = format!("{SELECT}, {COLUMNS} FROM connections ORDER BY created_at, number");
     rows(client, &sql, &[]).await?.iter().map(read).collect()
+}
+
+pub(super) async fn standings(
+    client: &impl GenericClient,
+    after: Option<&ConnectionId>,
+    limit: usize,
+) -> Result<Vec<Standing>> {
+    // No id is empty.
+    let after = after.map_or("", ConnectionId::as_str);
+    let sql = "SELECT id, state, gap_from IS NOT NULL FROM connections WHERE id > $1 ORDER BY id LIMIT $2";
+    let found = rows(client, sql, &[&after, &(limit.clamp(1, MAX_PAGE) as i64)]).await?;
+    let standing = |row: &Row| {
+        Ok(Standing {
+            id: ConnectionId::new(get::<String>(row, 0)?),
+            state: named(row, 1, ConnectionState::from_name)?,
+            has_gap: get(row, 2)?,
+        })
+    };
+    found.iter().map(standing).collect()
 }
 
 pub(super) async fn update(

@@ -35,8 +35,8 @@ use super::transfer::Transfer;
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
     DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
-    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
-    TeamChanges,
+    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Standing,
+    Summary, TeamChanges,
 };
 use crate::contract::{Changes, TeamMember};
 use crate::database::postgres::{
@@ -176,6 +176,15 @@ impl Ledger for PostgresLedger {
     async fn connections(&self) -> Result<Vec<Connection>, LedgerError> {
         let client = self.client().await?;
         Ok(within_time(connections::all(&client)).await?)
+    }
+
+    async fn standings(
+        &self,
+        after: Option<&ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Standing>, LedgerError> {
+        let client = self.client().await?;
+        Ok(within_time(connections::standings(&client, after, limit)).await?)
     }
 
     async fn update_connection(

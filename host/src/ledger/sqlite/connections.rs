@@ -10,7 +10,7 @@ use crate::id::{ConnectionId, HookId, ScopeId};
 use crate::ledger::stored;
 use crate::ledger::{
     Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, LedgerError,
-    NewConnection, SeenQuotas,
+    MAX_PAGE, NewConnection, SeenQuotas, Standing,
 };
 
 pub(super) const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
@@ -101,6 +101,28 @@ pub(super) fn all(database: &Database) -> Result<Vec<Connection>> {
         .query_map([], connection)?
         .collect::<rusqlite::Result<_>>()?;
     Ok(connections)
+}
+
+pub(super) fn standings(
+    database: &Database,
+    after: Option<&ConnectionId>,
+    limit: usize,
+) -> Result<Vec<Standing>> {
+    // No id is empty.
+    let after = after.map_or("", ConnectionId::as_str);
+    let mut statement = database.prepare_cached(
+        "SELECT id, state, gap_from IS NOT NULL FROM connections WHERE id > ?1 ORDER BY id LIMIT ?2",
+    )?;
+    let standings = statement
+        .query_map(params![after, limit.clamp(1, MAX_PAGE) as i64], |row| {
+            Ok(Standing {
+                id: ConnectionId::new(row.get::<_, String>(0)?),
+                state: rows::named(row, 1, ConnectionState::from_name)?,
+                has_gap: row.get(2)?,
+            })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(standings)
 }
 
 pub(super) fn update(

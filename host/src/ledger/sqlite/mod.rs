@@ -26,7 +26,7 @@ use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
     DeliveryStatus, KeptRequest, Leases, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED,
     MAX_SUMMARIZED, MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page,
-    Retention, Summary, TeamChanges,
+    Retention, Standing, Summary, TeamChanges,
 };
 use crate::contract::{Changes, TeamMember};
 use crate::database::{DatabaseError, SqliteDatabase};
@@ -130,6 +130,13 @@ impl Ledger for SqliteLedger {
 
     async fn connections(&self) -> Result<Vec<Connection>> {
         self.database.read(connections::all).await
+    }
+
+    async fn standings(&self, after: Option<&ConnectionId>, limit: usize) -> Result<Vec<Standing>> {
+        let after = after.cloned();
+        self.database
+            .read(move |database| connections::standings(database, after.as_ref(), limit))
+            .await
     }
 
     async fn update_connection(

@@ -19,6 +19,7 @@ mod rates;
 mod replays;
 mod requests;
 mod retention;
+mod standings;
 mod summaries;
 mod survival;
 mod teams;
@@ -76,6 +77,7 @@ fn cases() -> Vec<Case> {
     [
         connections::CASES,
         changes::CASES,
+        standings::CASES,
         teams::CASES,
         mappings::CASES,
         members::CASES,

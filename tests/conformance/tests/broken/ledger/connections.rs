@@ -1,6 +1,7 @@
 //! Connections that are made twice, lost, or take over what is not theirs.
 
 use integration_host::id::ScopeId;
+use integration_host::ledger::ConnectionState;
 
 use super::*;
 
@@ -12,6 +13,8 @@ noticed! {
     removing_disconnects: NeverRemoves => a_connection_never_completed_is_removed_whole,
     an_active_connection_is_removed: RemovesAnything => a_completed_connection_is_not_removed,
     connections_are_in_any_order: Sorted => connections_are_told_in_order,
+    standings_are_of_those_that_work: OnlyActive => standings_tell_state_and_gap_of_every_connection,
+    standings_go_on_after_a_connection_that_is_there: AfterExisting => standings_stay_whole_while_connections_come_and_go,
     an_unknown_connection_is_accepted: AcceptsAnything => what_names_no_connection_is_not_found,
     a_name_is_never_taken_over: Unnamed => a_new_connection_is_called_like_its_scope,
     a_gap_is_forgotten: ForgetsGaps => coverage_changes_as_it_is_said_to,
@@ -101,7 +104,7 @@ struct RemovesAnything;
 #[async_trait]
 impl Flaw for RemovesAnything {
     async fn remove_connection(&self, ledger: &SqliteLedger, id: &ConnectionId) -> Result<()> {
-        let state = Some(integration_host::ledger::ConnectionState::Connecting);
+        let state = Some(ConnectionState::Connecting);
         let update = ConnectionUpdate {
             state,
             ..Default::default()
@@ -120,6 +123,38 @@ impl Flaw for Sorted {
         let mut all = ledger.connections().await?;
         all.sort_by_key(|connection| connection.scope_id.clone());
         Ok(all)
+    }
+}
+
+struct OnlyActive;
+#[async_trait]
+impl Flaw for OnlyActive {
+    async fn standings(
+        &self,
+        ledger: &SqliteLedger,
+        after: Option<&ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Standing>> {
+        let mut standings = ledger.standings(after, limit).await?;
+        standings.retain(|standing| standing.state == ConnectionState::Active);
+        Ok(standings)
+    }
+}
+
+/// Looks for the place of the one that was told last, which is nowhere once that is gone.
+struct AfterExisting;
+#[async_trait]
+impl Flaw for AfterExisting {
+    async fn standings(
+        &self,
+        ledger: &SqliteLedger,
+        after: Option<&ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Standing>> {
+        match after {
+            Some(id) if ledger.connection(id).await?.is_none() => Ok(Vec::new()),
+            after => ledger.standings(after, limit).await,
+        }
     }
 }
 

@@ -55,6 +55,7 @@ calls! {
         connection(id: &ConnectionId) -> Option<Connection>;
         connection_by_hook(hook: &HookId) -> Option<Connection>;
         connections() -> Vec<Connection>;
+        standings(after: Option<&ConnectionId>, limit: usize) -> Vec<Standing>;
         update_connection(id: &ConnectionId, update: ConnectionUpdate, now: Timestamp) -> Connection;
         remove_connection(id: &ConnectionId) -> ();
         import_members(id: &ConnectionId, team: &[TeamMember]) -> TeamChanges;

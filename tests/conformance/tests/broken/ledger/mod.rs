@@ -19,7 +19,7 @@ use integration_host::ledger::{
     ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionUpdate, Continuity, Coverage,
     CoverageChange, Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, KeptRequest, Ledger,
     LedgerActivity, LedgerError, MappingChange, Member, MemberFilter, MemberPage, NewConnection,
-    Page, Retention, SqliteLedger, Summary,
+    Page, Retention, SqliteLedger, Standing, Summary,
 };
 use jiff::Timestamp;
 
