@@ -59,7 +59,7 @@ impl Default for Schedule {
             callback_patience_ms: 2 * HOUR,
             long_failure_ms: DAY,
             lease_ms: 30_000,
-            connections_at_once: 4,
+            connections_at_once: 16,
         }
     }
 }

@@ -46,8 +46,8 @@ impl Counter {
 }
 
 impl Metrics {
-    /// All counters, with those of HTTP.
-    pub(super) fn render(&self, http: &HttpCounts) -> String {
+    /// All counters, with those of HTTP, and for how long background work waits.
+    pub(super) fn render(&self, http: &HttpCounts, late: Duration) -> String {
         let mut text = String::from(
             "# HELP integration_deliveries_total Deliveries by outcome.\n\
              # TYPE integration_deliveries_total counter\n",
@@ -80,6 +80,13 @@ impl Metrics {
             self.activities_unchanged.value(),
         );
         self.lag.render(&mut text);
+        let late_seconds = late.as_secs_f64();
+        let _ = write!(
+            text,
+            "# HELP integration_background_late_seconds How long the background work waits that has been due the longest.\n\
+             # TYPE integration_background_late_seconds gauge\n\
+             integration_background_late_seconds {late_seconds}\n"
+        );
         let _ = write!(
             text,
             "# HELP integration_gaps_total Gaps in deliveries, by what was done.\n\

@@ -10,6 +10,7 @@ mod error;
 mod gaps;
 mod health;
 mod kept;
+mod keys;
 mod lease;
 mod metrics;
 mod progress;
@@ -49,7 +50,7 @@ use crate::capability::http::{HttpLender, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
 use crate::clock::Clock;
-use crate::contract::{Changes, ErrorCode, Manifest};
+use crate::contract::{Changes, Manifest};
 use crate::database::SqliteDatabase;
 use crate::engine::{CallContext, Integration};
 use crate::id::{ConnectionId, HookId};
@@ -124,7 +125,6 @@ impl Service {
     /// # Errors
     /// The ledger or the storage does not answer, or what it keeps was sealed with another key.
     pub async fn start(parts: Parts) -> Result<Self, ServiceError> {
-        let existing = parts.ledger.connections().await?;
         let (background, due) = Background::new();
         let leases = Leases::new(Arc::clone(&parts.ledger), parts.schedule.lease());
         let service = Self {
@@ -147,31 +147,11 @@ impl Service {
                 replays: Replays::default(),
             }),
         };
-        service.ensure_secrets_can_be_read(&existing).await?;
+        service.ensure_keys_fit().await?;
         service.pass_on_growth();
-        background::start(&service, due, existing);
+        background::start(&service, due);
         replay::start(&service);
         Ok(service)
-    }
-
-    /// Without the key of its secrets a connection would fail at every delivery, and look as if it were
-    /// the remote service's fault.
-    async fn ensure_secrets_can_be_read(
-        &self,
-        existing: &[Connection],
-    ) -> Result<(), ServiceError> {
-        for connection in existing {
-            if let Some(key_id) = self.inner.secrets.missing_key(&connection.id).await? {
-                return Err(ServiceError::new(
-                    ErrorCode::Internal,
-                    format!(
-                        "the sealing key is not the one that the secrets of the connection {} were sealed with, which has the id {key_id}: put that key back, or use another data directory",
-                        connection.id
-                    ),
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Ends background work, letting what runs finish, and closes the ledger.
@@ -320,7 +300,10 @@ impl Service {
 
     /// Counters in the Prometheus text format.
     pub fn metrics(&self) -> String {
-        self.inner.metrics.render(&self.inner.parts.http.counts())
+        let http = self.inner.parts.http.counts();
+        self.inner
+            .metrics
+            .render(&http, self.inner.background.late())
     }
 
     fn schedule(&self) -> &Schedule {

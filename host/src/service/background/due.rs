@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -14,6 +15,8 @@ use crate::id::ConnectionId;
 pub(in crate::service) enum Work {
     /// Undo an attempt to connect that was interrupted, or complete such a disconnecting.
     Undo,
+    /// After a start, see that what is stored opens, and go on with what a stop interrupted.
+    Look,
     /// Read what deliveries failed to tell.
     Gap,
     /// Fetch missing names.
@@ -32,6 +35,7 @@ impl Work {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Undo => "undo",
+            Self::Look => "look",
             Self::Gap => "gap",
             Self::Names => "names",
             Self::Upkeep => "upkeep",
@@ -45,16 +49,25 @@ impl Work {
     }
 }
 
-/// Work that is due at some time. One entry per connection and kind, so it cannot grow without bound.
+/// Work that is due at some time.
 #[derive(Default)]
 pub(in crate::service) struct Due {
-    planned: Mutex<BTreeMap<(ConnectionId, Work), Planned>>,
+    plans: Mutex<Plans>,
     pub(super) changed: Notify,
 }
 
-#[derive(Clone, Copy)]
+/// There may be a hundred thousand connections, so nothing here looks at all plans.
+#[derive(Default)]
+struct Plans {
+    /// One entry per connection and kind, so it cannot grow without bound.
+    planned: BTreeMap<(ConnectionId, Work), Planned>,
+    /// What of it is to be done at a time, in the order of these times.
+    by_time: BTreeSet<(Instant, ConnectionId, Work)>,
+}
+
+#[derive(Clone, Copy, Default)]
 struct Planned {
-    /// `None`: it is being done, or was done last time.
+    /// `None`: it is being done.
     at: Option<Instant>,
     /// Whether it is being done.
     under_way: bool,
@@ -82,18 +95,7 @@ impl Due {
         at: Instant,
         is_urgent: bool,
     ) {
-        self.planned()
-            .entry((connection.clone(), work))
-            .and_modify(|planned| {
-                planned.at = Some(planned.at.map_or(at, |before| before.min(at)));
-                planned.is_urgent |= is_urgent;
-            })
-            .or_insert(Planned {
-                at: Some(at),
-                under_way: false,
-                is_urgent,
-                failures: 0,
-            });
+        self.plans().plan(connection, work, at, is_urgent);
         self.changed.notify_one();
     }
 
@@ -102,50 +104,55 @@ impl Due {
         &self,
         busy: &BTreeSet<ConnectionId>,
     ) -> Option<(Instant, ConnectionId, Work)> {
-        self.planned()
-            .iter()
-            .filter(|((connection, _), _)| !busy.contains(connection))
-            .filter_map(|((connection, work), planned)| Some((planned.at?, connection, *work)))
-            .min()
-            .map(|(at, connection, work)| (at, connection.clone(), work))
+        let plans = self.plans();
+        let mut in_order = plans.by_time.iter();
+        in_order
+            .find(|(_, connection, _)| !busy.contains(connection))
+            .cloned()
+    }
+
+    /// For how long the work waits that has been due the longest and could be done.
+    pub(in crate::service) fn late(&self, now: Instant) -> Duration {
+        let plans = self.plans();
+        let mut in_order = plans.by_time.iter().take_while(|(at, ..)| *at <= now);
+        in_order
+            .find(|(_, connection, _)| !plans.is_busy(connection))
+            .map_or(Duration::ZERO, |(at, ..)| now - *at)
     }
 
     /// Begins work: it is not planned any more. True: it is urgent.
     pub(super) fn take(&self, connection: &ConnectionId, work: Work) -> bool {
-        match self.planned().get_mut(&(connection.clone(), work)) {
-            Some(planned) => {
-                planned.at = None;
-                planned.under_way = true;
-                std::mem::take(&mut planned.is_urgent)
-            }
-            None => false,
-        }
+        self.plans().take(connection, work)
     }
 
     /// Ends work. What it led to is planned already.
     pub(super) fn end(&self, connection: &ConnectionId, work: Work) {
-        if let Some(planned) = self.planned().get_mut(&(connection.clone(), work)) {
-            planned.under_way = false;
+        let mut plans = self.plans();
+        let Some(planned) = plans.get(connection, work) else {
+            return;
+        };
+        planned.under_way = false;
+        if planned.at.is_none() {
+            plans.planned.remove(&(connection.clone(), work));
         }
     }
 
-    /// Whether anything was ever planned for a connection that was not forgotten.
-    pub(super) fn knows(&self, connection: &ConnectionId) -> bool {
-        let planned = self.planned();
-        let mut next = planned.range((connection.clone(), Work::FIRST)..);
-        next.next().is_some_and(|((id, _), _)| id == connection)
+    /// Whether a connection is looked after: it is from when it was taken up until it is forgotten.
+    pub(super) fn looks_after(&self, connection: &ConnectionId) -> bool {
+        // Other work may be planned by whoever meets a connection that was never taken up.
+        self.plans().get(connection, Work::Watch).is_some()
     }
 
     /// Whether work is planned or under way.
     pub(super) fn is_due(&self, connection: &ConnectionId, work: Work) -> bool {
-        self.planned()
-            .get(&(connection.clone(), work))
+        self.plans()
+            .get(connection, work)
             .is_some_and(|planned| planned.under_way || planned.at.is_some())
     }
 
     /// Notes whether work succeeded, and returns how often it has failed in a row.
     pub(super) fn note(&self, connection: &ConnectionId, work: Work, failed: bool) -> u32 {
-        match self.planned().get_mut(&(connection.clone(), work)) {
+        match self.plans().get(connection, work) {
             Some(planned) if failed => {
                 planned.failures = planned.failures.saturating_add(1);
                 planned.failures
@@ -160,18 +167,69 @@ impl Due {
 
     /// Forgets all work of a connection.
     pub(super) fn forget(&self, connection: &ConnectionId) {
-        self.planned().retain(|(other, _), _| other != connection);
+        self.plans().forget(connection);
     }
 
-    fn planned(&self) -> MutexGuard<'_, BTreeMap<(ConnectionId, Work), Planned>> {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    fn plans(&self) -> MutexGuard<'_, Plans> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Plans {
+    fn get(&mut self, connection: &ConnectionId, work: Work) -> Option<&mut Planned> {
+        self.planned.get_mut(&(connection.clone(), work))
+    }
+
+    fn plan(&mut self, connection: &ConnectionId, work: Work, at: Instant, is_urgent: bool) {
+        let planned = self.planned.entry((connection.clone(), work)).or_default();
+        planned.is_urgent |= is_urgent;
+        if planned.at.is_some_and(|before| before <= at) {
+            return;
+        }
+        if let Some(before) = planned.at.replace(at) {
+            self.by_time.remove(&(before, connection.clone(), work));
+        }
+        self.by_time.insert((at, connection.clone(), work));
+    }
+
+    fn take(&mut self, connection: &ConnectionId, work: Work) -> bool {
+        let Some(planned) = self.get(connection, work) else {
+            return false;
+        };
+        planned.under_way = true;
+        let is_urgent = std::mem::take(&mut planned.is_urgent);
+        if let Some(at) = planned.at.take() {
+            self.by_time.remove(&(at, connection.clone(), work));
+        }
+        is_urgent
+    }
+
+    fn is_busy(&self, connection: &ConnectionId) -> bool {
+        let mut works = self.of(connection);
+        works.any(|(_, planned)| planned.under_way)
+    }
+
+    fn forget(&mut self, connection: &ConnectionId) {
+        let works: Vec<_> = self.of(connection).collect();
+        for (work, planned) in works {
+            if let Some(at) = planned.at {
+                self.by_time.remove(&(at, connection.clone(), work));
+            }
+            self.planned.remove(&(connection.clone(), work));
+        }
+    }
+
+    /// All work of a connection.
+    fn of(&self, connection: &ConnectionId) -> impl Iterator<Item = (Work, Planned)> {
+        self.planned
+            .range((connection.clone(), Work::FIRST)..)
+            .take_while(move |((id, _), _)| id == connection)
+            .map(|((_, work), planned)| (*work, *planned))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -203,6 +261,46 @@ mod tests {
         due.forget(&one);
         due.forget(&other);
         assert_eq!(next(&[]), None);
+    }
+
+    #[test]
+    fn what_is_planned_again_or_forgotten_leaves_nothing_behind() {
+        let due = Due::default();
+        let (one, other) = (ConnectionId::new("a"), ConnectionId::new("ab"));
+        let now = Instant::now();
+        let in_minutes = |minutes: u64| now + Duration::from_secs(60 * minutes);
+        due.plan(&one, Work::Upkeep, in_minutes(3));
+        due.plan(&one, Work::Upkeep, in_minutes(1));
+        due.plan(&other, Work::Watch, in_minutes(2));
+        assert!(due.looks_after(&other) && !due.looks_after(&one));
+        due.take(&one, Work::Upkeep);
+        let left = due.next(&BTreeSet::new());
+        assert_eq!(left, Some((in_minutes(2), other.clone(), Work::Watch)));
+        due.forget(&one);
+        assert!(due.looks_after(&other), "another connection was forgotten");
+        due.forget(&other);
+        assert_eq!(due.next(&BTreeSet::new()), None);
+        assert!(due.plans().planned.is_empty());
+    }
+
+    #[test]
+    fn late_is_what_could_be_done_and_is_not() {
+        let due = Due::default();
+        let (one, other) = (ConnectionId::new("a"), ConnectionId::new("b"));
+        let now = Instant::now();
+        let minute = Duration::from_secs(60);
+        assert_eq!(due.late(now), Duration::ZERO);
+        due.plan(&one, Work::Gap, now);
+        due.plan(&one, Work::Upkeep, now);
+        due.plan(&other, Work::Upkeep, now + 2 * minute);
+        assert_eq!(due.late(now + minute), minute);
+        due.take(&one, Work::Gap);
+        assert_eq!(
+            due.late(now + minute),
+            Duration::ZERO,
+            "what waits for other work of its connection would look like too little power"
+        );
+        assert_eq!(due.late(now + 3 * minute), minute);
     }
 
     #[test]

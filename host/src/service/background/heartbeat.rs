@@ -12,11 +12,11 @@ use tracing::warn;
 
 use super::due::Due;
 use super::{decide, service};
-use crate::ledger::CoverageChange;
+use crate::ledger::{ConnectionState, CoverageChange, Standings};
 use crate::service::{Inner, Service, ServiceError, moment};
 
 pub(super) async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Receiver<bool>) {
-    let mut started = false;
+    let (mut started, mut taken_up) = (false, false);
     loop {
         let interval = {
             let Some(service) = service(&inner) else {
@@ -32,8 +32,15 @@ pub(super) async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Rece
                 Ok(()) => started = true,
                 Err(error) => warn!(%error, "the heartbeat could not be recorded"),
             }
-            if let Err(error) = service.take_up_those_of_others(&due).await {
-                warn!(%error, "connections that other hosts made could not be listed");
+            // Alone, nobody else makes connections.
+            if !taken_up || service.inner.leases.time_if_shared().is_some() {
+                tokio::select! {
+                    _ = stop.wait_for(|stop| *stop) => return,
+                    done = service.take_up(&due) => match done {
+                        Ok(()) => taken_up = true,
+                        Err(error) => warn!(%error, "the connections could not be listed"),
+                    },
+                }
             }
             schedule.heartbeat()
         };
@@ -54,16 +61,25 @@ impl Service {
         };
         let reason = outage_reason(from, now, started);
         warn!(from = %moment(from), "deliveries may have been missed: {reason}");
-        for connection in self.connections().await? {
-            let noticed = CoverageChange::GapNoticed {
-                from: Some(from),
-                reason: reason.clone(),
-                at: now,
-            };
-            self.notice_gap(&connection.id, noticed).await?;
-            self.look_after_soon(due, &connection.id);
+        let mut standings = Standings::of(&**ledger);
+        loop {
+            let page = standings.next().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for standing in page {
+                if standing.state != ConnectionState::Active {
+                    continue;
+                }
+                let noticed = CoverageChange::GapNoticed {
+                    from: Some(from),
+                    reason: reason.clone(),
+                    at: now,
+                };
+                self.notice_gap(&standing.id, noticed).await?;
+                self.look_after_soon(due, &standing.id);
+            }
         }
-        Ok(())
     }
 
     /// Records that the host ran until now, as the last thing it does.

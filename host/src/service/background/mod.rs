@@ -5,6 +5,7 @@
 pub(super) mod decide;
 mod due;
 mod heartbeat;
+mod taking_up;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -23,6 +24,9 @@ use crate::ledger::{Connection, ConnectionState};
 
 /// How long to wait for further missing names, so that a burst of deliveries leads to one refresh.
 const NAMES_DELAY: Duration = Duration::from_millis(500);
+
+/// How long after the start to look at the first connection.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// How long to wait at least for another host that is at work on a connection.
 const WAIT_FOR_OTHERS: Duration = Duration::from_millis(500);
@@ -74,6 +78,11 @@ impl Background {
             .plan_urgent(connection, Work::Upkeep, Instant::now());
     }
 
+    /// For how long the work waits that has been due the longest and could be done.
+    pub(super) fn late(&self) -> Duration {
+        self.due.late(Instant::now())
+    }
+
     /// Closes the gap of a connection at once.
     pub(super) fn close_gap_now(&self, connection: &ConnectionId) {
         self.due.plan(connection, Work::Gap, Instant::now());
@@ -101,30 +110,20 @@ impl Background {
     }
 }
 
-/// Starts background work for the connections there are. It holds no handle to the service while it
-/// waits, so it does not keep it alive.
-pub(super) fn start(service: &Service, due: Arc<Due>, existing: Vec<Connection>) {
+/// Starts background work. It holds no handle to the service while it waits, so it does not keep it alive.
+pub(super) fn start(service: &Service, due: Arc<Due>) {
     let inner = Arc::downgrade(&service.inner);
     let background = &service.inner.background;
     let work = tokio::spawn(run(
         inner.clone(),
         Arc::clone(&due),
-        existing,
         background.stop.subscribe(),
     ));
     let heartbeat = tokio::spawn(heartbeat::run(inner, due, background.stop.subscribe()));
     background.tasks().extend([work, heartbeat]);
 }
 
-async fn run(
-    inner: Weak<Inner>,
-    due: Arc<Due>,
-    existing: Vec<Connection>,
-    mut stop: watch::Receiver<bool>,
-) {
-    if let Some(service) = service(&inner) {
-        service.take_up(&due, existing).await;
-    }
+async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Receiver<bool>) {
     let mut running = Running::default();
     loop {
         let next = match service(&inner) {
@@ -202,46 +201,6 @@ fn service(inner: &Weak<Inner>) -> Option<Service> {
 }
 
 impl Service {
-    /// Plans the work of the connections found at start. Some are attempts to connect that a stop
-    /// interrupted; their scopes stay taken until they are undone.
-    async fn take_up(&self, due: &Due, existing: Vec<Connection>) {
-        let schedule = self.schedule();
-        for connection in existing {
-            let id = &connection.id;
-            match connection.state {
-                ConnectionState::Connecting => due.plan(id, Work::Undo, Instant::now()),
-                ConnectionState::Active => {
-                    if let Err(error) = self.ensure_readable(id).await {
-                        warn!(connection = %id, %error, "a connection cannot work");
-                    }
-                    let now = Instant::now();
-                    due.plan(id, Work::Names, now + NAMES_DELAY);
-                    due.plan(id, Work::Upkeep, now + jittered(schedule.upkeep() / 2));
-                    due.plan(id, Work::Watch, now + jittered(schedule.silence()));
-                    if connection.coverage.gap.is_some() {
-                        self.look_after_soon(due, id);
-                    }
-                }
-                ConnectionState::Disconnected => {}
-            }
-        }
-    }
-
-    fn look_after_soon(&self, due: &Due, id: &ConnectionId) {
-        let delay = self.schedule().start_delay().mul_f64(random_fraction());
-        due.plan_urgent(id, Work::Upkeep, Instant::now() + delay);
-    }
-
-    /// Takes up connections that other hosts have made since, or left unfinished.
-    async fn take_up_those_of_others(&self, due: &Due) -> Result<(), ServiceError> {
-        if self.inner.leases.time_if_shared().is_some() {
-            let mut connections = self.inner.parts.ledger.connections().await?;
-            connections.retain(|connection| !due.knows(&connection.id));
-            self.take_up(due, connections).await;
-        }
-        Ok(())
-    }
-
     /// Does work, unless another host does, and plans when to do it again.
     async fn work(&self, due: &Due, id: &ConnectionId, work: Work, is_urgent: bool) {
         let turn = self.inner.leases.try_work(id, work.name(), is_urgent).await;
@@ -341,6 +300,11 @@ impl Service {
     ) -> Result<Option<Duration>, ServiceError> {
         let id = &connection.id;
         match work {
+            Work::Look => {
+                self.ensure_readable(id).await?;
+                self.inner.background.refresh_names_now(id);
+                Ok(None)
+            }
             Work::Gap => self.close_gap(id).await.map(|_| None),
             Work::Names => {
                 let again = self.refresh_names(id).await?;
