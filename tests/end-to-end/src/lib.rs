@@ -15,6 +15,7 @@ pub mod generated_export;
 pub mod histories;
 pub mod hostile;
 mod invented;
+pub mod idle;
 pub mod isolation;
 pub mod kills;
 pub mod large_ledger;

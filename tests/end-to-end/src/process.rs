@@ -151,6 +151,13 @@ impl HostProcess {
         Ok(json)
     }
 
+    /// Its counters, in the Prometheus text format.
+    pub async fn metrics(&self) -> Result<String> {
+        let request = self.client.get(format!("{}/metrics", self.url));
+        let answer = request.bearer_auth(&self.token).send().await?;
+        Ok(answer.error_for_status()?.text().await?)
+    }
+
     /// Posts a delivery and returns the status.
     pub async fn deliver(
         &self,

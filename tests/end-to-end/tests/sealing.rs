@@ -1,14 +1,18 @@
 //! What is sealed opens in its own place only, and what is erased is gone.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use end_to_end::{NORTHWIND, Setup};
+use integration_host::seal::{KeyRing, SealingKey};
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 const OTHER_WORKSPACE: i64 = 7_400_002;
+
+/// How long a machine that is busy with other tests may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn database(setup: &Setup) -> Connection {
     let database = Connection::open(setup.options.data.join("host.sqlite")).unwrap();
@@ -142,6 +146,45 @@ async fn a_value_that_was_put_in_the_place_of_another_is_found_out() {
     assert!(
         left.iter().all(|connection| connection["id"] != theirs),
         "a connection that cannot be read stays for ever"
+    );
+}
+
+#[tokio::test]
+async fn a_value_whose_key_is_missing_is_told_soon_after_the_start() {
+    let mut setup = Setup::start().await.unwrap();
+    let connection = setup.connect(NORTHWIND).await.unwrap();
+    let id = connection["id"].as_str().unwrap();
+    assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+    // As if a rotation had been cut off and the former key been taken away.
+    let former = KeyRing::new(SealingKey::generate());
+    let rows = database(&setup);
+    let number = row(&rows, id, "integration/%");
+    let key: String = rows
+        .query_row(
+            "SELECT key FROM storage_entries WHERE number = ?1",
+            [number],
+            |row| row.get(0),
+        )
+        .unwrap();
+    rows.execute(
+        "UPDATE storage_entries SET value = ?2 WHERE number = ?1",
+        (number, former.seal(&["storage", id, &key], b"value")),
+    )
+    .unwrap();
+    drop(rows);
+    setup.restart().await.unwrap();
+    let begin = Instant::now();
+    let message = loop {
+        let seen = setup.host.get(&format!("/connections/{id}")).await.unwrap();
+        if let Some(message) = seen["attention"]["message"].as_str() {
+            break message.to_owned();
+        }
+        assert!(begin.elapsed() < PATIENCE, "nobody is told: {seen}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(
+        message.contains(&former.id()) && message.contains("give it that key too"),
+        "{message}"
     );
 }
 

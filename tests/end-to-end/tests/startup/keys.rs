@@ -66,3 +66,20 @@ async fn another_sealing_key_ends_the_start_and_the_right_one_brings_everything_
     assert_eq!(health["healthy"], true, "{health}");
     drop(folder);
 }
+
+#[tokio::test]
+async fn another_sealing_key_ends_the_start_however_many_connections_there_are() {
+    let mut setup = Setup::start().await.unwrap();
+    setup.connect(NORTHWIND).await.unwrap();
+    assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+    end_to_end::idle::copy(&setup.options.data, 300)
+        .await
+        .unwrap();
+    fs::write(setup.options.data.join("sealing-key"), "ab".repeat(32)).unwrap();
+    let folder = Folder(std::mem::replace(
+        &mut setup.folder,
+        tempfile::tempdir().unwrap(),
+    ));
+    let names = ["secrets of the connection", "put that key back"];
+    folder.refuses(&[], &names).await;
+}
