@@ -129,6 +129,7 @@ fn run(task: Task) -> Result<()> {
 /// Runs a program of the end-to-end package, everything built in release mode.
 fn measure(program: &str, arguments: Vec<OsString>) -> Result<()> {
     let component = build::component()?;
+    let storage = build::keyvalue_storage()?;
     let misbehaving = build::misbehaving_component()?;
     let host = build::release_host()?;
     command::run(
@@ -137,6 +138,7 @@ fn measure(program: &str, arguments: Vec<OsString>) -> Result<()> {
             .args(["--bin", program, "--"])
             .args(arguments)
             .env("TOGGL_COMPONENT", component)
+            .env("KEYVALUE_STORAGE_COMPONENT", storage)
             .env("MISBEHAVING_COMPONENT", misbehaving)
             .env("INTEGRATION_HOST_PROGRAM", host),
     )

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
 use anyhow::{Context as _, Result};
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 
 use crate::leave_out;
 
@@ -66,23 +66,41 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Executes a statement, on a thread of its own: the caller may or may not run asynchronously.
-fn execute(server: &str, statement: String) -> Result<()> {
+/// Executes statements.
+fn execute(server: &str, statements: String) -> Result<()> {
+    ask(server, async move |client| {
+        Ok(client.batch_execute(&statements).await?)
+    })
+}
+
+/// The one number that a query answers with.
+pub(crate) fn number(server: &str, query: &str) -> Result<i64> {
+    let query = query.to_owned();
+    ask(server, async move |client| {
+        Ok(client.query_one(&query, &[]).await?.try_get(0)?)
+    })
+}
+
+/// Asks a server something, on a thread of its own: the caller may or may not run asynchronously.
+fn ask<T: Send + 'static>(
+    server: &str,
+    question: impl AsyncFnOnce(&Client) -> Result<T> + Send + 'static,
+) -> Result<T> {
     let config: Config = server.parse()?;
-    let executed = thread::spawn(move || -> Result<()> {
+    let asked = thread::spawn(move || -> Result<T> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         runtime.block_on(async {
             let (client, connection) = config.connect(NoTls).await?;
             let driver = tokio::spawn(connection);
-            client.batch_execute(&statement).await?;
+            let answer = question(&client).await?;
             drop(client);
             driver.await??;
-            Ok(())
+            Ok(answer)
         })
     });
-    executed
+    asked
         .join()
         .unwrap_or_else(|_| anyhow::bail!("the thread panicked"))
 }

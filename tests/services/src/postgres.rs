@@ -12,7 +12,7 @@ use std::{fs, thread};
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use crate::leave_out;
+use crate::{database, leave_out};
 
 /// How long a server may take to start on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -92,6 +92,11 @@ impl PostgresServer {
     /// The address of its administrator.
     pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// The one number that a query of its administrator answers with.
+    pub fn number(&self, query: &str) -> Result<i64> {
+        database::number(&self.url(), query)
     }
 
     /// The id of its main process, to which signals can be sent.

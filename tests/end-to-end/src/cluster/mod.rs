@@ -61,6 +61,17 @@ impl Cluster {
         let Some(database) = PostgresServer::start(Durability::Process)? else {
             return Ok(None);
         };
+        let cluster = Self::start_on(database, hosts, scenario, configuration).await?;
+        Ok(Some(cluster))
+    }
+
+    /// Starts everything with this `host.toml` on this server.
+    pub async fn start_on(
+        database: PostgresServer,
+        hosts: usize,
+        scenario: Scenario,
+        configuration: &str,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let directory = write_directory(folder.path())?;
         let config = folder.path().join("host.toml");
@@ -104,7 +115,7 @@ impl Cluster {
                 _relay: relay,
             });
         }
-        Ok(Some(Self {
+        Ok(Self {
             sandbox,
             database,
             hosts: members,
@@ -114,13 +125,18 @@ impl Cluster {
             pauses: Vec::new(),
             _balancer: balancer,
             _folder: folder,
-        }))
+        })
     }
 
     /// One of the hosts, whether it runs or not.
     pub fn host(&self, number: usize) -> Result<&HostProcess> {
         let member = self.hosts.get(number).context("there is no such host")?;
         Ok(&member.process)
+    }
+
+    /// The server they share.
+    pub fn database(&self) -> &PostgresServer {
+        &self.database
     }
 
     /// Connects a workspace with the first host, and returns the connection.
@@ -213,11 +229,6 @@ impl Cluster {
         }
         collisions.extend(self.work.collisions());
         Ok((self.work.count(), collisions))
-    }
-
-    /// The address of the database.
-    pub fn database_url(&self) -> String {
-        self.database.url()
     }
 
     /// Ends the database under everybody's hands.

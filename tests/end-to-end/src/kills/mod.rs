@@ -24,7 +24,7 @@ use crate::process::HostProcess;
 use crate::setup::{NORTHWIND, Setup};
 
 /// A second workspace, made of the first.
-pub(crate) const SOUTHWIND: i64 = NORTHWIND + 100;
+pub const SOUTHWIND: i64 = NORTHWIND + 100;
 
 /// The longest pause between the delivery that decides on a kill and the kill.
 const MOST_PAUSE: Duration = Duration::from_millis(15);
@@ -159,7 +159,7 @@ pub async fn run(plan: KillPlan) -> Result<KillReport> {
 }
 
 /// The built-in scenario with a second workspace, and without a quota that would end the test.
-fn two_workspaces() -> Result<Scenario> {
+pub fn two_workspaces() -> Result<Scenario> {
     let mut scenario = Scenario::default();
     scenario.limits.hourly_quota = false;
     let organization = scenario

@@ -18,7 +18,7 @@ async fn a_host_that_stands_still_in_the_middle_of_a_change_does_not_hold_up_the
         return;
     };
     cluster.connect(NORTHWIND).await.unwrap();
-    let (database, connection) = tokio_postgres::connect(&cluster.database_url(), NoTls)
+    let (database, connection) = tokio_postgres::connect(&cluster.database().url(), NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);

@@ -83,7 +83,7 @@ async fn a_shared_ledger_is_not_exported_while_a_host_runs_and_is_once_it_is_sto
     std::fs::write(places.path("host.toml"), often).unwrap();
     let (config, url, data) = (
         places.shown("host.toml"),
-        cluster.database_url(),
+        cluster.database().url(),
         places.shown("elsewhere"),
     );
     let place = ["--config", &config, "--storage", &url, "--data", &data];

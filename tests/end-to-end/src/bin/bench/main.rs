@@ -1,34 +1,54 @@
-//! Measures what a user pays, and prints it beside what was promised. `cargo xtask bench` builds
-//! everything in release mode and runs it; `cargo xtask bench console` measures what the console waits for,
-//! with a ledger that takes a minute to fill. Ratios are of things measured in turn in one run.
+//! Measures what a user pays, and prints it beside what was promised. `cargo xtask bench` builds everything in
+//! release mode and runs it. Ratios are of things measured in turn in one run.
 
 mod console;
 mod delivery;
 mod host;
+mod load;
 mod native;
 mod pages;
+mod resources;
+mod storage;
+mod times;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use self::storage::StorageArguments;
+
+/// Measures what a user pays, and prints it beside what was promised
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+/// Something else than the component, a delivery and the host.
+#[derive(Subcommand)]
+enum What {
+    /// What the console waits for, with a ledger that takes minutes to fill
+    Console,
+    /// What storage and ledgers of each kind take, and how far they go
+    Storage(StorageArguments),
+}
 
 fn main() -> Result<()> {
+    let arguments = Arguments::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    let what = std::env::args().nth(1);
     runtime.block_on(async {
-        match what.as_deref() {
+        match arguments.what {
             None => {
                 print("component", size()?, "≤ 300 kB");
                 delivery::measure().await?;
                 host::measure().await
             }
-            Some("console") => {
+            Some(What::Console) => {
                 pages::measure().await?;
                 console::measure().await
             }
-            Some(other) => {
-                bail!("there is nothing to measure called “{other}”; give console, or nothing")
-            }
+            Some(What::Storage(arguments)) => storage::measure(&arguments).await,
         }
     })
 }
