@@ -267,7 +267,11 @@ impl Service {
 
     /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it.
     async fn undo(&self, due: &Due, id: &ConnectionId) -> Result<Option<Duration>, ServiceError> {
-        let Some(_turn) = self.inner.leases.try_hold(id).await? else {
+        // An attempt that begins at this moment has its lease afterwards.
+        let beginning = self.inner.leases.beginning.lock().await;
+        let turn = self.inner.leases.try_hold(id).await?;
+        drop(beginning);
+        let Some(_turn) = turn else {
             return Ok(Some(self.schedule().retry()));
         };
         // It may have been taken up, or come to an end, just before.
