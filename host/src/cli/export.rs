@@ -1,7 +1,7 @@
 //! Writing everything of a host that is stopped.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -27,6 +27,9 @@ noticed: a database file that is in use is refused, and a shared ledger is watch
 
 Secrets stay sealed with the key they have, which is not in the file: `import` needs a copy of the key, unless
 the new place has the same one. To keep the present key to yourself, run `rotate-key` before and move the new one.";
+
+/// Written at once.
+const BUFFER_BYTES: usize = 1 << 18;
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -61,8 +64,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     }
     let Some(file) = arguments.output else {
         let kept = place.open(None, *output).await?;
-        let mut stdout = BufWriter::new(io::stdout());
-        let written = write(&place, &kept, &mut stdout, *output).await;
+        let written = write(&place, &kept, io::stdout(), *output).await;
         close(kept).await;
         let written = written?;
         if !output.is_json() {
@@ -80,14 +82,13 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
     };
     // Readable by its owner only, and gone unless it is whole.
     let draft = NamedTempFile::new_in(directory).map_err(|error| cannot_write(&file, &error))?;
+    let handle = draft
+        .reopen()
+        .map_err(|error| cannot_write(&file, &error))?;
     let kept = place.open(None, *output).await?;
-    let mut buffer = BufWriter::new(draft);
-    let written = write(&place, &kept, &mut buffer, *output).await;
+    let written = write(&place, &kept, handle, *output).await;
     close(kept).await;
     let mut written = written?;
-    let draft = buffer
-        .into_inner()
-        .map_err(|error| cannot_write(&file, error.error()))?;
     keep(draft, &file, directory, arguments.force)?;
     written.file = Some(file.display().to_string());
     output.answer(&written, describe)
@@ -96,7 +97,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
 async fn write(
     place: &StoppedPlace,
     kept: &Kept,
-    to: &mut dyn io::Write,
+    to: impl io::Write + Send + 'static,
     output: Output,
 ) -> Result<Written, Failure> {
     let header = Header {
@@ -113,6 +114,7 @@ async fn write(
         ledger: transfer(kept)?,
     };
     let mut teller = Teller::start(output, None);
+    let to = BufWriter::with_capacity(BUFFER_BYTES, to);
     let exported = moving::export(source, header, to, &mut |progress| teller.tell(progress)).await;
     let Footer {
         lines,
@@ -133,15 +135,10 @@ async fn close(kept: Kept) {
 }
 
 /// Gives a whole export its name.
-fn keep(
-    mut draft: NamedTempFile,
-    file: &Path,
-    directory: &Path,
-    force: bool,
-) -> Result<(), Failure> {
+fn keep(draft: NamedTempFile, file: &Path, directory: &Path, force: bool) -> Result<(), Failure> {
     draft
-        .flush()
-        .and_then(|()| draft.as_file().sync_all())
+        .as_file()
+        .sync_all()
         .map_err(|error| cannot_write(file, &error))?;
     let kept = if force {
         draft.persist(file)

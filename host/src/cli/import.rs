@@ -100,7 +100,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
 }
 
 /// The export, and how large it is where that is known.
-fn open_input(path: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
+fn open_input(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> {
     if path == Path::new("-") {
         if io::stdin().is_terminal() {
             return Err(Failure::usage(

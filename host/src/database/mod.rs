@@ -6,6 +6,7 @@
 
 mod copy;
 mod files;
+mod indexes;
 mod open;
 pub mod postgres;
 mod readers;
@@ -22,6 +23,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::copy::{BackupError, DatabaseContents, DatabaseCopy, inspect_backup, key_ids_in};
+pub(crate) use self::indexes::Index;
 pub use self::open::OpenError;
 pub(crate) use self::open::is_in_use;
 use self::readers::Readers;
@@ -123,6 +125,11 @@ impl SqliteDatabase {
     /// date if necessary. The error is a sentence that names the file and what helps.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::start(Location::File(path.as_ref().to_owned()))
+    }
+
+    /// The indexes of a table that are not unique.
+    pub(crate) fn indexes(table: &str) -> impl Iterator<Item = Index> {
+        indexes::indexes(open::MIGRATIONS.iter().copied(), table)
     }
 
     /// An empty database in memory, gone with its last handle.

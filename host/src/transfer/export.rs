@@ -1,10 +1,14 @@
 //! Writing everything there is.
 
-use std::io::Write;
+use std::io::{self, Write};
+
+use futures_util::future::try_join;
+use tokio::task::spawn_blocking;
 
 use super::{ExportWriter, Footer, Header, Progress, StoredEntry, TransferError};
 use crate::capability::storage::KeyValueStore;
 use crate::id::ConnectionId;
+use crate::ledger::Page;
 use crate::ledger::transfer::{Record, RecordKind, Transfer};
 
 /// Records read at once.
@@ -24,31 +28,34 @@ pub struct Source<'a> {
 /// Writes everything there is. `progress` is told of time and again. What was written is no export before this
 /// returns.
 ///
+/// A page is written while the next one is read, and no more is held at once.
+///
 /// # Errors
 /// A provider does not answer, a host was started meanwhile, or the output cannot be written.
-pub async fn export(
+pub async fn export<W: Write + Send + 'static>(
     source: Source<'_>,
     header: Header,
-    output: &mut dyn Write,
+    output: W,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Footer, TransferError> {
     let heartbeat = source.ledger.last_heartbeat().await?;
     let mut writer = ExportWriter::start(output, header)?;
     for kind in RecordKind::ALL {
-        let limit = match kind {
-            RecordKind::Request => LARGE_PAGE,
-            _ => PAGE,
-        };
-        let mut after = None;
+        let mut page = source.page(kind, None).await?;
         loop {
-            let page = source.ledger.records(kind, after.as_deref(), limit).await?;
-            for record in page.items {
-                write_record(&mut writer, source.store, record).await?;
-            }
+            let next = async {
+                match page.next {
+                    Some(after) => source.page(kind, Some(&after)).await.map(Some),
+                    None => Ok(None),
+                }
+            };
+            let written = write_page(writer, source.store, page.items);
+            let (still, next) = try_join(written, next).await?;
+            writer = still;
             progress(writer.written());
-            after = page.next;
-            if after.is_none() {
-                break;
+            match next {
+                Some(next) => page = next,
+                None => break,
             }
         }
     }
@@ -59,21 +66,46 @@ pub async fn export(
     writer.finish()
 }
 
-/// Writes a record, and after a connection what is stored for it.
-async fn write_record(
-    writer: &mut ExportWriter<impl Write>,
-    store: &dyn KeyValueStore,
-    record: Record,
-) -> Result<(), TransferError> {
-    let connection = match &record {
-        Record::Connection(moved) => Some(moved.connection.id.clone()),
-        _ => None,
-    };
-    writer.write_record(record)?;
-    match connection {
-        Some(connection) => write_stored(writer, store, &connection).await,
-        None => Ok(()),
+impl Source<'_> {
+    async fn page(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+    ) -> Result<Page<Record>, TransferError> {
+        let limit = match kind {
+            RecordKind::Request => LARGE_PAGE,
+            _ => PAGE,
+        };
+        Ok(self.ledger.records(kind, after, limit).await?)
     }
+}
+
+/// Writes records, and after each connection what is stored for it.
+async fn write_page<W: Write + Send + 'static>(
+    mut writer: ExportWriter<W>,
+    store: &dyn KeyValueStore,
+    mut records: Vec<Record>,
+) -> Result<ExportWriter<W>, TransferError> {
+    if matches!(records.first(), Some(Record::Connection(_))) {
+        for record in records.drain(..) {
+            let connection = match &record {
+                Record::Connection(moved) => Some(moved.connection.id.clone()),
+                _ => None,
+            };
+            writer.write_record(record)?;
+            if let Some(connection) = connection {
+                write_stored(&mut writer, store, &connection).await?;
+            }
+        }
+    }
+    // On a thread of its own: it takes as long as reading does.
+    let writing = spawn_blocking(move || {
+        for record in records {
+            writer.write_record(record)?;
+        }
+        Ok(writer)
+    });
+    writing.await.map_err(io::Error::other)?
 }
 
 async fn write_stored(

@@ -12,6 +12,7 @@
 //!
 //! What a newer program writes differently has a greater [`FORMAT_VERSION`], which older ones refuse.
 
+mod batches;
 mod error;
 mod export;
 mod import;

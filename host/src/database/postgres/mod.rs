@@ -22,6 +22,7 @@ pub use self::address::{AddressError, PostgresAddress};
 pub use self::connect::connect;
 pub use self::error::{PostgresError, PostgresOpenError};
 use self::growth::Growth;
+use super::indexes::{Index, indexes};
 
 /// What every connection begins with. Everything is in a schema of its own, so that a platform's tables are
 /// never met, and whatever the database's defaults are, what is committed is on disk. A host that stands still
@@ -73,6 +74,11 @@ impl PostgresDatabase {
         schema::bring_up_to_date(&pool, address).await?;
         let growth = Growth::start(address)?;
         Ok(Self { pool, growth })
+    }
+
+    /// The indexes of a table that are not unique.
+    pub(crate) fn indexes(table: &str) -> impl Iterator<Item = Index> {
+        indexes(schema::STEPS.iter().map(|step| step.sql), table)
     }
 
     /// A connection to read with.

@@ -13,13 +13,13 @@ use super::PostgresAddress;
 use super::error::{PostgresError, PostgresOpenError};
 
 /// One step from an empty database to the present schema. A released step never changes.
-struct Step {
-    sql: &'static str,
+pub(super) struct Step {
+    pub(super) sql: &'static str,
     /// The number of steps that the oldest program knows which works with this one.
     oldest_program: i32,
 }
 
-const STEPS: [Step; 3] = [
+pub(super) const STEPS: [Step; 3] = [
     Step {
         sql: include_str!("schema/0001-storage.sql"),
         oldest_program: 1,

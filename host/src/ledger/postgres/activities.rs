@@ -106,7 +106,8 @@ impl Activities {
         }
         let mut changes: Vec<(Key, Change)> = self.changes.into_iter().collect();
         changes.sort_unstable_by_key(|(_, change)| change.seen);
-        let users = MappedUsers::read(transaction, &changes).await?;
+        let known = (changes.iter()).map(|((connection, _), change)| (*connection, &change.known));
+        let users = MappedUsers::read(transaction, known).await?;
         let seen = changes.iter().filter(|(_, change)| change.seen.is_some());
         let mut place = feed::take(transaction, seen.count()).await?;
         let mut table = Table::default();
@@ -121,24 +122,25 @@ impl Activities {
     }
 }
 
-/// Adds activities of connections, each at a place in the change feed. None of them is there yet.
-pub(super) async fn insert(
-    transaction: &Transaction<'_>,
-    activities: Vec<(i64, String, Known, i64)>,
-) -> Result<()> {
-    let (changes, places): (Vec<(Key, Change)>, Vec<i64>) = activities
-        .into_iter()
-        .map(|(connection, id, known, place)| {
-            (((connection, id), Change { known, seen: None }), place)
-        })
-        .unzip();
-    let users = MappedUsers::read(transaction, &changes).await?;
+/// An activity that is not there yet.
+pub(super) struct New<'a> {
+    pub(super) connection: i64,
+    pub(super) entry_id: &'a str,
+    pub(super) known: &'a Known,
+    /// Its place in the change feed.
+    pub(super) place: i64,
+}
+
+/// Adds activities of connections.
+pub(super) async fn insert(transaction: &Transaction<'_>, activities: &[New<'_>]) -> Result<()> {
+    let known = activities.iter().map(|new| (new.connection, new.known));
+    let users = MappedUsers::read(transaction, known).await?;
     let mut table = Table::default();
-    for (((connection, entry_id), change), place) in changes.iter().zip(places) {
-        let content = change.known.content.as_ref();
-        let user = content.and_then(|content| users.of(*connection, &content.remote_user));
-        table.push(*connection, entry_id, &change.known, user);
-        table.changes.push(Some(place));
+    for new in activities {
+        let content = new.known.content.as_ref();
+        let user = content.and_then(|content| users.of(new.connection, &content.remote_user));
+        table.push(new.connection, new.entry_id, new.known, user);
+        table.changes.push(Some(new.place));
     }
     table.store(transaction).await
 }
@@ -147,11 +149,14 @@ pub(super) async fn insert(
 struct MappedUsers(HashMap<i64, HashMap<String, i64>>);
 
 impl MappedUsers {
-    async fn read(transaction: &Transaction<'_>, changes: &[(Key, Change)]) -> Result<Self> {
-        let wanted: BTreeSet<(i64, &str)> = (changes.iter())
-            .filter_map(|((connection, _), change)| {
-                let content = change.known.content.as_ref()?;
-                Some((*connection, content.remote_user.as_str()))
+    async fn read(
+        transaction: &Transaction<'_>,
+        activities: impl Iterator<Item = (i64, &Known)>,
+    ) -> Result<Self> {
+        let wanted: BTreeSet<(i64, &str)> = activities
+            .filter_map(|(connection, known)| {
+                let content = known.content.as_ref()?;
+                Some((connection, content.remote_user.as_str()))
             })
             .collect();
         let (connections, remote_users): (Vec<i64>, Vec<&str>) = wanted.into_iter().unzip();

@@ -25,7 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Activities of the fixture: several batches of an import.
-pub const ACTIVITIES: u32 = 12_000;
+pub const ACTIVITIES: u32 = 20_000;
 
 fn time(minutes: i64) -> Timestamp {
     Timestamp::from_millisecond(1_700_000_000_123 + 60_000 * minutes).unwrap()

@@ -83,6 +83,8 @@ fn assert_tables_are_the_same(places: &Places) {
             "connection, key, value, expires_at",
             "connection, key",
         ),
+        // Every index is there again.
+        ("sqlite_schema", "type, name, sql", "name"),
     ] {
         let sql = format!("SELECT {columns} FROM {table} ORDER BY {order}");
         let (before, after) = (rows(&origin, &sql), rows(&home, &sql));

@@ -1,5 +1,6 @@
 //! Moving a ledger to or from a Postgres database.
 
+mod indexes;
 mod read;
 mod write;
 
@@ -42,12 +43,18 @@ impl Transfer for PostgresLedger {
         from: u64,
         arrived: &Arrived,
     ) -> Result<(), LedgerError> {
+        if arrived.is_complete {
+            indexes::complete(&mut self.client().await?).await?;
+        }
         let given = (Batch::sorted(records), from, arrived);
         let step = self
             .database
             .change(&given, |transaction, (batch, from, arrived)| {
                 Box::pin(async move {
                     ensure_follows(transaction, *from, arrived).await?;
+                    if *from == 0 && !arrived.is_complete {
+                        indexes::set_aside(transaction).await?;
+                    }
                     batch.store(transaction).await?;
                     note(transaction, arrived).await
                 })

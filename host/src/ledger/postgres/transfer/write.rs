@@ -11,6 +11,7 @@ use crate::id::ConnectionId;
 use crate::ledger::LedgerError;
 use crate::ledger::known::activity::Known as KnownActivity;
 use crate::ledger::known::subject::Known as KnownSubject;
+use crate::ledger::postgres::activities::New;
 use crate::ledger::postgres::members::{Mapping, Stored};
 use crate::ledger::postgres::users::number_users;
 use crate::ledger::postgres::values::{get, signed};
@@ -117,16 +118,16 @@ impl Batch {
         if self.activities.is_empty() {
             return Ok(());
         }
-        let mut known = Vec::with_capacity(self.activities.len());
-        for (connection, id, activity, place) in &self.activities {
-            known.push((
-                numbers.of(connection)?,
-                id.clone(),
-                activity.clone(),
-                *place,
-            ));
-        }
-        activities::insert(transaction, known).await
+        let new = self.activities.iter();
+        let new = new.map(|(connection, entry_id, known, place)| {
+            Ok(New {
+                connection: numbers.of(connection)?,
+                entry_id,
+                known,
+                place: *place,
+            })
+        });
+        activities::insert(transaction, &new.collect::<Result<Vec<_>>>()?).await
     }
 }
 

@@ -1,5 +1,6 @@
 //! Moving a ledger to or from an SQLite database.
 
+mod indexes;
 mod read;
 mod write;
 
@@ -36,9 +37,15 @@ impl Transfer for SqliteLedger {
 
     async fn take_over(&self, records: Vec<Record>, from: u64, arrived: &Arrived) -> Result<()> {
         let arrived = arrived.clone();
+        if arrived.is_complete {
+            indexes::complete(&self.database).await?;
+        }
         self.database
             .write(move |database| {
                 ensure_follows(database, from, &arrived)?;
+                if from == 0 && !arrived.is_complete {
+                    indexes::set_aside(database)?;
+                }
                 let mut writer = Writer::new(database);
                 for record in records {
                     writer.write(record)?;
