@@ -221,7 +221,15 @@ impl Trial {
     /// Whether a host shows everything that any has acknowledged.
     async fn look(&mut self, host: usize) -> Result<()> {
         let host = self.cluster.host(host)?;
-        self.report.deliveries.lost += self.audit.follow(host, &self.load).await?;
+        let lost = match self.audit.follow(host, &self.load).await {
+            // A host cuts connections that were silent for long, and one that stood still does so as it wakes,
+            // while they are used. Whoever asks, asks again.
+            Err(error) if error.is::<reqwest::Error>() => {
+                self.audit.follow(host, &self.load).await?
+            }
+            lost => lost?,
+        };
+        self.report.deliveries.lost += lost;
         Ok(())
     }
 
