@@ -1,4 +1,5 @@
-//! Indexes, as the steps of a schema make them.
+//! Indexes, as the steps of a schema make them. An import sets some aside until it is complete, so a later step that
+//! drops one does so `IF EXISTS`, and has to be known here.
 
 /// An index that answers questions and forbids nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,4 +29,27 @@ pub(super) fn indexes(
         let is_of_table = words.next() == Some("ON") && words.next() == Some(table);
         is_of_table.then_some(Index { name, definition })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_those_of_the_table_that_are_not_unique() {
+        let step = "-- A table; with indexes.
+            CREATE TABLE a (b text);
+            CREATE UNIQUE INDEX one ON a (b);
+            -- Most have it.
+            CREATE INDEX two ON a (b) WHERE b IS NOT NULL;
+            CREATE INDEX three ON aa (b);";
+        let found: Vec<Index> = indexes([step], "a").collect();
+        let names: Vec<&str> = found.iter().map(|index| index.name).collect();
+        assert_eq!(names, ["two"]);
+        let statements: Vec<String> = found.iter().map(Index::statement).collect();
+        assert_eq!(
+            statements,
+            ["CREATE INDEX IF NOT EXISTS two ON a (b) WHERE b IS NOT NULL"]
+        );
+    }
 }

@@ -1,5 +1,6 @@
-//! What every ledger must do. The promises are those of the documentation of [`Ledger`] and of
-//! [`Continuity`](integration_host::ledger::Continuity).
+//! What every ledger must do. The promises are those of the documentation of [`Ledger`], of
+//! [`Continuity`](integration_host::ledger::Continuity), and of [`Transfer`](integration_host::ledger::transfer::Transfer)
+//! if it can be moved.
 
 mod activities;
 mod changes;
@@ -24,6 +25,7 @@ mod summaries;
 mod survival;
 mod teams;
 mod titles;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -96,6 +98,7 @@ fn cases() -> Vec<Case> {
         continuity::CASES,
         concurrency::CASES,
         survival::CASES,
+        transfer::CASES,
     ]
     .concat()
 }
@@ -129,6 +132,8 @@ mod tests {
         let continuity = include_str!("../../../../host/src/ledger/continuity.rs");
         let mut promises = documentation::promises(ledger, "pub trait Ledger");
         promises.extend(documentation::promises(continuity, "pub trait Continuity"));
+        let transfer = include_str!("../../../../host/src/ledger/transfer/mod.rs");
+        promises.extend(documentation::promises(transfer, "pub trait Transfer"));
         let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();
         documentation::assert_same(&promises, &quoted);
     }

@@ -80,6 +80,11 @@ impl<'a, P: ?Sized, G> World<'a, P, G> {
         self.opener.open(self.name.clone(), given).await
     }
 
+    /// Other data, which is empty at first.
+    pub(crate) async fn open_elsewhere(&self, given: G) -> Arc<P> {
+        self.opener.open(format!("{}2", self.name), given).await
+    }
+
     /// A handle beside this one: a provider of its own where several may have the data, as if it
     /// were another host's.
     pub(crate) async fn open_beside(&self, provider: &Arc<P>, given: G) -> Arc<P> {

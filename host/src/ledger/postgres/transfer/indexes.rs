@@ -31,7 +31,7 @@ pub(super) async fn set_aside(transaction: &Transaction<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Makes those that are missing. That takes as long as it takes: some ten seconds for each ten million activities.
+/// Makes those that are missing, without a time-out: of many activities it takes long.
 pub(super) async fn complete(client: &mut Client) -> Result<()> {
     let mut made = false;
     for index in of_activities() {

@@ -3,6 +3,7 @@
 use super::*;
 use integration_host::contract::TeamMember;
 use integration_host::id::DeliveryId;
+use integration_host::ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
 use integration_host::ledger::{Leases, TeamChanges};
 
 /// A ledger with a flaw.
@@ -15,6 +16,7 @@ macro_rules! calls {
     (
         Ledger { $($call:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* }
         Continuity { $($other:ident($($other_argument:ident: $other_type:ty),*) -> $other_answer:ty;)* }
+        Transfer { $($moving:ident($($moving_argument:ident: $moving_type:ty),*) -> $moving_answer:ty;)* }
     ) => {
         /// What is wrong with a ledger. Each method does by itself what is right.
         #[async_trait]
@@ -25,6 +27,9 @@ macro_rules! calls {
             $(async fn $other(&self, ledger: &SqliteLedger, $($other_argument: $other_type),*) -> Result<$other_answer> {
                 ledger.$other($($other_argument),*).await
             })*
+            $(async fn $moving(&self, ledger: &SqliteLedger, $($moving_argument: $moving_type),*) -> Result<$moving_answer> {
+                ledger.$moving($($moving_argument),*).await
+            })*
         }
 
         #[async_trait]
@@ -32,6 +37,10 @@ macro_rules! calls {
             $(async fn $call(&self, $($argument: $type),*) -> Result<$answer> {
                 self.flaw.$call(&self.ledger, $($argument),*).await
             })*
+
+            fn transfer(&self) -> Option<&dyn Transfer> {
+                Some(self)
+            }
 
             async fn close(&self) {
                 self.ledger.close().await;
@@ -44,6 +53,13 @@ macro_rules! calls {
         impl<F: Flaw> Continuity for Flawed<F> {
             $(async fn $other(&self, $($other_argument: $other_type),*) -> Result<$other_answer> {
                 self.flaw.$other(&self.ledger, $($other_argument),*).await
+            })*
+        }
+
+        #[async_trait]
+        impl<F: Flaw> Transfer for Flawed<F> {
+            $(async fn $moving(&self, $($moving_argument: $moving_type),*) -> Result<$moving_answer> {
+                self.flaw.$moving(&self.ledger, $($moving_argument),*).await
             })*
         }
     };
@@ -84,5 +100,11 @@ calls! {
         delivery_times(id: &ConnectionId, limit: usize) -> Vec<Timestamp>;
         record_event(id: &ConnectionId, event: ConnectionEvent) -> ();
         events(id: &ConnectionId, cursor: Option<&str>, limit: usize) -> Page<ConnectionEvent>;
+    }
+    Transfer {
+        last_heartbeat() -> Option<Timestamp>;
+        records(kind: RecordKind, after: Option<&str>, limit: usize) -> Page<Record>;
+        contents() -> Contents;
+        take_over(records: Vec<Record>, from: u64, arrived: &Arrived) -> ();
     }
 }

@@ -8,6 +8,7 @@ mod feed;
 mod flawed;
 mod lists;
 mod teams;
+mod transfer;
 
 use async_trait::async_trait;
 use integration_conformance::Kept;

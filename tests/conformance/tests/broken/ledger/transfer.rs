@@ -1,0 +1,103 @@
+//! Ledgers that lose something when they are moved.
+
+use integration_host::ledger::transfer::{Arrived, Record, RecordKind, Transfer as _};
+
+use super::*;
+
+noticed! {
+    pages_of_records_begin_late: BeginsLate => records_are_told_once_in_their_order,
+    places_are_given_out_anew: GivesOutAnew => what_is_taken_over_is_told_the_same,
+    the_last_record_of_a_step_is_lost: LosesTheLast => what_is_noted_as_taken_over_is_there,
+    any_step_is_taken: TakesAnyStep => steps_of_an_import_follow_each_other,
+    what_fits_of_a_step_is_kept: KeepsWhatFits => what_was_not_taken_over_cannot_be_mentioned,
+}
+
+struct BeginsLate;
+#[async_trait]
+impl Flaw for BeginsLate {
+    async fn records(
+        &self,
+        ledger: &SqliteLedger,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<Record>> {
+        let mut page = ledger.records(kind, after, limit).await?;
+        if after.is_some() && !page.items.is_empty() {
+            page.items.remove(0);
+        }
+        Ok(page)
+    }
+}
+
+struct GivesOutAnew;
+#[async_trait]
+impl Flaw for GivesOutAnew {
+    async fn take_over(
+        &self,
+        ledger: &SqliteLedger,
+        mut records: Vec<Record>,
+        from: u64,
+        arrived: &Arrived,
+    ) -> Result<()> {
+        for (record, place) in records.iter_mut().zip(from..) {
+            if let Record::Activity(activity) = record {
+                activity.place = place + 1;
+            }
+        }
+        ledger.take_over(records, from, arrived).await
+    }
+}
+
+struct LosesTheLast;
+#[async_trait]
+impl Flaw for LosesTheLast {
+    async fn take_over(
+        &self,
+        ledger: &SqliteLedger,
+        mut records: Vec<Record>,
+        from: u64,
+        arrived: &Arrived,
+    ) -> Result<()> {
+        if !matches!(records.last(), Some(Record::Connection(_))) {
+            records.pop();
+        }
+        ledger.take_over(records, from, arrived).await
+    }
+}
+
+struct TakesAnyStep;
+#[async_trait]
+impl Flaw for TakesAnyStep {
+    async fn take_over(
+        &self,
+        ledger: &SqliteLedger,
+        records: Vec<Record>,
+        from: u64,
+        arrived: &Arrived,
+    ) -> Result<()> {
+        match ledger.take_over(records, from, arrived).await {
+            Err(LedgerError::Conflict(_)) => Ok(()),
+            taken_over => taken_over,
+        }
+    }
+}
+
+struct KeepsWhatFits;
+#[async_trait]
+impl Flaw for KeepsWhatFits {
+    async fn take_over(
+        &self,
+        ledger: &SqliteLedger,
+        mut records: Vec<Record>,
+        from: u64,
+        arrived: &Arrived,
+    ) -> Result<()> {
+        let taken_over = ledger.take_over(records.clone(), from, arrived).await;
+        if taken_over.is_err() {
+            records.pop();
+            ledger.take_over(records, from, arrived).await?;
+        }
+        taken_over
+    }
+}
