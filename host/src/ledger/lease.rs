@@ -1,10 +1,11 @@
 //! Leases: rights that one host at a time has, among all that share a ledger.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::LedgerError;
+use super::{Ledger, LedgerError};
 
 /// A right that was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +32,21 @@ pub enum LeaseAnswer {
 /// The part of a [ledger](super::Ledger) that keeps hosts from doing the same thing at the same time.
 ///
 /// Time is told by the ledger's own clock, so that the clocks of hosts do not matter. What is here already goes
-/// for a ledger that no other host shares: everything is granted, since a host does not get in its own way.
+/// for a ledger that no other host shares: everything is granted, since a host does not get in its own way. One that
+/// tells of what other hosts do ([`Ledger::watch_growth`]) promises more:
+///
+/// - A lease that was granted and has not run out is refused to everybody, with how long it still lasts; one that has
+///   run out or was given back is granted to whoever asks first.
+/// - A lease that was given back to rest is refused for so long, with how much of that is left, unless it is urgent.
+/// - A lease has a greater fence than every one of its name before.
+/// - A lease that is renewed lasts for so much longer from then on, also if it had run out, unless somebody else was
+///   granted it.
+/// - Whoever gives back or renews a lease that somebody else was granted since changes nothing by it.
+/// - Leases of different names have nothing to do with each other.
+/// - A handle that is fenced changes nothing once one of its leases was granted to somebody else, and says so with
+///   [`LedgerError::LeaseLost`]; as long as they have merely run out it goes on.
+/// - Whoever is granted a lease finds everything that was changed by the right of the one before, and nothing of that
+///   comes later.
 #[async_trait]
 pub trait Leases: Send + Sync + 'static {
     /// Takes a lease for some time. It is refused while somebody else's has not run out; and, unless it is urgent,
@@ -57,5 +72,17 @@ pub trait Leases: Send + Sync + 'static {
     async fn end_lease(&self, lease: &Lease, rest: Duration) -> Result<(), LedgerError> {
         let _ = (lease, rest);
         Ok(())
+    }
+
+    /// A handle to the same ledger whose changes are made by the right of these leases, and of those of the handle
+    /// it is made from. `None`: no other host shares the ledger.
+    ///
+    /// This goes for the changes of connections, teams and mappings, for coverage and for the log of connections.
+    /// It does not go for what may come late without harm: activities, subjects and deliveries that are applied, which
+    /// converge; the heartbeat, of which the latest counts; pruning, and exchanging a kept request that is still what
+    /// it was.
+    fn fenced(&self, leases: &[Lease]) -> Option<Arc<dyn Ledger>> {
+        let _ = leases;
+        None
     }
 }

@@ -107,6 +107,10 @@ pub enum LedgerError {
     /// An argument, such as a page cursor, is not one the ledger gave out. Trying again does not help.
     #[error("{0}")]
     Invalid(String),
+    /// The change was to be made by right of a lease that somebody else was granted since ([`Leases::fenced`]). The
+    /// same handle never makes it again.
+    #[error("another host has taken over, because this one was away for long")]
+    LeaseLost,
     /// The provider could not answer; whether a change happened is unknown. Trying again may help, and is
     /// always allowed: whatever may arrive twice has the same effect as once. The text is for the log, names what
     /// could not be reached, and holds no secret.

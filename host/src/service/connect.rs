@@ -9,7 +9,7 @@ use super::lease::Turn;
 use super::{ConnectStep, Service, ServiceError};
 use crate::capability::http::SecretSource;
 use crate::capability::storage::MemoryStore;
-use crate::contract::TestReport;
+use crate::contract::{ErrorCode, TestReport};
 use crate::engine::CallContext;
 use crate::id::{ConnectionId, HookId, ScopeId};
 use crate::ledger::{
@@ -72,8 +72,10 @@ impl Service {
             scope_id: request.scope_id,
             created_at: self.inner.parts.clock.now(),
         };
-        let (connection, _turn) = self.begin(new).await?;
-        match self.establish(&connection, request.secrets, progress).await {
+        let (connection, turn) = self.begin(new).await?;
+        let service = self.by_right_of(&turn);
+        let established = service.establish(&connection, request.secrets, progress);
+        match established.await {
             Ok(connection) => {
                 info!(connection = %connection.id, scope = %connection.scope_id, "connected");
                 let message = format!("“{}” was connected.", connection.scope_name);
@@ -83,7 +85,7 @@ impl Service {
                 Ok(connection)
             }
             Err(error) => {
-                if self.abandon(&connection).await.is_err() {
+                if service.abandon(&connection).await.is_err() {
                     let wait = self.schedule().retry();
                     self.inner.background.undo_later(&connection.id, wait);
                 }
@@ -97,10 +99,22 @@ impl Service {
     async fn begin(&self, new: NewConnection) -> Result<(Connection, Turn), ServiceError> {
         let parts = &self.inner.parts;
         let _beginning = self.inner.leases.beginning.lock().await;
-        let taken = match parts.ledger.create_connection(new.clone()).await {
-            Ok(connection) => {
-                let turn = self.inner.leases.hold(&connection.id).await;
-                return turn.map(|turn| (connection, turn));
+        let taken = match self.ledger.create_connection(new.clone()).await {
+            Ok(made) => {
+                let turn = self.inner.leases.hold(&made.id).await?;
+                // Had this host stood still before it had the lease, another would have taken it for a leftover.
+                return match self.ledger.connection(&made.id).await? {
+                    Some(found)
+                        if found.state == ConnectionState::Connecting
+                            && found.hook == made.hook =>
+                    {
+                        Ok((found, turn))
+                    }
+                    _ => Err(ServiceError::new(
+                        ErrorCode::Unavailable,
+                        "another host has undone this attempt, because this one was away; try again",
+                    )),
+                };
             }
             Err(error @ LedgerError::Conflict(_)) => error,
             Err(error) => return Err(error.into()),
@@ -113,7 +127,7 @@ impl Service {
             return Err(taken.into());
         };
         // It may have come to an end just before.
-        match parts.ledger.connection(&left_behind.id).await? {
+        match self.ledger.connection(&left_behind.id).await? {
             Some(connection) if connection.state == ConnectionState::Connecting => {
                 info!(connection = %connection.id, "taking up an unfinished attempt to connect");
                 let Some(name) = new.name else {
@@ -124,8 +138,11 @@ impl Service {
                     ..ConnectionUpdate::default()
                 };
                 let now = parts.clock.now();
-                let renamed = parts.ledger.update_connection(&connection.id, update, now);
-                Ok((renamed.await?, turn))
+                let ledger = self.by_right_of(&turn).ledger;
+                let renamed = ledger
+                    .update_connection(&connection.id, update, now)
+                    .await?;
+                Ok((renamed, turn))
             }
             _ => Err(taken.into()),
         }
@@ -140,6 +157,7 @@ impl Service {
         let parts = &self.inner.parts;
         let id = &connection.id;
         progress(ConnectStep::Saving);
+        self.ensure_in_charge()?;
         self.inner.secrets.put(id, &secrets).await?;
         let context = self.context(id);
         let bound = parts
@@ -172,7 +190,7 @@ impl Service {
             subscription: Some(Some(subscription)),
             quotas: None,
         };
-        Ok(parts
+        Ok(self
             .ledger
             .update_connection(id, update, parts.clock.now())
             .await?)
@@ -184,7 +202,7 @@ impl Service {
         let undone = async {
             self.remove_traces(id).await?;
             // A revived connection goes back to being disconnected and keeps its history.
-            Ok::<_, ServiceError>(self.inner.parts.ledger.remove_connection(id).await?)
+            Ok::<_, ServiceError>(self.ledger.remove_connection(id).await?)
         };
         undone.await.inspect_err(|error| {
             warn!(connection = %id, %error, "undoing an unfinished connection did not succeed");
@@ -200,7 +218,7 @@ impl Service {
             name: Some(name),
             ..ConnectionUpdate::default()
         };
-        Ok(parts
+        Ok(self
             .ledger
             .update_connection(id, update, parts.clock.now())
             .await?)
@@ -214,8 +232,18 @@ impl Service {
         secrets: Secrets,
     ) -> Result<Connection, ServiceError> {
         self.check_secrets(&secrets)?;
+        self.connection(id).await?;
+        let turn = self.inner.leases.hold(id).await?;
+        let service = self.by_right_of(&turn);
+        service.replace_secrets_in_turn(id, secrets).await
+    }
+
+    async fn replace_secrets_in_turn(
+        &self,
+        id: &ConnectionId,
+        secrets: Secrets,
+    ) -> Result<Connection, ServiceError> {
         let connection = self.connection(id).await?;
-        let _turn = self.inner.leases.hold(id).await?;
         let parts = &self.inner.parts;
         let given = self.context_with(id, SecretSource::Given(secrets.clone()));
         let bound = parts
@@ -224,6 +252,7 @@ impl Service {
             .await?;
         let callback_url = self.callback_url(&connection.hook);
         let subscription = parts.integration.subscribe(&given, &callback_url).await?;
+        self.ensure_in_charge()?;
         self.inner.secrets.put(id, &secrets).await?;
         self.scrub().await;
         let update = ConnectionUpdate {
@@ -232,8 +261,7 @@ impl Service {
             subscription: Some(Some(subscription)),
             ..ConnectionUpdate::default()
         };
-        parts
-            .ledger
+        self.ledger
             .update_connection(id, update, parts.clock.now())
             .await?;
         let message = "The secrets were replaced.".to_owned();
@@ -248,7 +276,13 @@ impl Service {
     /// mappings are kept; connecting the scope again continues them.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<(), ServiceError> {
         self.connection(id).await?;
-        let _turn = self.inner.leases.hold(id).await?;
+        let turn = self.inner.leases.hold(id).await?;
+        self.by_right_of(&turn).disconnect_in_turn(id).await
+    }
+
+    async fn disconnect_in_turn(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+        // Another host may have come first.
+        self.connection(id).await?;
         // If the host stops in the middle, the next start completes it, as it undoes an attempt to connect.
         self.change_state(id, ConnectionState::Connecting).await?;
         if let Err(error) = self.remove_traces(id).await {
@@ -279,8 +313,7 @@ impl Service {
             state: Some(state),
             ..ConnectionUpdate::default()
         };
-        parts
-            .ledger
+        self.ledger
             .update_connection(id, update, parts.clock.now())
             .await?;
         Ok(())
@@ -296,6 +329,7 @@ impl Service {
             }
             Err(error) => return Err(error.into()),
         }
+        self.ensure_in_charge()?;
         self.inner.secrets.erase_everything(id).await?;
         self.scrub().await;
         Ok(())
@@ -309,8 +343,7 @@ impl Service {
             subscription: Some(None),
             ..ConnectionUpdate::default()
         };
-        parts
-            .ledger
+        self.ledger
             .update_connection(id, update, parts.clock.now())
             .await?;
         Ok(())

@@ -126,7 +126,7 @@ impl Service {
             metrics.refused.add(1);
             return HookAnswer::refusal();
         }
-        let connection = match self.inner.parts.ledger.connection_by_hook(hook).await {
+        let connection = match self.ledger.connection_by_hook(hook).await {
             Ok(Some(connection)) => connection,
             Ok(None) => {
                 metrics.refused.add(1);

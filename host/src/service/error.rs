@@ -56,7 +56,7 @@ impl From<LedgerError> for ServiceError {
             LedgerError::NotFound(_) => ErrorCode::NotFound,
             LedgerError::Conflict(_) => ErrorCode::Conflict,
             LedgerError::Invalid(_) => ErrorCode::InvalidInput,
-            LedgerError::Unavailable(_) => ErrorCode::Unavailable,
+            LedgerError::LeaseLost | LedgerError::Unavailable(_) => ErrorCode::Unavailable,
         };
         Self::new(code, error.to_string())
     }

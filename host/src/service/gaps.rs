@@ -20,7 +20,7 @@ impl Service {
         id: &ConnectionId,
         noticed: CoverageChange,
     ) -> Result<(), ServiceError> {
-        let coverage = self.inner.parts.ledger.change_coverage(id, noticed).await?;
+        let coverage = self.ledger.change_coverage(id, noticed).await?;
         let Some(gap) = coverage.gap.filter(Gap::is_new) else {
             return Ok(());
         };
@@ -55,7 +55,7 @@ impl Service {
             noticed_at: gap.noticed_at,
             until,
         };
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let coverage = ledger.change_coverage(id, closed).await?;
         let message = format!(
             "From {} to {} was read: {}.",
@@ -86,7 +86,7 @@ impl Service {
         };
         let (until, changed) = self.read_gap(&connection, &gap).await?;
         let read = CoverageChange::GapRead { until };
-        self.inner.parts.ledger.change_coverage(id, read).await?;
+        self.ledger.change_coverage(id, read).await?;
         if changed > 0 {
             let message = format!(
                 "Deliveries still do not arrive, so everything up to {} was read: {}.",
@@ -124,7 +124,7 @@ impl Service {
                 break;
             }
             let read = CoverageChange::GapRead { until: end };
-            self.inner.parts.ledger.change_coverage(id, read).await?;
+            self.ledger.change_coverage(id, read).await?;
             (from, read_from) = (end, end);
         }
         changed += self.read_running(id, began).await?.changed;
@@ -136,9 +136,9 @@ impl Service {
         &self,
         connection: &Connection,
     ) -> Result<(), ServiceError> {
-        let _turn = self.inner.leases.hold(&connection.id).await?;
+        let turn = self.inner.leases.hold(&connection.id).await?;
+        let context = self.by_right_of(&turn).context(&connection.id);
         let callback_url = self.callback_url(&connection.hook);
-        let context = self.context(&connection.id);
         let integration = &self.inner.parts.integration;
         integration.subscribe(&context, &callback_url).await?;
         Ok(())
@@ -169,7 +169,7 @@ impl Service {
         let obstructed = CoverageChange::GapObstructed {
             obstacle: obstacle.clone(),
         };
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         ledger.change_coverage(&connection.id, obstructed).await?;
         self.set_attention(connection, Some(obstacle)).await
     }

@@ -30,8 +30,13 @@ impl Service {
 
     /// [`Service::check`], except that it leaves a gap to the caller.
     pub(super) async fn compare(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
+        self.connection(id).await?;
+        let turn = self.inner.leases.hold(id).await?;
+        self.by_right_of(&turn).compare_in_turn(id).await
+    }
+
+    async fn compare_in_turn(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
         let connection = self.connection(id).await?;
-        let _turn = self.inner.leases.hold(id).await?;
         self.ensure_readable(id).await?;
         let since = self.now();
         match self.check_and_repair(&connection).await {
@@ -91,7 +96,6 @@ impl Service {
         trouble: Option<IntegrationError>,
     ) -> Result<(), ServiceError> {
         let id = &connection.id;
-        let parts = &self.inner.parts;
         let update = ConnectionUpdate {
             scope_name: health.scope.as_ref().map(|scope| scope.name.clone()),
             owner: health.account.clone(),
@@ -103,7 +107,7 @@ impl Service {
             }),
             ..ConnectionUpdate::default()
         };
-        parts.ledger.update_connection(id, update, since).await?;
+        self.ledger.update_connection(id, update, since).await?;
         let unchecked = self.schedule().upkeep() * UNCHECKED_INTERVALS;
         let covered_until = connection.coverage.covered_until;
         let reason = match &trouble {
@@ -124,7 +128,7 @@ impl Service {
             }
             None => {
                 let confirmed = CoverageChange::Confirmed { until: since };
-                parts.ledger.change_coverage(id, confirmed).await?;
+                self.ledger.change_coverage(id, confirmed).await?;
             }
         }
         match &health.problem {
@@ -201,7 +205,7 @@ impl Service {
             attention: Some(attention.clone()),
             ..ConnectionUpdate::default()
         };
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         ledger.update_connection(id, update, self.now()).await?;
         match (&connection.attention, attention) {
             (Some(before), Some(now)) if before.code == now.code => {}

@@ -33,7 +33,7 @@ impl Service {
     /// All connections with secrets, or of many some from anywhere among them: what has an order may have been
     /// sealed in that order, such as by a rotation that was cut off.
     async fn some_connections(&self) -> Result<Vec<ConnectionId>, ServiceError> {
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let first = ledger.standings(None, TRIED + 1).await?;
         let some = if first.len() <= TRIED {
             first

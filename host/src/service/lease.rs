@@ -26,21 +26,31 @@ pub(super) struct Leases {
     /// Held while an attempt to connect gets its lease, so that no other takes it for a leftover.
     pub(super) beginning: tokio::sync::Mutex<()>,
     held: Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>,
-    /// Rights that other hosts may take over, by connection.
-    rights: Arc<Mutex<HashMap<ConnectionId, Vec<Right>>>>,
     ledger: Arc<dyn Ledger>,
     /// Whether other hosts share the ledger.
     is_shared: bool,
     time: Duration,
 }
 
-/// A lease on one connection; dropping it gives it back.
+/// A lease on one connection; dropping it gives it back. What it is for is done with
+/// [`Service::by_right_of`](super::Service::by_right_of).
 pub(super) struct Turn {
     shared: Vec<SharedTurn>,
     _local: Option<OwnedMutexGuard<()>>,
 }
 
 impl Turn {
+    /// What was granted among hosts; nothing where a host is alone.
+    pub(super) fn leases(&self) -> Vec<Lease> {
+        let leases = self.shared.iter().filter_map(|turn| turn.lease.clone());
+        leases.collect()
+    }
+
+    /// Until when, as far as this host knows.
+    pub(super) fn rights(&self) -> impl Iterator<Item = Right> {
+        self.shared.iter().map(|turn| turn.right.clone())
+    }
+
     /// Gives it back; what it was taken for rests for some time.
     pub(super) async fn end(mut self, rest: Duration) {
         for turn in self.shared.drain(..) {
@@ -55,7 +65,6 @@ impl Leases {
         Self {
             beginning: tokio::sync::Mutex::default(),
             held: Mutex::default(),
-            rights: Arc::default(),
             is_shared: ledger.watch_growth().is_some(),
             ledger,
             time,
@@ -66,7 +75,7 @@ impl Leases {
     pub(super) async fn hold(&self, connection: &ConnectionId) -> Result<Turn, ServiceError> {
         let local = self.mutex(connection).lock_owned().await;
         loop {
-            match self.take(&effects(connection), connection, true).await? {
+            match self.take(&effects(connection), true).await? {
                 Ok(shared) => return Ok(turn(local, shared)),
                 Err(wait) => sleep(wait.min(ASK_AGAIN)).await,
             }
@@ -81,7 +90,7 @@ impl Leases {
         let Ok(local) = self.mutex(connection).try_lock_owned() else {
             return Ok(None);
         };
-        let shared = self.take(&effects(connection), connection, true).await?;
+        let shared = self.take(&effects(connection), true).await?;
         Ok(shared.ok().map(|shared| turn(local, shared)))
     }
 
@@ -94,12 +103,12 @@ impl Leases {
         is_urgent: bool,
     ) -> Result<Result<Turn, Duration>, ServiceError> {
         let work = format!("work/{connection}");
-        let first = match self.take(&work, connection, true).await? {
+        let first = match self.take(&work, true).await? {
             Ok(shared) => shared,
             Err(wait) => return Ok(Err(wait)),
         };
         let kind = format!("{kind}/{connection}");
-        let second = match self.take(&kind, connection, is_urgent).await? {
+        let second = match self.take(&kind, is_urgent).await? {
             Ok(shared) => shared,
             Err(wait) => return Ok(Err(wait)),
         };
@@ -112,24 +121,11 @@ impl Leases {
 
     /// The right to do something that is no connection's.
     pub(super) async fn try_take(&self, name: &str) -> Result<Option<Turn>, ServiceError> {
-        let nobody = ConnectionId::new("");
-        let shared = self.take(name, &nobody, true).await?;
+        let shared = self.take(name, true).await?;
         Ok(shared.ok().map(|shared| Turn {
             shared: shared.into_iter().collect(),
             _local: None,
         }))
-    }
-
-    /// What ends calls for a connection when another host has taken over.
-    pub(super) fn rights(&self, connection: &ConnectionId) -> Vec<Right> {
-        // Asked for every delivery, and most hosts are alone.
-        if !self.is_shared {
-            return Vec::new();
-        }
-        lock(&self.rights)
-            .get(connection)
-            .cloned()
-            .unwrap_or_default()
     }
 
     /// How long a lease lasts that nobody renews; `None`: no other host shares the ledger.
@@ -141,7 +137,6 @@ impl Leases {
     async fn take(
         &self,
         name: &str,
-        connection: &ConnectionId,
         is_urgent: bool,
     ) -> Result<Result<Option<SharedTurn>, Duration>, ServiceError> {
         if !self.is_shared {
@@ -154,10 +149,6 @@ impl Leases {
             LeaseAnswer::Refused { wait } => Err(wait),
             LeaseAnswer::Granted(lease) => {
                 let right = Right::until(asked + self.time);
-                lock(&self.rights)
-                    .entry(connection.clone())
-                    .or_default()
-                    .push(right.clone());
                 Ok(Some(SharedTurn {
                     renewing: tokio::spawn(renew(
                         Arc::clone(&self.ledger),
@@ -166,8 +157,6 @@ impl Leases {
                         right.clone(),
                     )),
                     ledger: Arc::clone(&self.ledger),
-                    rights: Arc::clone(&self.rights),
-                    connection: connection.clone(),
                     right,
                     lease: Some(lease),
                 }))
@@ -205,9 +194,7 @@ struct SharedTurn {
     ledger: Arc<dyn Ledger>,
     /// `None`: given back.
     lease: Option<Lease>,
-    connection: ConnectionId,
     right: Right,
-    rights: Arc<Mutex<HashMap<ConnectionId, Vec<Right>>>>,
     renewing: JoinHandle<()>,
 }
 
@@ -222,14 +209,6 @@ impl SharedTurn {
 impl Drop for SharedTurn {
     fn drop(&mut self) {
         self.renewing.abort();
-        let mut rights = lock(&self.rights);
-        if let Some(of_connection) = rights.get_mut(&self.connection) {
-            of_connection.retain(|right| !right.is(&self.right));
-            if of_connection.is_empty() {
-                rights.remove(&self.connection);
-            }
-        }
-        drop(rights);
         if let Some(lease) = self.lease.take() {
             let ledger = Arc::clone(&self.ledger);
             // When everything ends there is nobody to give it back; then it runs out by itself.

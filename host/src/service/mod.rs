@@ -16,6 +16,7 @@ mod metrics;
 mod progress;
 mod reconcile;
 mod replay;
+mod right;
 mod rotation;
 mod sealed;
 mod unfinished;
@@ -46,7 +47,7 @@ use self::rotation::Rotations;
 pub use self::rotation::{FormerKeys, Rotation, RotationProgress, SealingKeyStatus};
 pub use self::sealed::SealedContents;
 pub(crate) use self::users::MAX_FOUND_USERS;
-use crate::capability::http::{HttpLender, SecretSource};
+use crate::capability::http::{HttpLender, Right, SecretSource};
 use crate::capability::storage::{KeyValueStore, SealedStore, SecretStore};
 use crate::capability::user_directory::UserDirectory;
 use crate::clock::Clock;
@@ -102,6 +103,10 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Service {
     inner: Arc<Inner>,
+    /// The ledger, which a handle by right of a lease changes only while it has that lease.
+    ledger: Arc<dyn Ledger>,
+    /// What this handle has requests sent by the right of.
+    rights: Vec<Right>,
 }
 
 struct Inner {
@@ -127,26 +132,24 @@ impl Service {
     pub async fn start(parts: Parts) -> Result<Self, ServiceError> {
         let (background, due) = Background::new();
         let leases = Leases::new(Arc::clone(&parts.ledger), parts.schedule.lease());
-        let service = Self {
-            inner: Arc::new(Inner {
-                secrets: Arc::new(SecretStore::new(
-                    Arc::clone(&parts.store),
-                    Arc::clone(&parts.keys),
-                )),
-                sealed_store: Arc::new(SealedStore::new(
-                    Arc::clone(&parts.store),
-                    Arc::clone(&parts.keys),
-                )),
-                parts,
-                leases,
-                metrics: Metrics::default(),
-                changed: watch::Sender::new(0),
-                rotations: Rotations::default(),
-                copying: tokio::sync::Mutex::default(),
-                background,
-                replays: Replays::default(),
-            }),
-        };
+        let service = Self::of(Arc::new(Inner {
+            secrets: Arc::new(SecretStore::new(
+                Arc::clone(&parts.store),
+                Arc::clone(&parts.keys),
+            )),
+            sealed_store: Arc::new(SealedStore::new(
+                Arc::clone(&parts.store),
+                Arc::clone(&parts.keys),
+            )),
+            parts,
+            leases,
+            metrics: Metrics::default(),
+            changed: watch::Sender::new(0),
+            rotations: Rotations::default(),
+            copying: tokio::sync::Mutex::default(),
+            background,
+            replays: Replays::default(),
+        }));
         service.ensure_keys_fit().await?;
         service.pass_on_growth();
         background::start(&service, due);
@@ -159,7 +162,7 @@ impl Service {
         self.inner.background.stop().await;
         self.inner.replays.stop().await;
         self.last_beat().await;
-        self.inner.parts.ledger.close().await;
+        self.ledger.close().await;
     }
 
     /// What the integration is and needs.
@@ -180,16 +183,14 @@ impl Service {
 
     /// Connections that are made, oldest first.
     pub async fn connections(&self) -> Result<Vec<Connection>, ServiceError> {
-        let mut connections = self.inner.parts.ledger.connections().await?;
+        let mut connections = self.ledger.connections().await?;
         connections.retain(|connection| connection.state == ConnectionState::Active);
         Ok(connections)
     }
 
     /// One connection.
     pub async fn connection(&self, id: &ConnectionId) -> Result<Connection, ServiceError> {
-        self.inner
-            .parts
-            .ledger
+        self.ledger
             .connection(id)
             .await?
             .filter(|connection| connection.state == ConnectionState::Active)
@@ -203,7 +204,7 @@ impl Service {
         cursor: Option<&str>,
         limit: usize,
     ) -> Result<Page<LedgerActivity>, ServiceError> {
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let filter = self.as_listed(filter);
         Ok(ledger.activities(&filter, cursor, limit).await?)
     }
@@ -222,7 +223,7 @@ impl Service {
         filter: &ActivityFilter,
         boundaries: &[Timestamp],
     ) -> Result<Summary, ServiceError> {
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         Ok(ledger.summary(filter, boundaries, self.now()).await?)
     }
 
@@ -237,12 +238,12 @@ impl Service {
         after: u64,
         limit: usize,
     ) -> Result<Vec<LedgerActivity>, ServiceError> {
-        Ok(self.inner.parts.ledger.changes(after, limit).await?)
+        Ok(self.ledger.changes(after, limit).await?)
     }
 
     /// The last place in the change feed.
     pub async fn last_change(&self) -> Result<u64, ServiceError> {
-        Ok(self.inner.parts.ledger.last_change().await?)
+        Ok(self.ledger.last_change().await?)
     }
 
     /// Tells whenever the change feed may have grown. The value counts such moments.
@@ -259,8 +260,6 @@ impl Service {
         limit: usize,
     ) -> Result<Page<Delivery>, ServiceError> {
         Ok(self
-            .inner
-            .parts
             .ledger
             .deliveries(connection, status, cursor, limit)
             .await?)
@@ -274,7 +273,7 @@ impl Service {
         since: Timestamp,
     ) -> Result<Vec<DeliveryRate>, ServiceError> {
         self.connection(id).await?;
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         Ok(ledger.delivery_rates(id, since, self.now()).await?)
     }
 
@@ -286,13 +285,13 @@ impl Service {
         limit: usize,
     ) -> Result<Page<ConnectionEvent>, ServiceError> {
         self.connection(id).await?;
-        Ok(self.inner.parts.ledger.events(id, cursor, limit).await?)
+        Ok(self.ledger.events(id, cursor, limit).await?)
     }
 
     /// Whether the providers answer and the ledger can be changed: whether a delivery would be taken.
     pub async fn ready(&self) -> Result<(), ServiceError> {
         let parts = &self.inner.parts;
-        parts.ledger.ready().await?;
+        self.ledger.ready().await?;
         let nobody = ConnectionId::new("ready");
         parts.store.get(&nobody, "ready").await?;
         Ok(())
@@ -322,7 +321,7 @@ impl Service {
             kind,
             message,
         };
-        if let Err(error) = self.inner.parts.ledger.record_event(id, event).await {
+        if let Err(error) = self.ledger.record_event(id, event).await {
             warn!(connection = %id, %error, "the log of a connection could not be written");
         }
     }
@@ -339,7 +338,7 @@ impl Service {
         let parts = &self.inner.parts;
         CallContext {
             connection: connection.clone(),
-            rights: self.inner.leases.rights(connection),
+            rights: self.rights.clone(),
             store: Arc::clone(&self.inner.sealed_store),
             secrets,
             directory: Arc::clone(&parts.directory),
@@ -355,12 +354,7 @@ impl Service {
         changes: &Changes,
         delivery: Option<DeliveryRecord>,
     ) -> Result<Applied, ServiceError> {
-        let applied = self
-            .inner
-            .parts
-            .ledger
-            .apply(connection, changes, delivery)
-            .await?;
+        let applied = self.ledger.apply(connection, changes, delivery).await?;
         self.inner.metrics.activities_applied.add(applied.applied);
         self.inner
             .metrics
@@ -374,14 +368,14 @@ impl Service {
 
     /// Tells whoever watches the change feed of what other hosts add to it.
     fn pass_on_growth(&self) {
-        let Some(mut growth) = self.inner.parts.ledger.watch_growth() else {
+        let Some(mut growth) = self.ledger.watch_growth() else {
             return;
         };
         let inner = Arc::downgrade(&self.inner);
         tokio::spawn(async move {
             while growth.changed().await.is_ok() {
                 match inner.upgrade() {
-                    Some(inner) => Self { inner }.announce_changes(),
+                    Some(inner) => Self::of(inner).announce_changes(),
                     None => return,
                 }
             }

@@ -71,8 +71,6 @@ impl Service {
         let mut after: Option<String> = None;
         loop {
             let ids = self
-                .inner
-                .parts
                 .ledger
                 .activity_ids(id, from, to, after.as_deref(), MAX_SELECTED)
                 .await?;
@@ -98,7 +96,7 @@ impl Service {
         before: Timestamp,
     ) -> Result<Applied, ServiceError> {
         let mut total = Applied::default();
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let ids = ledger.running_ids(id, before, MAX_SELECTED).await?;
         if !ids.is_empty() {
             let selection = Selection::Activities(ids);

@@ -120,7 +120,7 @@ async fn run(
             }
             () = sleep_until(next) => {}
         }
-        let Some(service) = inner.upgrade().map(|inner| Service { inner }) else {
+        let Some(service) = inner.upgrade().map(Service::of) else {
             return;
         };
         if prune_at <= Instant::now() {
@@ -175,7 +175,7 @@ impl Service {
             ));
         };
         let ends_at = Instant::now() + REPLAY_TIME;
-        let (deliveries, count) = parts
+        let (deliveries, count) = self
             .ledger
             .failed_deliveries(connection, before, limit)
             .await?;
@@ -214,7 +214,7 @@ impl Service {
                 return Some(first_delay);
             }
         };
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let deliveries = match ledger
             .failed_deliveries(None, Timestamp::MAX, MAX_PAGE)
             .await
@@ -281,7 +281,7 @@ impl Service {
     }
 
     async fn replay_one(&self, id: &DeliveryId) -> Result<Delivery, ReplayError> {
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let found = self.take_kept(id).await;
         let (delivery, connection, request) = found.map_err(ReplayError::Impossible)?;
         let attempt = Attempt::new(
@@ -333,7 +333,7 @@ impl Service {
         id: &DeliveryId,
     ) -> Result<(Delivery, Connection, WebhookRequest), ServiceError> {
         let parts = &self.inner.parts;
-        let delivery = parts.ledger.delivery(id).await?;
+        let delivery = self.ledger.delivery(id).await?;
         let delivery = delivery.ok_or_else(|| no_delivery(id))?;
         let Some(sealed) = &delivery.record.sealed_request else {
             let why = match delivery.record.status {
@@ -354,7 +354,7 @@ impl Service {
     async fn prune_log(&self) {
         let parts = &self.inner.parts;
         loop {
-            match parts.ledger.prune_deliveries(parts.clock.now()).await {
+            match self.ledger.prune_deliveries(parts.clock.now()).await {
                 Ok(true) if !self.inner.replays.is_stopping() => {}
                 Ok(_) => return,
                 Err(error) => {

@@ -210,14 +210,14 @@ impl Service {
     async fn pass(&self) -> Result<(Resealed, Vec<ConnectionId>), ServiceError> {
         let parts = &self.inner.parts;
         let rotations = &self.inner.rotations;
-        let connections = Standings::count(&*parts.ledger).await?;
+        let connections = Standings::count(&*self.ledger).await?;
         rotations.tell(|progress| {
             progress.connections_done = 0;
             progress.connections_total = connections;
         });
         let mut total = Resealed::default();
         let mut unreadable = Vec::new();
-        let mut standings = Standings::of(&*parts.ledger);
+        let mut standings = Standings::of(&*self.ledger);
         loop {
             let page = standings.next().await?;
             if page.is_empty() {

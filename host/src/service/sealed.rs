@@ -74,7 +74,7 @@ impl Service {
         let parts = &self.inner.parts;
         SealedContents {
             store: &*parts.store,
-            ledger: &*parts.ledger,
+            ledger: &*self.ledger,
             keys: &parts.keys,
         }
     }
@@ -108,8 +108,7 @@ impl Service {
             attention: Some(Some(attention)),
             ..ConnectionUpdate::default()
         };
-        parts
-            .ledger
+        self.ledger
             .update_connection(id, update, parts.clock.now())
             .await?;
         Err(ServiceError::new(ErrorCode::Internal, message))

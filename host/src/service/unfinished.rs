@@ -9,7 +9,7 @@ impl Service {
         &self,
         of: &NewConnection,
     ) -> Result<Option<Connection>, ServiceError> {
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let mut standings = Standings::of(&**ledger);
         loop {
             let mut page = standings.next().await?;

@@ -59,7 +59,7 @@ impl Service {
         }
         let now = self.now();
         let rhythm = Rhythm {
-            delivered_at: self.inner.parts.ledger.delivery_times(id, RHYTHM).await?,
+            delivered_at: self.ledger.delivery_times(id, RHYTHM).await?,
             connected_at: connection.coverage.connected_at,
             reconciled_at: connection.coverage.reconciled_at,
         };
@@ -103,7 +103,7 @@ impl Service {
         let to = later(now, schedule.margin());
         let changed = self.read_range(id, from, to).await?.changed;
         let compared = CoverageChange::Compared { at: now };
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         ledger.change_coverage(id, compared).await?;
         match comparison {
             Comparison::Silence(since) if changed > 0 => {

@@ -20,7 +20,7 @@ impl Service {
         limit: usize,
     ) -> Result<MemberPage, ServiceError> {
         self.connection(id).await?;
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         Ok(ledger.members(id, filter, cursor, limit).await?)
     }
 
@@ -48,7 +48,7 @@ impl Service {
     pub(super) async fn import_team(&self, id: &ConnectionId) -> Result<TeamChanges, ServiceError> {
         let parts = &self.inner.parts;
         let team = parts.integration.map_users(&self.context(id)).await?;
-        let changes = parts.ledger.import_members(id, &team).await?;
+        let changes = self.ledger.import_members(id, &team).await?;
         self.announce_changes();
         Ok(changes)
     }
@@ -60,7 +60,7 @@ impl Service {
         remote_user: &RemoteUserId,
     ) -> Result<Member, ServiceError> {
         self.connection(id).await?;
-        let member = self.inner.parts.ledger.member(id, remote_user).await?;
+        let member = self.ledger.member(id, remote_user).await?;
         member.ok_or_else(|| {
             ServiceError::not_found(format!(
                 "the team has no member {remote_user} any more; import the team again"
@@ -104,7 +104,7 @@ impl Service {
         remote_user: &RemoteUserId,
         change: &MappingChange,
     ) -> Result<Member, ServiceError> {
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let member = ledger.set_mapping(id, remote_user, change).await?;
         self.announce_changes();
         Ok(member)

@@ -20,11 +20,6 @@ impl Right {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = end;
     }
 
-    /// Whether both are the same right.
-    pub(crate) fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
-    }
-
     /// Whether it has come to an end.
     pub fn has_ended(&self) -> bool {
         let end = self.0.lock().unwrap_or_else(PoisonError::into_inner);

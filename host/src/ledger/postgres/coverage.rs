@@ -245,7 +245,7 @@ impl Continuity for PostgresLedger {
         change: CoverageChange,
     ) -> Result<Coverage, LedgerError> {
         let given = (id, change);
-        let change = self.database.change(&given, |transaction, (id, change)| {
+        let change = self.change(&given, |transaction, (id, change)| {
             Box::pin(self::change(transaction, id, change))
         });
         Ok(change.await?)
@@ -276,7 +276,7 @@ impl Continuity for PostgresLedger {
         event: ConnectionEvent,
     ) -> Result<(), LedgerError> {
         let given = (id, event);
-        let record = self.database.change(&given, |transaction, (id, event)| {
+        let record = self.change(&given, |transaction, (id, event)| {
             Box::pin(record_event(transaction, id, event))
         });
         Ok(record.await?)

@@ -1,14 +1,15 @@
 //! Leases, by the database's clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::GenericClient;
+use deadpool_postgres::{GenericClient, Transaction};
 
 use super::values::{get, signed, unsigned};
 use super::{Failure, PostgresLedger, Result};
-use crate::database::postgres::{execute, row, within_time};
-use crate::ledger::{Lease, LeaseAnswer, Leases, LedgerError};
+use crate::database::postgres::{execute, row, rows, within_time};
+use crate::ledger::{Lease, LeaseAnswer, Leases, Ledger, LedgerError};
 
 /// How long nobody may ask for a lease before it is forgotten, in milliseconds.
 const FORGOTTEN_AFTER: i64 = 7 * 24 * 3_600_000;
@@ -49,6 +50,36 @@ impl Leases for PostgresLedger {
         .await;
         ended.map_err(Failure::from)?;
         Ok(())
+    }
+
+    fn fenced(&self, leases: &[Lease]) -> Option<Arc<dyn Ledger>> {
+        let mut handle = self.clone();
+        handle.leases.extend_from_slice(leases);
+        Some(Arc::new(handle))
+    }
+}
+
+/// Fails if one of these leases was granted to somebody else. Whoever asks for one of them then waits until the
+/// transaction ends, so that it finds what was changed here, and all of it.
+pub(super) async fn ensure_held(transaction: &Transaction<'_>, leases: &[Lease]) -> Result<()> {
+    if leases.is_empty() {
+        return Ok(());
+    }
+    let (names, fences): (Vec<&str>, Vec<i64>) = leases
+        .iter()
+        .map(|lease| (lease.name.as_str(), signed(lease.fence)))
+        .unzip();
+    let held = rows(
+        transaction,
+        "SELECT fence FROM leases
+         WHERE (name, fence) IN (SELECT * FROM unnest($1::text[], $2::bigint[])) FOR SHARE",
+        &[&names, &fences],
+    )
+    .await?;
+    if held.len() == leases.len() {
+        Ok(())
+    } else {
+        Err(LedgerError::LeaseLost.into())
     }
 }
 

@@ -24,8 +24,11 @@ mod transfer;
 mod users;
 mod values;
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use deadpool_postgres::{Client, GenericClient, Transaction};
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_postgres::Row;
@@ -34,9 +37,9 @@ use self::arrivals::Arrivals;
 use super::transfer::Transfer;
 use super::{
     ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
-    DeliveryStatus, KeptRequest, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED, MAX_SUMMARIZED,
-    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Standing,
-    Summary, TeamChanges,
+    DeliveryStatus, KeptRequest, Lease, Ledger, LedgerActivity, LedgerError, MAX_EXAMINED,
+    MAX_SUMMARIZED, MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page,
+    Retention, Standing, Summary, TeamChanges,
 };
 use crate::contract::{Changes, TeamMember};
 use crate::database::postgres::{
@@ -47,20 +50,43 @@ use crate::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// A ledger in a Postgres database.
+#[derive(Clone)]
 pub struct PostgresLedger {
     database: PostgresDatabase,
-    arrivals: Arrivals,
+    arrivals: Arc<Arrivals>,
     retention: Retention,
+    /// What this handle changes things by the right of.
+    leases: Vec<Lease>,
 }
 
 impl PostgresLedger {
     /// The ledger in this database, which keeps so much of the delivery log.
     pub fn new(database: PostgresDatabase, retention: Retention) -> Self {
         Self {
-            arrivals: Arrivals::start(database.clone(), retention.clone()),
+            arrivals: Arc::new(Arrivals::start(database.clone(), retention.clone())),
             database,
             retention,
+            leases: Vec::new(),
         }
+    }
+
+    /// Makes a change, unless one of this handle's leases is somebody else's by now: they are looked at in the same
+    /// transaction, and nobody is granted one before it ends.
+    async fn change<A: Sync, T: Send>(
+        &self,
+        given: &A,
+        change: impl for<'a> Fn(&'a Transaction<'a>, &'a A) -> BoxFuture<'a, Result<T>> + Sync,
+    ) -> Result<T> {
+        let given = (self.leases.as_slice(), given, &change);
+        let change = self
+            .database
+            .change(&given, |transaction, (leases, given, change)| {
+                Box::pin(async move {
+                    leases::ensure_held(transaction, leases).await?;
+                    change(transaction, given).await
+                })
+            });
+        change.await
     }
 
     async fn client(&self) -> Result<Client> {
@@ -157,7 +183,7 @@ fn page<T>(rows: &[Row], limit: usize, read: fn(&Row) -> Result<T>) -> Result<Pa
 #[async_trait]
 impl Ledger for PostgresLedger {
     async fn create_connection(&self, new: NewConnection) -> Result<Connection, LedgerError> {
-        let create = self.database.change(&new, |transaction, new| {
+        let create = self.change(&new, |transaction, new| {
             Box::pin(connections::create(transaction, new))
         });
         Ok(create.await?)
@@ -194,16 +220,14 @@ impl Ledger for PostgresLedger {
         now: Timestamp,
     ) -> Result<Connection, LedgerError> {
         let given = (id, update, now);
-        let update = self
-            .database
-            .change(&given, |transaction, (id, update, now)| {
-                Box::pin(connections::update(transaction, id, update, *now))
-            });
+        let update = self.change(&given, |transaction, (id, update, now)| {
+            Box::pin(connections::update(transaction, id, update, *now))
+        });
         Ok(update.await?)
     }
 
     async fn remove_connection(&self, id: &ConnectionId) -> Result<(), LedgerError> {
-        let remove = self.database.change(id, |transaction, id| {
+        let remove = self.change(id, |transaction, id| {
             Box::pin(connections::remove(transaction, id))
         });
         Ok(remove.await?)
@@ -215,7 +239,7 @@ impl Ledger for PostgresLedger {
         team: &[TeamMember],
     ) -> Result<TeamChanges, LedgerError> {
         let given = (id, team);
-        let import = self.database.change(&given, |transaction, (id, team)| {
+        let import = self.change(&given, |transaction, (id, team)| {
             Box::pin(members::import(transaction, id, team))
         });
         let changes = import.await?;
@@ -250,11 +274,9 @@ impl Ledger for PostgresLedger {
         change: &MappingChange,
     ) -> Result<Member, LedgerError> {
         let given = (id, remote_user, change);
-        let set = self
-            .database
-            .change(&given, |transaction, (id, remote_user, change)| {
-                Box::pin(members::set_mapping(transaction, id, remote_user, change))
-            });
+        let set = self.change(&given, |transaction, (id, remote_user, change)| {
+            Box::pin(members::set_mapping(transaction, id, remote_user, change))
+        });
         let member = set.await?;
         self.database.announce_growth();
         Ok(member)

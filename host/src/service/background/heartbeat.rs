@@ -53,7 +53,7 @@ pub(super) async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Rece
 
 impl Service {
     async fn beat(&self, due: &Due, allowed: Duration, started: bool) -> Result<(), ServiceError> {
-        let ledger = &self.inner.parts.ledger;
+        let ledger = &self.ledger;
         let now = self.now();
         let last = ledger.heartbeat(now).await?;
         let Some(from) = decide::outage(last, now, allowed) else {
@@ -84,7 +84,7 @@ impl Service {
 
     /// Records that the host ran until now, as the last thing it does.
     pub(in crate::service) async fn last_beat(&self) {
-        if let Err(error) = self.inner.parts.ledger.heartbeat(self.now()).await {
+        if let Err(error) = self.ledger.heartbeat(self.now()).await {
             warn!(%error, "the heartbeat could not be recorded");
         }
     }

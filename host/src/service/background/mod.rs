@@ -197,7 +197,7 @@ impl Running {
 }
 
 fn service(inner: &Weak<Inner>) -> Option<Service> {
-    inner.upgrade().map(|inner| Service { inner })
+    inner.upgrade().map(Service::of)
 }
 
 impl Service {
@@ -207,7 +207,7 @@ impl Service {
         match turn {
             Ok(Ok(turn)) => {
                 debug!(connection = %id, ?work, "background work begins");
-                let again = self.work_in_turn(due, id, work).await;
+                let again = self.by_right_of(&turn).work_in_turn(due, id, work).await;
                 debug!(connection = %id, ?work, "background work ends");
                 // Others that planned the same need not do it before then.
                 let rest = again.filter(|_| work.is_routine());
@@ -228,7 +228,7 @@ impl Service {
 
     /// Does work, plans when to do it again, and returns in how long that is.
     async fn work_in_turn(&self, due: &Due, id: &ConnectionId, work: Work) -> Option<Duration> {
-        let done = match self.inner.parts.ledger.connection(id).await {
+        let done = match self.ledger.connection(id).await {
             Ok(Some(connection)) => match (connection.state, work) {
                 (ConnectionState::Active, _) => self.do_work(connection, work).await,
                 (ConnectionState::Connecting, Work::Undo) => self.undo(due, id).await,
@@ -271,17 +271,18 @@ impl Service {
         let beginning = self.inner.leases.beginning.lock().await;
         let turn = self.inner.leases.try_hold(id).await?;
         drop(beginning);
-        let Some(_turn) = turn else {
+        let Some(turn) = turn else {
             return Ok(Some(self.schedule().retry()));
         };
+        let service = self.by_right_of(&turn);
         // It may have been taken up, or come to an end, just before.
-        match self.inner.parts.ledger.connection(id).await? {
+        match self.ledger.connection(id).await? {
             Some(connection) if connection.state == ConnectionState::Connecting => {
                 if let Some(wait) = self.may_be_at_work(&connection) {
                     return Ok(Some(wait));
                 }
                 info!(connection = %id, "undoing an unfinished connection");
-                self.abandon(&connection).await?;
+                service.abandon(&connection).await?;
                 due.forget(id);
             }
             _ => {}

@@ -19,7 +19,7 @@ impl Service {
     /// Plans the work of all connections that are not looked after yet.
     pub(super) async fn take_up(&self, due: &Due) -> Result<(), ServiceError> {
         let mut first_look = Instant::now() + FIRST_LOOK;
-        let mut standings = Standings::of(&*self.inner.parts.ledger);
+        let mut standings = Standings::of(&*self.ledger);
         loop {
             let page = standings.next().await?;
             if page.is_empty() {
