@@ -202,6 +202,15 @@ impl Cluster {
         awake.map(|(number, _)| number).collect()
     }
 
+    /// How often a host has asked Toggl for something of a workspace at paths that contain this.
+    pub fn questions_of(&self, number: usize, path: &str) -> usize {
+        let questions = self.questions.all();
+        let meant = questions
+            .iter()
+            .filter(|asked| asked.host == number && asked.path.contains(path));
+        meant.count()
+    }
+
     /// Kills all hosts and tells what they did in the background, which [`LOGGING`] had them log: how many pieces
     /// of work, and when two hosts were at work on the same connection at the same time. A host that
     /// stood still was not at work; if it went on asking Toggl when it woke, that counts as well.

@@ -24,6 +24,7 @@ const MOST_BYTES: usize = 1024 * 1024;
 pub(super) struct Asked {
     pub(super) host: usize,
     pub(super) workspace: String,
+    pub(super) path: String,
     pub(super) at: Timestamp,
 }
 
@@ -93,6 +94,7 @@ async fn pass_on(State(passing): State<Passing>, request: Request) -> Response {
         passing.questions.note(Asked {
             host: passing.host,
             workspace,
+            path: request.uri().path().to_owned(),
             at: Timestamp::now(),
         });
     }

@@ -4,6 +4,7 @@
 mod refusals;
 mod sharing;
 mod standing_still;
+mod waking;
 
 use std::time::Duration;
 
