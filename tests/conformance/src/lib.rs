@@ -10,12 +10,13 @@
 //! ```
 //!
 //! Each case checks one point of the documentation of
-//! [`KeyValueStore`](integration_host::capability::storage::KeyValueStore), or of [`Ledger`] and [`Continuity`]. One that
+//! [`KeyValueStore`](integration_host::capability::storage::KeyValueStore), or of [`Ledger`], [`Continuity`] and [`Leases`]. One that
 //! fails says which point is broken, what was found, and what somebody would suffer from it. Nothing is demanded that is
 //! not in that documentation.
 //!
 //! [`Ledger`]: integration_host::ledger::Ledger
 //! [`Continuity`]: integration_host::ledger::Continuity
+//! [`Leases`]: integration_host::ledger::Leases
 #![deny(missing_docs)]
 
 pub mod ledger;

@@ -1,6 +1,6 @@
 //! What every ledger must do. The promises are those of the documentation of [`Ledger`], of
-//! [`Continuity`](integration_host::ledger::Continuity), and of [`Transfer`](integration_host::ledger::transfer::Transfer)
-//! if it can be moved.
+//! [`Continuity`](integration_host::ledger::Continuity) and of [`Leases`](integration_host::ledger::Leases), and of
+//! [`Transfer`](integration_host::ledger::transfer::Transfer) if it can be moved.
 
 mod activities;
 mod changes;
@@ -10,8 +10,10 @@ mod continuity;
 mod convergence;
 mod deliveries;
 mod feed;
+mod fences;
 mod fixture;
 mod ids;
+mod leases;
 mod lists;
 mod mappings;
 mod members;
@@ -96,6 +98,8 @@ fn cases() -> Vec<Case> {
         replays::CASES,
         retention::CASES,
         continuity::CASES,
+        leases::CASES,
+        fences::CASES,
         concurrency::CASES,
         survival::CASES,
         transfer::CASES,
@@ -134,6 +138,8 @@ mod tests {
         promises.extend(documentation::promises(continuity, "pub trait Continuity"));
         let transfer = include_str!("../../../../host/src/ledger/transfer/mod.rs");
         promises.extend(documentation::promises(transfer, "pub trait Transfer"));
+        let leases = include_str!("../../../../host/src/ledger/lease.rs");
+        promises.extend(documentation::promises(leases, "pub trait Leases"));
         let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();
         documentation::assert_same(&promises, &quoted);
     }
