@@ -1,16 +1,37 @@
 //! A ledger with a flaw: every call goes through the flaw, which does by itself what is right.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::keeper::Host;
 use super::*;
 use integration_host::contract::TeamMember;
 use integration_host::id::DeliveryId;
 use integration_host::ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
-use integration_host::ledger::{Leases, TeamChanges};
+use integration_host::ledger::{Lease, LeaseAnswer, Leases, TeamChanges};
+use tokio::sync::watch;
 
 /// A ledger with a flaw.
 pub(super) struct Flawed<F> {
-    pub(super) ledger: SqliteLedger,
-    pub(super) flaw: F,
+    pub(super) ledger: Arc<SqliteLedger>,
+    pub(super) flaw: Arc<F>,
+    /// Whose handle it is; `None`: no other host shares the ledger.
+    pub(super) host: Option<Host>,
 }
+
+impl<F> Flawed<F> {
+    pub(super) fn alone(ledger: SqliteLedger, flaw: F) -> Self {
+        Self {
+            ledger: Arc::new(ledger),
+            flaw: Arc::new(flaw),
+            host: None,
+        }
+    }
+}
+
+/// A flaw that is none.
+pub(super) struct Flawless;
+impl Flaw for Flawless {}
 
 macro_rules! calls {
     (
@@ -35,6 +56,7 @@ macro_rules! calls {
         #[async_trait]
         impl<F: Flaw> Ledger for Flawed<F> {
             $(async fn $call(&self, $($argument: $type),*) -> Result<$answer> {
+                let _admitted = Host::admit(self.host.as_ref(), stringify!($call)).await?;
                 self.flaw.$call(&self.ledger, $($argument),*).await
             })*
 
@@ -42,16 +64,19 @@ macro_rules! calls {
                 Some(self)
             }
 
+            fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
+                self.host.as_ref().map(Host::watch_growth)
+            }
+
             async fn close(&self) {
                 self.ledger.close().await;
             }
         }
 
-        impl<F: Flaw> Leases for Flawed<F> {}
-
         #[async_trait]
         impl<F: Flaw> Continuity for Flawed<F> {
             $(async fn $other(&self, $($other_argument: $other_type),*) -> Result<$other_answer> {
+                let _admitted = Host::admit(self.host.as_ref(), stringify!($other)).await?;
                 self.flaw.$other(&self.ledger, $($other_argument),*).await
             })*
         }
@@ -63,6 +88,42 @@ macro_rules! calls {
             })*
         }
     };
+}
+
+#[async_trait]
+impl<F: Flaw> Leases for Flawed<F> {
+    async fn take_lease(&self, name: &str, time: Duration, is_urgent: bool) -> Result<LeaseAnswer> {
+        match &self.host {
+            Some(host) => Ok(host.keeper.take(name, time, is_urgent).await),
+            None => self.ledger.take_lease(name, time, is_urgent).await,
+        }
+    }
+
+    async fn renew_lease(&self, lease: &Lease, time: Duration) -> Result<bool> {
+        match &self.host {
+            Some(host) => Ok(host.keeper.renew(lease, time).await),
+            None => self.ledger.renew_lease(lease, time).await,
+        }
+    }
+
+    async fn end_lease(&self, lease: &Lease, rest: Duration) -> Result<()> {
+        match &self.host {
+            Some(host) => {
+                host.keeper.end(lease, rest).await;
+                Ok(())
+            }
+            None => self.ledger.end_lease(lease, rest).await,
+        }
+    }
+
+    fn fenced(&self, leases: &[Lease]) -> Option<Arc<dyn Ledger>> {
+        let host = self.host.as_ref()?;
+        Some(Arc::new(Self {
+            ledger: Arc::clone(&self.ledger),
+            flaw: Arc::clone(&self.flaw),
+            host: Some(host.fenced(leases)),
+        }))
+    }
 }
 
 calls! {

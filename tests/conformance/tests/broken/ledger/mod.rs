@@ -6,6 +6,8 @@ mod connections;
 mod deliveries;
 mod feed;
 mod flawed;
+mod keeper;
+mod leases;
 mod lists;
 mod teams;
 mod transfer;
@@ -35,9 +37,8 @@ fn in_memory(retention: Retention) -> SqliteLedger {
 /// Expects that the suite notices a flaw, at the case that is meant for it. Only that one is run: a ledger is
 /// slower than a map.
 async fn expect_noticed<F: Flaw>(case: &str, flaw: impl Fn() -> F) {
-    expect_failure(case, Kept::InMemory, async |_, retention| Flawed {
-        ledger: in_memory(retention),
-        flaw: flaw(),
+    expect_failure(case, Kept::InMemory, async |_, retention| {
+        Flawed::alone(in_memory(retention), flaw())
     })
     .await;
 }
