@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tracing::warn;
 use wasmtime::Store;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksCtxView};
@@ -128,6 +129,13 @@ impl StorageComponent {
             Box::pin(exports.call_commit(store, expected, writes))
         })
         .await
+    }
+
+    /// Says in the log that it returned what it must not.
+    pub(crate) fn report_breach(&self, connection: &ConnectionId, export: &str, cause: &str) {
+        if self.engine.warnings.admits(connection) {
+            warn!(%connection, export, cause, "the storage component breaks its contract");
+        }
     }
 
     /// Runs `export` in a new instance. What it returns is as the component says.

@@ -64,6 +64,17 @@ impl ComponentStore {
             .map_err(UnusableComponent)
     }
 
+    /// Says in the log who broke the contract where, and what the caller is told.
+    fn blame(
+        &self,
+        connection: &ConnectionId,
+        export: &'static str,
+        Breach(what): &Breach,
+    ) -> StorageError {
+        self.component.report_breach(connection, export, what);
+        StorageError::Unavailable(format!("the storage component {what}"))
+    }
+
     fn context(&self, connection: &ConnectionId) -> StorageContext {
         StorageContext {
             connection: connection.clone(),
@@ -82,11 +93,7 @@ impl ComponentStore {
         let context = self.context(connection);
         let called = self.component.get(context, key.to_owned());
         let entry = answer(called.await)?;
-        let entry = entry.map(Envelope::open).transpose()?;
-        if entry.as_ref().is_some_and(|entry| entry.key != key) {
-            return Err(wrong("answers with another key than it was asked for"));
-        }
-        Ok(entry)
+        checked_entry(entry, key).map_err(|breach| self.blame(connection, "get", &breach))
     }
 
     /// What it lists, expired or not.
@@ -104,24 +111,8 @@ impl ComponentStore {
             u32::try_from(limit).unwrap_or(u32::MAX),
         );
         let page = answer(called.await)?;
-        if page.len() > limit {
-            return Err(wrong("lists more than it was asked for"));
-        }
-        let page = page
-            .into_iter()
-            .map(Envelope::open)
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut last = after;
-        for entry in &page {
-            let key = entry.key.as_str();
-            if !key.starts_with(prefix) || last.is_some_and(|last| key <= last) {
-                return Err(wrong(
-                    "lists keys that it was not asked for, or not in order",
-                ));
-            }
-            last = Some(key);
-        }
-        Ok(page)
+        checked_page(page, prefix, after, limit)
+            .map_err(|breach| self.blame(connection, "list", &breach))
     }
 
     /// What became of a commit, by the component's view of what has expired.
@@ -239,8 +230,41 @@ fn answer<T>(called: Result<Result<T, wit::Error>, CallError>) -> Result<T, Stor
     called.map_err(unavailable)?.map_err(StorageError::from)
 }
 
-/// The component breaks the contract.
-fn wrong(what: &str) -> StorageError {
-    tracing::error!(what, "the storage component breaks its contract");
-    StorageError::Unavailable(format!("the storage component {what}"))
+/// How a component breaks the contract.
+struct Breach(&'static str);
+
+/// What it says of a key, if it may.
+fn checked_entry(entry: Option<wit::Entry>, key: &str) -> Result<Option<Entry>, Breach> {
+    let entry = entry.map(Envelope::open).transpose()?;
+    if entry.as_ref().is_some_and(|entry| entry.key != key) {
+        return Err(Breach("answers with another key than it was asked for"));
+    }
+    Ok(entry)
+}
+
+/// What it lists, if it may.
+fn checked_page(
+    page: Vec<wit::Entry>,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<Entry>, Breach> {
+    if page.len() > limit {
+        return Err(Breach("lists more than it was asked for"));
+    }
+    let page = page
+        .into_iter()
+        .map(Envelope::open)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut last = after;
+    for entry in &page {
+        let key = entry.key.as_str();
+        if !key.starts_with(prefix) || last.is_some_and(|last| key <= last) {
+            return Err(Breach(
+                "lists keys that it was not asked for, or not in order",
+            ));
+        }
+        last = Some(key);
+    }
+    Ok(page)
 }

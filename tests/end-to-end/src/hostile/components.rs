@@ -51,7 +51,7 @@ const MANIFEST: &str = r#"
 
 /// Runs every fixture, and the bombs that are too large to be written down.
 pub(super) async fn run(engine: &Engine, log: &Log, report: &mut Report) -> Result<()> {
-    for path in fixtures()? {
+    for path in fixtures("components")? {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
         let outcome = contain(engine, &path, log).await;
         report.add(&name, outcome);
@@ -64,8 +64,11 @@ pub(super) async fn run(engine: &Engine, log: &Log, report: &mut Report) -> Resu
     Ok(())
 }
 
-fn fixtures() -> Result<Vec<PathBuf>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/components");
+/// The files of a folder of fixtures, in order.
+pub(super) fn fixtures(folder: &str) -> Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(folder);
     let mut paths = std::fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<Vec<_>>>()?;
@@ -76,10 +79,7 @@ fn fixtures() -> Result<Vec<PathBuf>> {
 
 async fn contain(engine: &Engine, path: &Path, log: &Log) -> Result<()> {
     let text = std::fs::read_to_string(path)?;
-    let expected = text
-        .lines()
-        .find_map(|line| line.strip_prefix(";; expect: "))
-        .context("the fixture does not say what to expect")?;
+    let expected = noted(&text, "expect")?;
     log.take();
     let told = told(engine, &text).await?;
     let logged = log.take();
@@ -100,6 +100,13 @@ async fn contain(engine: &Engine, path: &Path, log: &Log) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What a fixture says of itself.
+pub(super) fn noted<'a>(fixture: &'a str, what: &str) -> Result<&'a str> {
+    let mark = format!(";; {what}: ");
+    let noted = fixture.lines().find_map(|line| line.strip_prefix(&mark));
+    noted.with_context(|| format!("the fixture does not say what to {what}"))
 }
 
 /// What the host says about a component: when it is loaded, or else when it is called.
@@ -152,11 +159,16 @@ fn context(integration: &Integration) -> Result<CallContext> {
 
 /// A component that implements the contract except for what the fixture does.
 fn component(fixture: &str) -> Result<Vec<u8>> {
+    encode(&module(fixture), "integration-component")
+}
+
+/// The component of a world of the contract that a core module implements.
+pub(super) fn encode(module: &str, world: &str) -> Result<Vec<u8>> {
     let mut resolve = Resolve::default();
     let contract = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
     let (package, _) = resolve.push_dir(&contract)?;
-    let world = resolve.select_world(&[package], Some("integration-component"))?;
-    let mut module = wat::parse_str(module(fixture))?;
+    let world = resolve.select_world(&[package], Some(world))?;
+    let mut module = wat::parse_str(module)?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)?;
     ComponentEncoder::default().module(&module)?.encode()
 }

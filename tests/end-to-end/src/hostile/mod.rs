@@ -4,6 +4,7 @@
 mod cage;
 mod components;
 mod log;
+mod storage;
 
 use anyhow::{Result, ensure};
 use integration_host::engine::{CallError, Engine, Limit};
@@ -191,7 +192,7 @@ pub fn cases() -> Vec<Case> {
     cases
 }
 
-/// Runs every case, and every fixture in `fixtures/components`.
+/// Runs every case, and every fixture in `fixtures/components` and `fixtures/storage-components`.
 ///
 /// # Errors
 /// The host or the sandbox cannot be set up. What gets out is in the report.
@@ -210,6 +211,7 @@ pub async fn run() -> Result<Report> {
         }
         report.add("filling the storage", storage_has_an_end(&cage).await);
         components::run(&engine, &log, &mut report).await?;
+        storage::run(&log, &mut report).await?;
         let after = cage.attempt(Export::Connect, "read").await;
         let works = after.map(drop).map_err(anyhow::Error::from);
         report.add("an ordinary call after all that", works);

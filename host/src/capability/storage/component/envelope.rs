@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 
-use super::wrong;
+use super::Breach;
 use crate::bindings::storage_provider::exports::worksights::integration::storage as wit;
-use crate::capability::storage::{Entry, MAX_STORED_BYTES, StorageError, Version, Write};
+use crate::capability::storage::{Entry, MAX_STORED_BYTES, Version, Write};
 
 /// The longest version a component may give, in bytes.
 const MAX_VERSION_BYTES: usize = 256;
@@ -25,8 +25,8 @@ impl Envelope {
     }
 
     /// An entry as the component returned it.
-    pub(super) fn open(entry: wit::Entry) -> Result<Entry, StorageError> {
-        let unknown = || wrong("returns a value that it was not given");
+    pub(super) fn open(entry: wit::Entry) -> Result<Entry, Breach> {
+        let unknown = || Breach("returns a value that it was not given");
         let (expires_at, value) = entry.value.split_first_chunk().ok_or_else(unknown)?;
         if value.len() > MAX_STORED_BYTES || entry.version.len() > MAX_VERSION_BYTES {
             return Err(unknown());
