@@ -6,6 +6,7 @@ mod background;
 mod backup;
 mod connect;
 mod deliveries;
+mod disconnect;
 mod error;
 mod gaps;
 mod health;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
+use futures_util::future::BoxFuture;
 
 use super::values::{get, signed, unsigned};
 use super::{Failure, PostgresLedger, Result};
@@ -59,9 +60,30 @@ impl Leases for PostgresLedger {
     }
 }
 
+impl PostgresLedger {
+    /// Makes a change, unless one of this handle's leases is somebody else's by now: they are looked at in the same
+    /// transaction, and nobody is granted one before it ends.
+    pub(super) async fn change<A: Sync, T: Send>(
+        &self,
+        given: &A,
+        change: impl for<'a> Fn(&'a Transaction<'a>, &'a A) -> BoxFuture<'a, Result<T>> + Sync,
+    ) -> Result<T> {
+        let given = (self.leases.as_slice(), given, &change);
+        let change = self
+            .database
+            .change(&given, |transaction, (leases, given, change)| {
+                Box::pin(async move {
+                    ensure_held(transaction, leases).await?;
+                    change(transaction, given).await
+                })
+            });
+        change.await
+    }
+}
+
 /// Fails if one of these leases was granted to somebody else. Whoever asks for one of them then waits until the
 /// transaction ends, so that it finds what was changed here, and all of it.
-pub(super) async fn ensure_held(transaction: &Transaction<'_>, leases: &[Lease]) -> Result<()> {
+async fn ensure_held(transaction: &Transaction<'_>, leases: &[Lease]) -> Result<()> {
     if leases.is_empty() {
         return Ok(());
     }

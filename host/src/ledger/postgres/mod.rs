@@ -28,7 +28,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Client, GenericClient, Transaction};
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_postgres::Row;
@@ -68,25 +67,6 @@ impl PostgresLedger {
             retention,
             leases: Vec::new(),
         }
-    }
-
-    /// Makes a change, unless one of this handle's leases is somebody else's by now: they are looked at in the same
-    /// transaction, and nobody is granted one before it ends.
-    async fn change<A: Sync, T: Send>(
-        &self,
-        given: &A,
-        change: impl for<'a> Fn(&'a Transaction<'a>, &'a A) -> BoxFuture<'a, Result<T>> + Sync,
-    ) -> Result<T> {
-        let given = (self.leases.as_slice(), given, &change);
-        let change = self
-            .database
-            .change(&given, |transaction, (leases, given, change)| {
-                Box::pin(async move {
-                    leases::ensure_held(transaction, leases).await?;
-                    change(transaction, given).await
-                })
-            });
-        change.await
     }
 
     async fn client(&self) -> Result<Client> {
