@@ -1,6 +1,5 @@
 //! How long each storage provider takes for a call, asked by one caller after the other.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -82,38 +81,35 @@ async fn show(name: &str, store: &dyn KeyValueStore) -> Result<()> {
             ensure!(commit == Commit::Committed, "{name} did not commit");
         }
     }
-    let connection = |call: usize| {
-        // Spread, and the same ones always.
-        let index = call * 37 % connections.len().max(1);
-        connections.get(index).unwrap_or(&connections[0])
-    };
-    let get = time(CALLS, |call| async move {
-        let entry = store.get(connection(call), &key(call * 7 % KEYS)).await?;
+    // Spread, and the same ones always.
+    let spread = connections.iter().cycle().step_by(37);
+    let asked: Vec<_> = spread.take(CALLS.max(COMMITS)).collect();
+    let get = time(&asked, async |call, connection| {
+        let entry = store.get(connection, &key(call * 7 % KEYS)).await?;
         ensure!(entry.is_some(), "{name} lost a key");
         Ok(())
     })
     .await?;
-    let list = time(CALLS, |call| async move {
-        let entries = store.list(connection(call), "", None, KEYS).await?;
+    let list = time(&asked, async |_, connection| {
+        let entries = store.list(connection, "", None, KEYS).await?;
         ensure!(entries.len() == KEYS, "{name} lists {}", entries.len());
         Ok(())
     })
     .await?;
-    let one = commits(store, 1, connection).await?;
-    let many = commits(store, MANY, connection).await?;
+    let one = commits(store, 1, &asked).await?;
+    let many = commits(store, MANY, &asked).await?;
     println!("{name:<12} {get:>20} {list:>20} {one:>20} {many:>20}");
     Ok(())
 }
 
 /// Commits of so many writes, each of which expects what was read before; only the commit is timed.
-async fn commits<'a>(
+async fn commits(
     store: &dyn KeyValueStore,
     writes: usize,
-    connection: impl Fn(usize) -> &'a ConnectionId,
+    connections: &[&ConnectionId],
 ) -> Result<Times> {
     let mut times = Vec::with_capacity(COMMITS);
-    for call in 0..COMMITS {
-        let connection = connection(call);
+    for (call, connection) in connections.iter().take(COMMITS).enumerate() {
         let first = call * 7 % (KEYS - writes + 1);
         let writes: Vec<_> = (first..first + writes)
             .map(|number| write(number, call))
@@ -134,14 +130,14 @@ async fn commits<'a>(
     Ok(Times::new(times))
 }
 
-async fn time<F>(calls: usize, ask: impl Fn(usize) -> F) -> Result<Times>
-where
-    F: Future<Output = Result<()>>,
-{
-    let mut times = Vec::with_capacity(calls);
-    for call in 0..calls {
+async fn time(
+    connections: &[&ConnectionId],
+    ask: impl AsyncFn(usize, &ConnectionId) -> Result<()>,
+) -> Result<Times> {
+    let mut times = Vec::with_capacity(CALLS);
+    for (call, connection) in connections.iter().take(CALLS).enumerate() {
         let began = Instant::now();
-        ask(call).await?;
+        ask(call, connection).await?;
         times.push(began.elapsed());
     }
     Ok(Times::new(times))
