@@ -1,8 +1,10 @@
 //! From SQLite to Postgres and back, nothing is another.
 
+use integration_host::database::postgres::PostgresDatabase;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use test_services::TestDatabase;
+use tokio_postgres::NoTls;
 
 use crate::fixture::{ACTIVITIES, Places};
 
@@ -21,6 +23,7 @@ async fn from_sqlite_to_postgres_and_back_everything_is_the_same() {
     let far = ["--storage", &url, "--data", &data, key[0], key[1]];
     let imported = places.import("first", &far).await;
     assert_eq!(imported["counts"]["activities"], ACTIVITIES + 10);
+    assert_made_as_new(&database).await;
     // Its heartbeat is old: nothing is waited for.
     let second = places.export(&far, "second").await;
     assert_same(&first, &second);
@@ -32,6 +35,31 @@ async fn from_sqlite_to_postgres_and_back_everything_is_the_same() {
     let third = places.export(&["--data", &home], "third").await;
     assert_same(&first, &third);
     assert_tables_are_the_same(&places);
+}
+
+/// An import sets aside what would slow it down. None of it stays away.
+async fn assert_made_as_new(imported: &TestDatabase) {
+    let new = TestDatabase::create().unwrap().unwrap();
+    let address = new.url().parse().unwrap();
+    PostgresDatabase::open(&address).await.unwrap();
+    let expected = definitions(&new).await;
+    assert!(expected.len() > 20, "there is nothing to compare with");
+    assert_eq!(definitions(imported).await, expected);
+}
+
+/// The indexes and constraints of a database.
+async fn definitions(database: &TestDatabase) -> Vec<String> {
+    let (client, connection) = tokio_postgres::connect(&database.url(), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let definitions = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'integration_host'
+        UNION ALL
+        SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'integration_host'::regnamespace
+        ORDER BY 1";
+    let found = client.query(definitions, &[]).await.unwrap();
+    found.iter().map(|row| row.get(0)).collect()
 }
 
 #[track_caller]

@@ -81,8 +81,12 @@ async fn contents(client: &impl GenericClient) -> Result<Contents> {
 
 async fn ensure_follows(transaction: &Transaction<'_>, from: u64, step: &Arrived) -> Result<()> {
     // Of two imports at the same time, one comes first.
-    let lock = "LOCK TABLE arrived_export IN SHARE ROW EXCLUSIVE MODE";
-    transaction.batch_execute(lock).await?;
+    row(
+        transaction,
+        "SELECT last FROM ledger_changes FOR UPDATE",
+        &[],
+    )
+    .await?;
     let follows = match contents(transaction).await? {
         Contents::Nothing => from == 0,
         Contents::Export(before) => {
