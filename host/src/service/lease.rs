@@ -4,9 +4,11 @@
 //! so only one of them runs for a connection at a time. The same goes for background work.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::select_all;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
@@ -20,6 +22,9 @@ use crate::ledger::{Lease, LeaseAnswer, Ledger};
 
 /// How often to ask again for a lease that another host has.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Which part of a lease's time is left when a host stops acting by it: what is on its way needs a moment to end.
+const LEFT: u32 = 10;
 
 /// The leases of this host.
 pub(super) struct Leases {
@@ -49,6 +54,21 @@ impl Turn {
     /// Until when, as far as this host knows.
     pub(super) fn rights(&self) -> impl Iterator<Item = Right> {
         self.shared.iter().map(|turn| turn.right.clone())
+    }
+
+    /// Does something, and gives it up as soon as another host may take over; then there is no outcome. What is
+    /// done must bear that as it bears the end of the host.
+    pub(super) async fn while_held<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let ends = self.shared.iter().map(|turn| Box::pin(turn.right.ended()));
+        let ends: Vec<_> = ends.collect();
+        if ends.is_empty() {
+            return Some(work.await);
+        }
+        tokio::select! {
+            biased;
+            _ = select_all(ends) => None,
+            outcome = work => Some(outcome),
+        }
     }
 
     /// Gives it back; what it was taken for rests for some time.
@@ -148,7 +168,7 @@ impl Leases {
         Ok(match answer {
             LeaseAnswer::Refused { wait } => Err(wait),
             LeaseAnswer::Granted(lease) => {
-                let right = Right::until(asked + self.time);
+                let right = Right::until(asked + usable(self.time));
                 Ok(Some(SharedTurn {
                     renewing: tokio::spawn(renew(
                         Arc::clone(&self.ledger),
@@ -176,6 +196,11 @@ impl Leases {
             }
         }
     }
+}
+
+/// For how long to act by a lease that lasts for some time.
+fn usable(time: Duration) -> Duration {
+    time - time / LEFT
 }
 
 fn effects(connection: &ConnectionId) -> String {
@@ -231,7 +256,7 @@ async fn renew(ledger: Arc<dyn Ledger>, lease: Lease, time: Duration, right: Rig
         sleep(time / 3).await;
         let asked = Instant::now();
         match ledger.renew_lease(&lease, time).await {
-            Ok(true) => right.last_until(asked + time),
+            Ok(true) => right.last_until(asked + usable(time)),
             Ok(false) => {
                 right.last_until(asked);
                 warn!(lease = lease.name, "another host has taken over");

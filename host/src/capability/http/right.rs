@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// Until when a host may send requests for a connection. A host that was paused for long may have lost that
 /// to another one without noticing; whatever it was about to send, it must not.
@@ -22,7 +22,18 @@ impl Right {
 
     /// Whether it has come to an end.
     pub fn has_ended(&self) -> bool {
-        let end = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *end <= Instant::now()
+        self.end() <= Instant::now()
+    }
+
+    /// Waits until it has come to an end.
+    pub async fn ended(&self) {
+        while !self.has_ended() {
+            // It may be made to last longer meanwhile.
+            sleep_until(self.end()).await;
+        }
+    }
+
+    fn end(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -207,10 +207,16 @@ impl Service {
         match turn {
             Ok(Ok(turn)) => {
                 debug!(connection = %id, ?work, "background work begins");
-                let again = self.by_right_of(&turn).work_in_turn(due, id, work).await;
+                let service = self.by_right_of(&turn);
+                let outcome = turn.while_held(service.work_in_turn(due, id, work)).await;
                 debug!(connection = %id, ?work, "background work ends");
+                if outcome.is_none() {
+                    warn!(connection = %id, ?work, "background work was given up, because its lease could not be renewed in time");
+                    let at = Instant::now() + not_before(self.schedule().retry());
+                    due.plan_with(id, work, at, is_urgent);
+                }
                 // Others that planned the same need not do it before then.
-                let rest = again.filter(|_| work.is_routine());
+                let rest = outcome.flatten().filter(|_| work.is_routine());
                 turn.end(rest.unwrap_or_default()).await;
             }
             Ok(Err(wait)) => {
