@@ -10,8 +10,8 @@ pub(super) fn page(database: &Database, after: u64, limit: usize) -> Result<Vec<
     let mut statement = database.prepare_cached(
         "SELECT connections.id, deliveries.id, delivery_requests.sealed, delivery_requests.delivery
          FROM delivery_requests
-         JOIN deliveries ON deliveries.number = delivery_requests.delivery
-         JOIN connections ON connections.number = deliveries.connection
+         CROSS JOIN deliveries ON deliveries.number = delivery_requests.delivery
+         CROSS JOIN connections ON connections.number = deliveries.connection
          WHERE delivery_requests.delivery > ?1 ORDER BY delivery_requests.delivery LIMIT ?2",
     )?;
     let after = i64::try_from(after).unwrap_or(i64::MAX);

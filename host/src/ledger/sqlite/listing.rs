@@ -121,12 +121,13 @@ pub(super) fn last_change(database: &Database) -> Result<u64> {
         .query_row([], |row| rows::unsigned(row, 0))?)
 }
 
+/// A cross join keeps the order of tables: statistics must not make SQLite go through everything of each connection.
 const SELECT: &str = "SELECT connections.number, connections.id, entry_id, content_event, deleted_event, remote_user,
         users.id, users.name, users.email, subject, description, tags, billable, start, stop, deleted,
         content_revision, deleted_revision, change,
         (SELECT name FROM members WHERE members.connection = activities.connection
              AND members.remote_user = activities.remote_user)
-     FROM activities JOIN connections ON connections.number = activities.connection
+     FROM activities CROSS JOIN connections ON connections.number = activities.connection
      LEFT JOIN users ON users.number = activities.user";
 
 fn find(

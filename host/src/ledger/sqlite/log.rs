@@ -10,10 +10,11 @@ use crate::ledger::{
     Page,
 };
 
+/// A cross join keeps the order of tables, as for activities.
 pub(super) const SELECT: &str = "SELECT deliveries.number, connections.id, deliveries.id, received_at, event_id, status, detail,
         size_bytes, attempts, handled_at, elapsed_us,
         EXISTS (SELECT 1 FROM delivery_requests WHERE delivery = deliveries.number)
-     FROM deliveries JOIN connections ON connections.number = deliveries.connection";
+     FROM deliveries CROSS JOIN connections ON connections.number = deliveries.connection";
 
 pub(super) fn page(
     database: &Database,
@@ -114,7 +115,7 @@ pub(super) fn failed(
         .collect::<rusqlite::Result<_>>()?;
     let count = database
         .prepare_cached(&format!(
-            "SELECT count(*) FROM deliveries JOIN connections ON connections.number = deliveries.connection
+            "SELECT count(*) FROM deliveries CROSS JOIN connections ON connections.number = deliveries.connection
              WHERE {CONDITION}"
         ))?
         .query_row(params![connection, before], |row| rows::unsigned(row, 0))?;

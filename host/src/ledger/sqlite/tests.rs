@@ -3,6 +3,7 @@
 mod bounds;
 mod cursors;
 mod figures;
+mod plans;
 
 use jiff::Timestamp;
 

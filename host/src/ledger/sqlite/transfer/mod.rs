@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
+pub(super) use self::read::page;
 use self::write::Writer;
 use super::{Result, SqliteLedger, continuity, rows};
 use crate::ledger::Page;
@@ -27,7 +28,7 @@ impl Transfer for SqliteLedger {
     ) -> Result<Page<Record>> {
         let after = after.map(str::to_owned);
         self.database
-            .read(move |database| read::page(database, kind, after.as_deref(), limit))
+            .read(move |database| page(database, kind, after.as_deref(), limit))
             .await
     }
 

@@ -15,7 +15,7 @@ use crate::ledger::{Member, Page};
 /// A record and the place to go on from.
 type Told = (String, Record);
 
-pub(super) fn page(
+pub(in crate::ledger::sqlite) fn page(
     database: &Database,
     kind: RecordKind,
     after: Option<&str>,
@@ -105,7 +105,7 @@ fn subjects(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<
     let (connection, id) = id_after(after)?;
     let sql = "SELECT connections.number, connections.id, subjects.id,
              named_revision, subjects.name, named_parent, hint_revision, hint_parent
-         FROM subjects JOIN connections ON connections.number = subjects.connection
+         FROM subjects CROSS JOIN connections ON connections.number = subjects.connection
          WHERE (subjects.connection, subjects.id) > (?1, ?2)
          ORDER BY subjects.connection, subjects.id LIMIT ?3";
     told(database, sql, params![connection, id, limit], |row| {
@@ -124,7 +124,7 @@ fn subjects(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<
 fn activities(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
     let sql = "SELECT change, content_revision, remote_user, subject, description, start, stop, billable, tags,
              content_event, deleted_revision, deleted_event, connections.id, entry_id
-         FROM activities JOIN connections ON connections.number = activities.connection
+         FROM activities CROSS JOIN connections ON connections.number = activities.connection
          WHERE change > ?1 ORDER BY change LIMIT ?2";
     told(database, sql, params![number_after(after)?, limit], |row| {
         let (content, deletion) = activity_registers(activities::known(row)?)?;
@@ -176,7 +176,7 @@ fn requests(database: &Database, after: Option<&str>, limit: usize) -> Result<Ve
 
 fn events(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
     let sql = "SELECT connection_events.number, at, kind, message, connections.id
-         FROM connection_events JOIN connections ON connections.number = connection
+         FROM connection_events CROSS JOIN connections ON connections.number = connection
          WHERE connection_events.number > ?1 ORDER BY connection_events.number LIMIT ?2";
     told(database, sql, params![number_after(after)?, limit], |row| {
         let moved = MovedEvent {
