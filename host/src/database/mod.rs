@@ -226,6 +226,20 @@ impl SqliteDatabase {
         }
     }
 
+    /// Makes an index, unless it is there, between two transactions.
+    pub(crate) async fn make_index(&self, index: Index) -> Result<(), DatabaseError> {
+        let (reply, done) = oneshot::channel();
+        if self
+            .writer
+            .send(Message::Index(index, reply))
+            .await
+            .is_err()
+        {
+            return Err(DatabaseError::closed());
+        }
+        done.await.unwrap_or_else(|_| Err(DatabaseError::closed()))
+    }
+
     /// Has the writer move everything into the main file and empty its log, between two transactions.
     async fn checkpoint(&self) -> Result<(), DatabaseError> {
         let (reply, done) = oneshot::channel();

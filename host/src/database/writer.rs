@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::files::Files;
 use super::open::OpenError;
-use super::{Counters, DatabaseError, Location, QUEUE, open};
+use super::{Counters, DatabaseError, Index, Location, QUEUE, open};
 
 /// The most changes one transaction holds.
 const MAX_BATCH: usize = 512;
@@ -26,11 +26,12 @@ const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(200);
 /// What the writer is asked to do.
 pub(super) enum Message {
     Change(Box<dyn Change>),
-    Checkpoint(CheckpointReply),
+    Checkpoint(Reply),
+    Index(Index, Reply),
     Close(oneshot::Sender<()>),
 }
 
-type CheckpointReply = oneshot::Sender<Result<(), DatabaseError>>;
+type Reply = oneshot::Sender<Result<(), DatabaseError>>;
 
 /// A change whose types are known only to who asked for it.
 pub(super) trait Change: Send {
@@ -160,6 +161,9 @@ impl Writer {
                         // Who asked may have stopped waiting.
                         let _ = reply.send(self.checkpoint().map_err(DatabaseError::from));
                     }
+                    Message::Index(index, reply) => {
+                        let _ = reply.send(self.make_index(index));
+                    }
                     Message::Close(reply) => {
                         messages.close();
                         self.close();
@@ -273,6 +277,20 @@ impl Writer {
         let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
         connection.busy_timeout(open::BUSY_TIMEOUT)?;
         done
+    }
+
+    /// Makes an index, unless it is there. What there is is sorted in files: in memory, ten million rows take half a
+    /// gigabyte. Where there can be no files, as on a file system that is read-only but for the database, it is sorted
+    /// in memory all the same.
+    fn make_index(&mut self, index: Index) -> Result<(), DatabaseError> {
+        let Some(Open { connection, .. }) = &self.open else {
+            return Err(DatabaseError::closed());
+        };
+        let statement = index.statement();
+        connection.execute_batch("PRAGMA temp_store = FILE")?;
+        let made = connection.execute_batch(&statement);
+        connection.execute_batch("PRAGMA temp_store = MEMORY")?;
+        Ok(made.or_else(|_| connection.execute_batch(&statement))?)
     }
 
     /// Moves everything into the main file, which needs no other file then.

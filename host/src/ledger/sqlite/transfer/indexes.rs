@@ -22,13 +22,7 @@ pub(super) fn set_aside(database: &Database) -> Result<()> {
 /// Makes those that are missing, each in a transaction of its own, so that the write-ahead log stays small.
 pub(super) async fn complete(database: &SqliteDatabase) -> Result<()> {
     for index in of_activities() {
-        database
-            .write(move |database| make(database, index))
-            .await?;
+        database.make_index(index).await?;
     }
     Ok(())
-}
-
-fn make(database: &Database, index: Index) -> Result<()> {
-    Ok(database.execute_batch(&index.statement())?)
 }
