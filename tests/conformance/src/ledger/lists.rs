@@ -6,7 +6,7 @@ use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 
 use super::fixture::{apply, connect, deletion, entry, everything, ids, list, log, time, work};
-use super::model::{Entry, entries, fill, question};
+use super::model::{Entry, Question, TEXTS, entries, fill, question};
 use super::{Case, World};
 use crate::suite::{case, for_random, same};
 
@@ -72,7 +72,7 @@ async fn a_list_has_what_its_filter_describes(world: &World<'_>) -> Result<()> {
     let (ledger, entries) = (world.open().await, many(150)?);
     let connections = fill(&ledger, &entries).await?;
     let feed = ledger.changes(0, MAX_PAGE).await?;
-    for_random(QUESTIONS, question(), async |question| {
+    let check = async |question: Question| {
         let filter = question.filter(&connections);
         let described = entries
             .iter()
@@ -102,8 +102,12 @@ async fn a_list_has_what_its_filter_describes(world: &World<'_>) -> Result<()> {
             expected,
             "entries of the feed that match the filter",
         )
-    })
-    .await
+    };
+    // By itself, because chance rarely asks for a text and nothing else.
+    for text in TEXTS {
+        check(Question::for_text(text)).await?;
+    }
+    for_random(QUESTIONS, question(), check).await
 }
 
 async fn pages_of_any_length_have_the_same(world: &World<'_>) -> Result<()> {

@@ -21,6 +21,9 @@ const DESCRIPTIONS: [&str; 6] = ["", "Sketches", "design review", "LÖWE", "  ",
 pub(super) const TAGS: [&str; 3] = ["deep", "a \"deep\" one", "x\"deep"];
 pub(super) const MAPPED: [&str; 2] = ["u0", "u1"];
 
+/// What is looked for in descriptions and names. No character has a meaning.
+pub(super) const TEXTS: [&str; 7] = ["löwe", "DESIGN", "bike", "?", "0%", "_", "n_"];
+
 /// An activity that there is.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
@@ -94,6 +97,23 @@ pub(super) struct Question {
 }
 
 impl Question {
+    /// For everything with a text.
+    pub(super) fn for_text(text: &'static str) -> Self {
+        Self {
+            connection: None,
+            user: None,
+            remote_user: None,
+            from: None,
+            to: None,
+            subject: None,
+            tag: None,
+            billable: None,
+            text: Some(text),
+            unmapped: true,
+            deleted: true,
+        }
+    }
+
     /// Whether what a facet counts has it.
     pub(super) fn is_in_range(&self, entry: &Entry) -> bool {
         self.connection
@@ -188,7 +208,6 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
     let users = ["u0", "u1", "u2", "nobody"];
     let user = || prop::option::weighted(0.2, prop::sample::select(users.to_vec()));
     let subjects: Vec<_> = SUBJECTS.iter().map(|subject| subject.0).collect();
-    let texts = vec!["löwe", "DESIGN", "bike", "?", "0%", "_", "n_"];
     let question = (
         prop::option::of(0..2_usize),
         (user(), user()),
@@ -196,7 +215,7 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
         prop::option::weighted(0.3, prop::sample::select(subjects)),
         prop::option::weighted(0.3, prop::sample::select(&TAGS[..])),
         prop::option::weighted(0.3, any::<bool>()),
-        prop::option::weighted(0.3, prop::sample::select(texts)),
+        prop::option::weighted(0.3, prop::sample::select(&TEXTS[..])),
         any::<(bool, bool)>(),
     );
     question.prop_map(
