@@ -67,7 +67,7 @@ impl Drop for TestDatabase {
 }
 
 /// Executes statements.
-fn execute(server: &str, statements: String) -> Result<()> {
+pub(crate) fn execute(server: &str, statements: String) -> Result<()> {
     ask(server, async move |client| {
         Ok(client.batch_execute(&statements).await?)
     })

@@ -94,6 +94,11 @@ impl PostgresServer {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Executes statements as its administrator.
+    pub fn execute(&self, statements: &str) -> Result<()> {
+        database::execute(&self.url(), statements.to_owned())
+    }
+
     /// The one number that a query of its administrator answers with.
     pub fn number(&self, query: &str) -> Result<i64> {
         database::number(&self.url(), query)

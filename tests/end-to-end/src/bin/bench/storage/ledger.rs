@@ -122,7 +122,7 @@ async fn measure_size(
     let times = reads(&*ledger, &shape).await?;
     ledger.close().await;
     if activities <= MOST_EXPORTED {
-        let copy = folder.join("copy.jsonl");
+        let copy = kept.place.data.join("copy.jsonl");
         let exported = kept.place.export(&copy).await?;
         tell("exported", activities, &exported);
         ensure!(
