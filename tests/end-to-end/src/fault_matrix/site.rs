@@ -1,5 +1,6 @@
 //! A sandbox Toggl and a host of a cell's own.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use integration_host::service::{Parts, Service};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use toggl_sandbox::{NewEntry, RunningSandbox, Sandbox, Scenario};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::AbortHandle;
 
 use super::edge::Edge;
@@ -46,6 +47,8 @@ pub(super) struct Common {
     client: Arc<ReqwestClient>,
     /// An address at which nobody listens.
     pub nobody: Url,
+    /// Keeps that address from everybody else.
+    _held: TcpSocket,
 }
 
 impl Common {
@@ -54,12 +57,14 @@ impl Common {
             concurrent_calls: 512,
             ..Limits::default()
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let nobody = format!("http://{}", listener.local_addr()?).parse()?;
+        let held = TcpSocket::new_v4()?;
+        held.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+        let nobody = format!("http://{}", held.local_addr()?).parse()?;
         Ok(Self {
             integration: crate::load_component(component, limits).await?,
             client: Arc::new(ReqwestClient::new(Duration::from_secs(20))?),
             nobody,
+            _held: held,
         })
     }
 }
