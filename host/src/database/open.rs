@@ -142,6 +142,7 @@ fn open(location: &Location, may_be_new: bool) -> Result<Connection, OpenError> 
         });
     }
     configure_writer(&connection).map_err(describe)?;
+    forget_counts(&connection).map_err(describe)?;
     if found < known {
         migrate(&mut connection).map_err(describe)?;
     }
@@ -212,6 +213,23 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
     // Pages that change often reach the main file once per 16 MiB of changes rather than per 4.
     connection.query_row("PRAGMA wal_autocheckpoint = 4000", [], |_| Ok(()))?;
     connection.query_row("PRAGMA journal_size_limit = 67108864", [], |_| Ok(()))
+}
+
+/// Forgets what `ANALYZE` has counted. Without counts SQLite takes every table to be large and goes by the indexes, which
+/// are made for what is asked. With those of a time when a table was small it reads all of it, however large it is now.
+fn forget_counts(connection: &Connection) -> rusqlite::Result<()> {
+    let mut counts =
+        connection.prepare("SELECT name FROM sqlite_schema WHERE name GLOB 'sqlite_stat*'")?;
+    let counts: Vec<String> =
+        (counts.query_map([], |row| row.get(0))?).collect::<Result<_, _>>()?;
+    for table in &counts {
+        connection.execute_batch(&format!("DELETE FROM {table}"))?;
+    }
+    if !counts.is_empty() {
+        // This connection has read them already.
+        connection.execute_batch("ANALYZE sqlite_schema")?;
+    }
+    Ok(())
 }
 
 /// Takes the steps that are missing, each in a transaction of its own.

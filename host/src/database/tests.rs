@@ -399,3 +399,34 @@ async fn what_was_erased_is_in_no_file() {
     database.scrub().await;
     assert!(!found(), "an erased text is still in a file");
 }
+
+/// What a database was when somebody last counted is no guide to what it has become.
+#[tokio::test]
+async fn what_was_counted_is_forgotten_at_the_next_start() {
+    const REMOVAL: &str = "DELETE FROM storage_entries WHERE number IN (
+        SELECT number FROM storage_entries WHERE expires_at <= 1 ORDER BY expires_at LIMIT 32)";
+    fn reads_everything(database: &Connection) -> Result<bool> {
+        let mut plan = database.prepare(&format!("EXPLAIN QUERY PLAN {REMOVAL}"))?;
+        let steps: Vec<String> = plan
+            .query_map([], |row| row.get(3))?
+            .collect::<rusqlite::Result<_>>()?;
+        Ok(steps.iter().any(|step| step.starts_with("SCAN")))
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("host.db");
+    SqliteDatabase::open(&path).unwrap().close().await;
+    let small =
+        "INSERT INTO storage_entries (connection, key, value, version) VALUES ('c', 'k', x'00', 1)";
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch(small).unwrap();
+    other.execute_batch("ANALYZE").unwrap();
+    assert!(
+        reads_everything(&other).unwrap(),
+        "the counts make no difference"
+    );
+    drop(other);
+    let database = SqliteDatabase::open(&path).unwrap();
+    assert!(!database.write(reads_everything).await.unwrap());
+    assert!(!database.read(reads_everything).await.unwrap());
+    database.close().await;
+}

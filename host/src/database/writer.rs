@@ -299,8 +299,7 @@ impl Writer {
             return;
         };
         let tidied = connection
-            .execute_batch("PRAGMA optimize")
-            .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())))
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
             .and_then(|()| connection.close().map_err(|(_, error)| error));
         if let Err(error) = tidied {
             // Nothing is lost: the next start reads the write-ahead log.

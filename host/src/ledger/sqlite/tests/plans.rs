@@ -6,8 +6,8 @@ use super::*;
 use crate::ledger::sqlite::{listing, log as delivery_log, summary, transfer};
 use crate::ledger::transfer::RecordKind;
 
-/// What `PRAGMA optimize` counts in a ledger of ten million activities of a hundred connections. It stops counting early,
-/// so that it takes a connection's to be few.
+/// What `PRAGMA optimize` by hand counts in a ledger of ten million activities of a hundred connections. It stops counting
+/// early, so that it takes a connection's to be few.
 const LARGE: &str = "ANALYZE;
     DELETE FROM sqlite_stat1;
     INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
