@@ -50,6 +50,11 @@ impl TestDatabase {
         execute(&self.url(), statements.to_owned())
     }
 
+    /// The one number that a query in it answers with.
+    pub fn number(&self, query: &str) -> Result<i64> {
+        number(&self.url(), query)
+    }
+
     /// Its address.
     pub fn url(&self) -> String {
         let (start, _) = self.server.rsplit_once('/').unwrap_or((&self.server, ""));

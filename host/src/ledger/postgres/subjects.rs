@@ -1,4 +1,7 @@
 //! Subjects: what time is spent on, and what is above it.
+//!
+//! How many there are above or below one, Postgres expects to be a great many, and would rather read whole tables than
+//! look each up. `OFFSET 0` keeps a lookup one.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -66,12 +69,16 @@ async fn retitle(transaction: &Transaction<'_>, subjects: Vec<&Key>) -> Result<(
              SELECT connection, id COLLATE \"C\", 1
              FROM unnest($1::bigint[], $2::text[]) AS retitled (connection, id)
              UNION
-             SELECT subjects.connection, subjects.id, depth + 1 FROM below JOIN subjects
-             ON subjects.connection = below.connection AND subjects.parent = below.id
+             SELECT subject.connection, subject.id, depth + 1 FROM below CROSS JOIN LATERAL (
+                 SELECT connection, id FROM subjects
+                 WHERE subjects.connection = below.connection AND subjects.parent = below.id OFFSET 0
+             ) AS subject
              WHERE depth < $3
          )
-         SELECT activities.number FROM below JOIN activities
-         ON activities.connection = below.connection AND activities.subject = below.id",
+         SELECT activity.number FROM below CROSS JOIN LATERAL (
+             SELECT number FROM activities
+             WHERE activities.connection = below.connection AND activities.subject = below.id OFFSET 0
+         ) AS activity",
         &[&connections, &ids, &(MAX_DEPTH as i32)],
     )
     .await
@@ -165,12 +172,16 @@ impl Paths {
         let found = rows(
             client,
             "WITH RECURSIVE above (connection, id, name, parent, depth) AS (
-                 SELECT connection, id, name, parent, 1 FROM subjects
-                 WHERE (connection, id) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))
+                 SELECT subject.*, 1 FROM unnest($1::bigint[], $2::text[]) AS wanted (connection, id)
+                 CROSS JOIN LATERAL (
+                     SELECT connection, id, name, parent FROM subjects
+                     WHERE subjects.connection = wanted.connection AND subjects.id = wanted.id OFFSET 0
+                 ) AS subject
                  UNION
-                 SELECT subjects.connection, subjects.id, subjects.name, subjects.parent, depth + 1
-                 FROM above JOIN subjects
-                 ON subjects.connection = above.connection AND subjects.id = above.parent
+                 SELECT subject.*, depth + 1 FROM above CROSS JOIN LATERAL (
+                     SELECT connection, id, name, parent FROM subjects
+                     WHERE subjects.connection = above.connection AND subjects.id = above.parent OFFSET 0
+                 ) AS subject
                  WHERE depth < $3
              )
              SELECT DISTINCT connection, id, name, parent FROM above",
