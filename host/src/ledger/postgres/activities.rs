@@ -122,34 +122,11 @@ impl Activities {
     }
 }
 
-/// An activity that is not there yet.
-pub(super) struct New<'a> {
-    pub(super) connection: i64,
-    pub(super) entry_id: &'a str,
-    pub(super) known: &'a Known,
-    /// Its place in the change feed.
-    pub(super) place: i64,
-}
-
-/// Adds activities of connections.
-pub(super) async fn insert(transaction: &Transaction<'_>, activities: &[New<'_>]) -> Result<()> {
-    let known = activities.iter().map(|new| (new.connection, new.known));
-    let users = MappedUsers::read(transaction, known).await?;
-    let mut table = Table::default();
-    for new in activities {
-        let content = new.known.content.as_ref();
-        let user = content.and_then(|content| users.of(new.connection, &content.remote_user));
-        table.push(new.connection, new.entry_id, new.known, user);
-        table.changes.push(Some(new.place));
-    }
-    table.store(transaction).await
-}
-
 /// The users that the remote users of activities are mapped to, by connection.
-struct MappedUsers(HashMap<i64, HashMap<String, i64>>);
+pub(super) struct MappedUsers(HashMap<i64, HashMap<String, i64>>);
 
 impl MappedUsers {
-    async fn read(
+    pub(super) async fn read(
         transaction: &Transaction<'_>,
         activities: impl Iterator<Item = (i64, &Known)>,
     ) -> Result<Self> {
@@ -176,7 +153,7 @@ impl MappedUsers {
         Ok(Self(users))
     }
 
-    fn of(&self, connection: i64, remote_user: &str) -> Option<i64> {
+    pub(super) fn of(&self, connection: i64, remote_user: &str) -> Option<i64> {
         self.0.get(&connection)?.get(remote_user).copied()
     }
 }

@@ -1,5 +1,6 @@
 //! Moving a ledger to or from a Postgres database.
 
+mod copy;
 mod indexes;
 mod read;
 mod write;

@@ -5,17 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use deadpool_postgres::Transaction;
 
 use super::Result;
+use super::copy::{New, copy};
 use crate::contract::User;
 use crate::database::postgres::{execute, rows};
 use crate::id::ConnectionId;
 use crate::ledger::LedgerError;
 use crate::ledger::known::activity::Known as KnownActivity;
 use crate::ledger::known::subject::Known as KnownSubject;
-use crate::ledger::postgres::activities::New;
 use crate::ledger::postgres::members::{Mapping, Stored};
 use crate::ledger::postgres::users::number_users;
 use crate::ledger::postgres::values::{get, signed};
-use crate::ledger::postgres::{Failure, activities, connections, coverage, members, subjects};
+use crate::ledger::postgres::{Failure, connections, coverage, members, subjects};
 use crate::ledger::transfer::registers::{known_activity, known_subject};
 use crate::ledger::transfer::{
     MovedConnection, MovedDelivery, MovedEvent, MovedLedger, MovedMember, MovedRequest, Record,
@@ -68,7 +68,7 @@ impl Batch {
         let numbers = Numbers::read(transaction, self.mentioned()).await?;
         insert_members(transaction, &numbers, &self.members).await?;
         self.insert_subjects(transaction, &numbers).await?;
-        self.insert_activities(transaction, &numbers).await?;
+        self.copy_activities(transaction, &numbers).await?;
         insert_deliveries(transaction, &numbers, &self.deliveries).await?;
         for request in &self.requests {
             insert_request(transaction, &numbers, request).await?;
@@ -110,7 +110,7 @@ impl Batch {
         subjects::put(transaction, &known).await
     }
 
-    async fn insert_activities(
+    async fn copy_activities(
         &self,
         transaction: &Transaction<'_>,
         numbers: &Numbers,
@@ -127,7 +127,7 @@ impl Batch {
                 place: *place,
             })
         });
-        activities::insert(transaction, &new.collect::<Result<Vec<_>>>()?).await
+        copy(transaction, &new.collect::<Result<Vec<_>>>()?).await
     }
 }
 
