@@ -7,8 +7,9 @@ use super::text::Wanted;
 use crate::contract::User;
 use crate::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
 
-/// How many activities are looked at for one page; what does not match is left out of these.
-pub const MAX_EXAMINED: usize = 20_000;
+/// How many activities are looked at for one page; what does not match is left out of these. So many take some
+/// milliseconds.
+pub const MAX_EXAMINED: usize = 256;
 
 /// What time is spent on.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ mod keys;
 mod lease;
 mod metrics;
 mod progress;
+mod reading;
 mod reconcile;
 mod replay;
 mod right;
@@ -56,10 +57,7 @@ use crate::contract::{Changes, Manifest};
 use crate::database::SqliteDatabase;
 use crate::engine::{CallContext, Integration};
 use crate::id::{ConnectionId, HookId};
-use crate::ledger::{
-    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionState, Delivery, DeliveryRate,
-    DeliveryRecord, DeliveryStatus, EventKind, Ledger, LedgerActivity, Page, Summary,
-};
+use crate::ledger::{Applied, ConnectionEvent, DeliveryRecord, EventKind, Ledger};
 use crate::schedule::Schedule;
 use crate::seal::SealingKeys;
 
@@ -180,113 +178,6 @@ impl Service {
     pub fn callback_url(&self, hook: &HookId) -> String {
         let base = self.inner.parts.public_url.as_str().trim_end_matches('/');
         format!("{base}/hooks/{hook}")
-    }
-
-    /// Connections that are made, oldest first.
-    pub async fn connections(&self) -> Result<Vec<Connection>, ServiceError> {
-        let mut connections = self.ledger.connections().await?;
-        connections.retain(|connection| connection.state == ConnectionState::Active);
-        Ok(connections)
-    }
-
-    /// One connection.
-    pub async fn connection(&self, id: &ConnectionId) -> Result<Connection, ServiceError> {
-        self.ledger
-            .connection(id)
-            .await?
-            .filter(|connection| connection.state == ConnectionState::Active)
-            .ok_or_else(|| ServiceError::not_found(format!("there is no connection {id}")))
-    }
-
-    /// Activities, newest first; see [`Ledger::activities`].
-    pub async fn activities(
-        &self,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>, ServiceError> {
-        let ledger = &self.ledger;
-        let filter = self.as_listed(filter);
-        Ok(ledger.activities(&filter, cursor, limit).await?)
-    }
-
-    /// A filter as [`Service::activities`] uses it: with deleted activities where these are kept in lists.
-    pub fn as_listed(&self, filter: &ActivityFilter) -> ActivityFilter {
-        ActivityFilter {
-            include_deleted: filter.include_deleted || self.lists_deleted(),
-            ..filter.clone()
-        }
-    }
-
-    /// How much time was spent between boundaries, by whom and on what, until now; see [`Ledger::summary`].
-    pub async fn summary(
-        &self,
-        filter: &ActivityFilter,
-        boundaries: &[Timestamp],
-    ) -> Result<Summary, ServiceError> {
-        let ledger = &self.ledger;
-        Ok(ledger.summary(filter, boundaries, self.now()).await?)
-    }
-
-    /// Whether deleted activities are listed like any other.
-    pub fn lists_deleted(&self) -> bool {
-        self.inner.parts.deleted_entries == DeletedEntries::Keep
-    }
-
-    /// Activities that changed after a place in the change feed.
-    pub async fn changes(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>, ServiceError> {
-        Ok(self.ledger.changes(after, limit).await?)
-    }
-
-    /// The last place in the change feed.
-    pub async fn last_change(&self) -> Result<u64, ServiceError> {
-        Ok(self.ledger.last_change().await?)
-    }
-
-    /// Tells whenever the change feed may have grown. The value counts such moments.
-    pub fn watch_changes(&self) -> watch::Receiver<u64> {
-        self.inner.changed.subscribe()
-    }
-
-    /// The delivery log, newest first.
-    pub async fn deliveries(
-        &self,
-        connection: Option<&ConnectionId>,
-        status: Option<DeliveryStatus>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Delivery>, ServiceError> {
-        Ok(self
-            .ledger
-            .deliveries(connection, status, cursor, limit)
-            .await?)
-    }
-
-    /// How many deliveries of a connection arrived in each minute since a time, by what became of them; see
-    /// [`Ledger::delivery_rates`].
-    pub async fn delivery_rates(
-        &self,
-        id: &ConnectionId,
-        since: Timestamp,
-    ) -> Result<Vec<DeliveryRate>, ServiceError> {
-        self.connection(id).await?;
-        let ledger = &self.ledger;
-        Ok(ledger.delivery_rates(id, since, self.now()).await?)
-    }
-
-    /// What happened to a connection, newest first.
-    pub async fn events(
-        &self,
-        id: &ConnectionId,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<ConnectionEvent>, ServiceError> {
-        self.connection(id).await?;
-        Ok(self.ledger.events(id, cursor, limit).await?)
     }
 
     /// Whether the providers answer and the ledger can be changed: whether a delivery would be taken.

@@ -16,9 +16,6 @@ use crate::ledger::residual::Residual;
 use crate::ledger::titles::title;
 use crate::ledger::{ActivityFilter, LedgerActivity, LedgerError, MAX_PAGE, Page};
 
-/// How many activities are looked at at once when not all of them match.
-const PIECE: usize = 1000;
-
 /// One page, for which about so many activities are looked at.
 pub(super) async fn page(
     client: &impl GenericClient,
@@ -33,22 +30,21 @@ pub(super) async fn page(
         items: Vec::new(),
         next: None,
     };
-    let Some(mut pieces) = Pieces::new(client, filter, cursor).await? else {
-        return Ok(page);
-    };
     let mut residual = Residual::of(filter);
-    let mut paths = Paths::default();
     // One more than a page tells that there are more.
     let piece = match residual {
         None => limit + 1,
-        Some(_) => PIECE,
+        Some(_) => most_examined,
     };
+    let Some(mut pieces) = Pieces::new(client, filter, cursor, piece).await? else {
+        return Ok(page);
+    };
+    let mut paths = Paths::default();
     let mut numbers: Vec<i64> = Vec::new();
     let mut passed: Option<Place> = None;
     let mut examined_so_far = 0;
     'pieces: loop {
-        let found = pieces.next(client, piece).await?;
-        let is_last = found.len() < piece;
+        let (found, is_last) = pieces.next(client).await?;
         if let Some(residual) = &residual
             && residual.needs_paths()
         {

@@ -39,6 +39,8 @@ const COLUMNS: &str = "place, number, stop, user_number, connection, remote_user
 /// Reads a list piece by piece.
 pub(super) struct Pieces {
     sql: String,
+    /// How many are read at once.
+    size: usize,
     /// The connection's number, or absent.
     connection: Option<i64>,
     /// The user's number, or absent.
@@ -48,11 +50,12 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// `None`: nothing can match.
+    /// Pieces of at least so many. `None`: nothing can match.
     pub(super) async fn new(
         client: &impl GenericClient,
         filter: &ActivityFilter,
         cursor: Option<Place>,
+        size: usize,
     ) -> Result<Option<Self>> {
         filter.ensure_names_connection()?;
         let connection = match &filter.connection {
@@ -69,8 +72,11 @@ impl Pieces {
         let from = filter.from.map(Timestamp::as_millisecond);
         let to = filter.to.map(|to| (to.as_millisecond(), 0));
         let before = cursor.into_iter().chain(to).min().unwrap_or((i64::MAX, 0));
+        // It stands in the statement, or Postgres would plan anew each time. So there are few sizes.
+        let size = size.next_power_of_two();
         Ok(Some(Self {
-            sql: sql(filter, connection, user),
+            sql: sql(filter, connection, user, size),
+            size,
             connection,
             user,
             from,
@@ -78,36 +84,26 @@ impl Pieces {
         }))
     }
 
-    /// The next so many, newest first; fewer mean that there are no more.
-    pub(super) async fn next(
-        &mut self,
-        client: &impl GenericClient,
-        limit: usize,
-    ) -> Result<Vec<Row>> {
+    /// The next piece, newest first, and whether it is the last.
+    pub(super) async fn next(&mut self, client: &impl GenericClient) -> Result<(Vec<Row>, bool)> {
         let (place, number) = self.before;
         let found = rows(
             client,
             &self.sql,
-            &[
-                &self.connection,
-                &self.user,
-                &self.from,
-                &place,
-                &number,
-                &(limit as i64),
-            ],
+            &[&self.connection, &self.user, &self.from, &place, &number],
         )
         .await?;
         if let Some(last) = found.last() {
             self.before = (get(last, 0)?, get(last, 1)?);
         }
-        Ok(found)
+        let is_last = found.len() < self.size;
+        Ok((found, is_last))
     }
 }
 
 /// One statement for all runs, each read along its index. The parameters are the connection, the user, the
-/// filter's `from`, the place and number to begin before, and how many to read.
-fn sql(filter: &ActivityFilter, connection: Option<i64>, user: Option<i64>) -> String {
+/// filter's `from`, and the place and number to begin before.
+fn sql(filter: &ActivityFilter, connection: Option<i64>, user: Option<i64>, size: usize) -> String {
     // Every parameter must be mentioned, or its type is not known.
     let of_connection = match connection {
         Some(_) => "connection = $1",
@@ -136,11 +132,11 @@ fn sql(filter: &ActivityFilter, connection: Option<i64>, user: Option<i64>) -> S
                   WHERE {of_connection} AND {of_user} AND visibility = {visibility} AND span = {span}
                       AND place > {after} AND (place, number) < ($4, $5)
                       AND ($3::bigint IS NULL OR place > $3 OR stop IS NULL OR stop > $3)
-                  ORDER BY place DESC, number DESC LIMIT $6)"
+                  ORDER BY place DESC, number DESC LIMIT {size})"
             );
         }
     }
-    format!("{runs} ORDER BY place DESC, number DESC LIMIT $6")
+    format!("{runs} ORDER BY place DESC, number DESC LIMIT {size}")
 }
 
 /// The values of `visibility`.

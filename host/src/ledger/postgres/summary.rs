@@ -20,7 +20,7 @@ use crate::ledger::totals::{Names, Totals, described};
 use crate::ledger::{ActivityFilter, LedgerError, Person, SubjectName, Summary};
 
 /// How many activities are read at once.
-const PIECE: usize = 5000;
+const PIECE: usize = 4096;
 
 /// A summary, for which about so many activities are looked at.
 pub(super) async fn summarize(
@@ -48,9 +48,9 @@ pub(super) async fn summarize(
     let mut paths = Paths::default();
     let mut left = most_examined;
     let mut complete = true;
-    if let Some(mut pieces) = Pieces::new(client, &everything, None).await? {
+    if let Some(mut pieces) = Pieces::new(client, &everything, None, PIECE).await? {
         loop {
-            let found = pieces.next(client, PIECE).await?;
+            let (found, is_last) = pieces.next(client).await?;
             let passed = found.get(..left).unwrap_or(&found);
             add(&mut pass, client, passed, &mut paths).await?;
             if found.len() > left {
@@ -58,7 +58,7 @@ pub(super) async fn summarize(
                 break;
             }
             left -= found.len();
-            if found.len() < PIECE {
+            if is_last {
                 break;
             }
         }

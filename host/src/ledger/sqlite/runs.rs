@@ -127,9 +127,13 @@ impl<'a> Runs<'a> {
             owner,
             connection,
             from: filter.from.map(Timestamp::as_millisecond),
+            left: match residual {
+                Some(_) => most_examined,
+                // All that is read matches.
+                None => usize::MAX,
+            },
             residual,
             runs: runs(filter, cursor),
-            left: most_examined,
         }))
     }
 
