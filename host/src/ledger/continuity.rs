@@ -70,13 +70,17 @@ pub enum CoverageChange {
     },
     /// The beginning of the gap was read from the remote service.
     GapRead {
-        /// Up to there.
+        /// [`Gap::from`] before reading began. If it begins earlier by now, all of it is still to be read.
+        from: Timestamp,
+        /// Up to there it was read.
         until: Timestamp,
     },
     /// The gap was read to its end, and deliveries arrive again.
     GapClosed {
         /// [`Gap::noticed_at`] before reading began. If it was noticed again since, the rest stays open.
         noticed_at: Timestamp,
+        /// [`Gap::from`] before this, as for [`CoverageChange::GapRead`].
+        from: Timestamp,
         /// Up to there it was read.
         until: Timestamp,
     },
@@ -110,9 +114,13 @@ impl Coverage {
                 }
             }
             CoverageChange::GapNoticed { from, reason, at } => self.notice(from, reason, at),
-            CoverageChange::GapRead { until } => self.read(until),
-            CoverageChange::GapClosed { noticed_at, until } => {
-                self.read(until);
+            CoverageChange::GapRead { from, until } => self.read(from, until),
+            CoverageChange::GapClosed {
+                noticed_at,
+                from,
+                until,
+            } => {
+                self.read(from, until);
                 self.gap = self.gap.filter(|gap| gap.noticed_at != noticed_at);
                 self.reconciled_at = Some(until);
             }
@@ -151,8 +159,10 @@ impl Coverage {
         }
     }
 
-    fn read(&mut self, until: Timestamp) {
-        if let Some(gap) = &mut self.gap {
+    fn read(&mut self, from: Timestamp, until: Timestamp) {
+        // Times are kept in whole milliseconds.
+        let is_from_there = |gap: &&mut Gap| gap.from.as_millisecond() >= from.as_millisecond();
+        if let Some(gap) = self.gap.as_mut().filter(is_from_there) {
             gap.from = gap.from.max(until);
             self.covered_until = self.covered_until.max(until);
         }
@@ -321,6 +331,13 @@ mod tests {
         }
     }
 
+    fn read(from: i64, until: i64) -> CoverageChange {
+        CoverageChange::GapRead {
+            from: at(from),
+            until: at(until),
+        }
+    }
+
     #[test]
     fn a_gap_begins_where_the_ledger_was_last_known_to_be_complete() {
         let coverage = connected().after(noticed(None, 120));
@@ -350,6 +367,7 @@ mod tests {
         let coverage = coverage.after(noticed(None, 121));
         let closed = CoverageChange::GapClosed {
             noticed_at: reading,
+            from: at(60),
             until: at(122),
         };
         let coverage = coverage.after(closed);
@@ -357,6 +375,7 @@ mod tests {
         assert_eq!(gap.from, at(122), "what was read is not read again");
         let coverage = coverage.after(CoverageChange::GapClosed {
             noticed_at: gap.noticed_at,
+            from: gap.from,
             until: at(125),
         });
         assert_eq!((coverage.gap, coverage.covered_until), (None, at(125)));
@@ -365,11 +384,24 @@ mod tests {
 
     #[test]
     fn an_interrupted_reading_goes_on_where_it_stopped() {
-        let coverage = connected()
-            .after(noticed(None, 120))
-            .after(CoverageChange::GapRead { until: at(90) });
+        let coverage = connected().after(noticed(None, 120)).after(read(60, 90));
         assert_eq!(coverage.covered_until, at(90));
         assert_eq!(coverage.gap.unwrap().from, at(90));
+    }
+
+    #[test]
+    fn what_is_noticed_before_the_beginning_of_what_is_read_is_not_passed_over() {
+        let coverage = connected().after(noticed(None, 120));
+        let reading = coverage.gap.clone().unwrap();
+        let coverage = coverage.after(read(60, 90)).after(noticed(Some(30), 121));
+        let coverage = coverage.after(read(90, 100));
+        assert_eq!(coverage.covered_until, at(90));
+        let coverage = coverage.after(CoverageChange::GapClosed {
+            noticed_at: reading.noticed_at,
+            from: at(100),
+            until: at(122),
+        });
+        assert_eq!(coverage.gap.unwrap().from, at(30));
     }
 
     #[test]

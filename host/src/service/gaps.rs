@@ -13,6 +13,15 @@ use crate::sentence::sentence;
 /// A gap is read in parts of this length. What was read stays read when the quota ends in between.
 const PART: SignedDuration = SignedDuration::from_hours(7 * 24);
 
+/// How far a gap was read.
+struct Read {
+    /// Where it began when its last part was read.
+    from: Timestamp,
+    until: Timestamp,
+    /// How many activities changed.
+    changed: u64,
+}
+
 impl Service {
     /// Records that deliveries may be missing, and says so once per gap.
     pub(super) async fn notice_gap(
@@ -42,7 +51,11 @@ impl Service {
         let Some(gap) = connection.coverage.gap.clone() else {
             return Ok(());
         };
-        let (until, changed) = match self.read_gap(&connection, &gap).await {
+        let Read {
+            from,
+            until,
+            changed,
+        } = match self.read_gap(&connection, &gap).await {
             Ok(read) => read,
             Err(error) => return Err(self.obstruct(&connection, error).await?),
         };
@@ -53,6 +66,7 @@ impl Service {
         }
         let closed = CoverageChange::GapClosed {
             noticed_at: gap.noticed_at,
+            from,
             until,
         };
         let ledger = &self.ledger;
@@ -84,8 +98,12 @@ impl Service {
         let Some(gap) = connection.coverage.gap.clone() else {
             return Ok(());
         };
-        let (until, changed) = self.read_gap(&connection, &gap).await?;
-        let read = CoverageChange::GapRead { until };
+        let Read {
+            from,
+            until,
+            changed,
+        } = self.read_gap(&connection, &gap).await?;
+        let read = CoverageChange::GapRead { from, until };
         self.ledger.change_coverage(id, read).await?;
         if changed > 0 {
             let message = format!(
@@ -99,12 +117,7 @@ impl Service {
     }
 
     /// Reads from the gap's beginning until now, with a margin on both sides, and what ran before it.
-    /// Returns up to when, and how many activities changed.
-    async fn read_gap(
-        &self,
-        connection: &Connection,
-        gap: &Gap,
-    ) -> Result<(Timestamp, u64), ServiceError> {
+    async fn read_gap(&self, connection: &Connection, gap: &Gap) -> Result<Read, ServiceError> {
         let id = &connection.id;
         let margin = self.schedule().margin();
         let until = self.now();
@@ -112,6 +125,7 @@ impl Service {
         let mut from = gap.from.max(oldest).min(until);
         let mut read_from = earlier(from, margin).max(connection.coverage.connected_at);
         let began = read_from;
+        let mut gap_from = gap.from;
         let mut changed = 0;
         loop {
             let end = from.checked_add(PART).unwrap_or(until).min(until);
@@ -123,12 +137,19 @@ impl Service {
             if is_last {
                 break;
             }
-            let read = CoverageChange::GapRead { until: end };
+            let read = CoverageChange::GapRead {
+                from: gap_from,
+                until: end,
+            };
             self.ledger.change_coverage(id, read).await?;
-            (from, read_from) = (end, end);
+            (gap_from, from, read_from) = (end, end, end);
         }
         changed += self.read_running(id, began).await?.changed;
-        Ok((until, changed))
+        Ok(Read {
+            from: gap_from,
+            until,
+            changed,
+        })
     }
 
     /// Makes the subscription anew although it looks right.

@@ -78,11 +78,20 @@ async fn coverage_changes_as_it_is_said_to(world: &World<'_>) -> Result<()> {
         noticed(None, 60),
         CoverageChange::Confirmed { until: time(61) },
         CoverageChange::GapObstructed { obstacle },
-        CoverageChange::GapRead { until: time(40) },
-        noticed(Some(20), 60),
+        CoverageChange::GapRead {
+            from: time(30),
+            until: time(40),
+        },
+        noticed(None, 60),
         CoverageChange::GapClosed {
             noticed_at: reading,
+            from: time(40),
             until: time(62),
+        },
+        noticed(Some(20), 62),
+        CoverageChange::GapRead {
+            from: time(62),
+            until: time(63),
         },
         CoverageChange::Compared { at: time(63) },
         CoverageChange::Connected { at: time(64) },
@@ -103,6 +112,7 @@ async fn coverage_changes_as_it_is_said_to(world: &World<'_>) -> Result<()> {
     }
     let closed = CoverageChange::GapClosed {
         noticed_at: reading,
+        from: time(64),
         until: time(80),
     };
     same(

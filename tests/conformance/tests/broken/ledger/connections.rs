@@ -205,10 +205,12 @@ impl Flaw for ForgetsGaps {
         match (change, &coverage.gap) {
             // The subscription works again, so everything seems to be well.
             (CoverageChange::Confirmed { until }, Some(gap)) => {
-                let noticed_at = gap.noticed_at;
-                ledger
-                    .change_coverage(id, CoverageChange::GapClosed { noticed_at, until })
-                    .await
+                let closed = CoverageChange::GapClosed {
+                    noticed_at: gap.noticed_at,
+                    from: gap.from,
+                    until,
+                };
+                ledger.change_coverage(id, closed).await
             }
             _ => Ok(coverage),
         }
