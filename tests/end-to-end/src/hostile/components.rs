@@ -22,21 +22,29 @@ use wit_parser::Resolve;
 
 use super::{Log, Report, delivery, shortened};
 
-/// The functions of the contract, as the canonical ABI has them.
-const EXPORTS: [(&str, &str); 10] = [
-    ("describe", "(result i32)"),
-    ("test", "(result i32)"),
-    ("connect", "(param i32 i32) (result i32)"),
-    ("subscribe", "(param i32 i32) (result i32)"),
+/// A function of the contract: its name, its signature as the canonical ABI has it, and what it does unless a fixture
+/// does it.
+pub(super) type Export = (&'static str, &'static str, &'static str);
+
+const EXPORTS: [Export; 10] = [
+    ("describe", "(result i32)", "i32.const 256"),
+    ("test", "(result i32)", "unreachable"),
+    ("connect", "(param i32 i32) (result i32)", "unreachable"),
+    ("subscribe", "(param i32 i32) (result i32)", "unreachable"),
     (
         "handle-webhook",
         "(param i32 i32 i32 i32 i32 i32) (result i32)",
+        "unreachable",
     ),
-    ("map-users", "(result i32)"),
-    ("refresh-names", "(result i32)"),
-    ("check", "(param i32 i32) (result i32)"),
-    ("reconcile", "(param i32 i64 i64 i32 i32 i32) (result i32)"),
-    ("disconnect", "(result i32)"),
+    ("map-users", "(result i32)", "unreachable"),
+    ("refresh-names", "(result i32)", "unreachable"),
+    ("check", "(param i32 i32) (result i32)", "unreachable"),
+    (
+        "reconcile",
+        "(param i32 i64 i64 i32 i32 i32) (result i32)",
+        "unreachable",
+    ),
+    ("disconnect", "(result i32)", "unreachable"),
 ];
 
 /// A manifest at 256: four texts, no secrets, no hosts, pacing, no need for https, a header.
@@ -175,32 +183,33 @@ pub(super) fn encode(module: &str, world: &str) -> Result<Vec<u8>> {
 
 /// A core module with the fixture and everything it leaves out.
 fn module(fixture: &str) -> String {
-    let defines = |name: &str| fixture.contains(&format!("${name} "));
-    let mut text = String::from("(module\n");
-    if !defines("memory") {
-        text.push_str("  (memory $memory (export \"memory\") 2)\n");
-    }
-    text.push_str(MANIFEST);
-    text.push_str(fixture);
-    for (name, signature) in EXPORTS {
-        if !defines(name) {
-            let body = if name == "describe" {
-                "i32.const 256"
-            } else {
-                "unreachable"
-            };
+    let memory = if fixture.contains("$memory ") {
+        ""
+    } else {
+        "(memory $memory (export \"memory\") 2)"
+    };
+    let exports = exports(fixture, "integration", &EXPORTS);
+    format!("(module {memory} {MANIFEST} {fixture} {exports})")
+}
+
+/// The functions of an interface that a fixture leaves out, and the exports of all.
+pub(super) fn exports(fixture: &str, interface: &str, functions: &[Export]) -> String {
+    let realloc = (
+        "cabi_realloc",
+        "(param i32 i32 i32 i32) (result i32)",
+        "i32.const 65536",
+    );
+    let mut text = String::new();
+    for (name, signature, body) in functions.iter().chain([&realloc]) {
+        if !fixture.contains(&format!("(func ${name} ")) {
             text.push_str(&format!("  (func ${name} {signature} {body})\n"));
         }
-        text.push_str(&format!(
-            "  (export \"worksights:integration/integration@0.1.0#{name}\" (func ${name}))\n"
-        ));
+        let exported = match *name {
+            "cabi_realloc" => (*name).to_owned(),
+            name => format!("worksights:integration/{interface}@0.1.0#{name}"),
+        };
+        text.push_str(&format!("  (export \"{exported}\" (func ${name}))\n"));
     }
-    if !defines("cabi_realloc") {
-        text.push_str(
-            "  (func $cabi_realloc (param i32 i32 i32 i32) (result i32) i32.const 65536)\n",
-        );
-    }
-    text.push_str("  (export \"cabi_realloc\" (func $cabi_realloc)))\n");
     text
 }
 

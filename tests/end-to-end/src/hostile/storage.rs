@@ -19,12 +19,12 @@ use integration_host::clock::SystemClock;
 use integration_host::engine::{Engine, StorageComponent};
 use integration_host::id::ConnectionId;
 
-use super::components::{encode, fixtures, noted};
+use super::components::{Export, encode, exports, fixtures, noted};
 use super::{Cage, Log, Report, shortened};
 
-/// The functions of the contract, as the canonical ABI has them, and what they do unless a fixture does it: say that
-/// there is nothing, and that nothing was written because somebody was faster.
-const EXPORTS: [(&str, &str, &str); 3] = [
+/// Unless a fixture does something else, they say that there is nothing, and that nothing was written because somebody was
+/// faster.
+const EXPORTS: [Export; 3] = [
     ("get", "(param i32 i32) (result i32)", "i32.const 256"),
     (
         "list",
@@ -196,31 +196,18 @@ fn write(key: &str, value: &str) -> Write {
 
 /// A core module with the fixture and everything it leaves out.
 fn module(fixture: &str) -> String {
-    let defines = |name: &str| fixture.contains(&format!("(func ${name} "));
-    let mut text = String::from("(module\n");
-    if fixture.contains("(call $open ") {
-        text.push_str(BUCKETS);
-    }
-    if !fixture.contains("(memory ") {
-        text.push_str("  (memory (export \"memory\") 2)\n");
-    }
-    text.push_str(REFUSED);
-    text.push_str(fixture);
-    for (name, signature, body) in EXPORTS {
-        if !defines(name) {
-            text.push_str(&format!("  (func ${name} {signature} {body})\n"));
-        }
-        text.push_str(&format!(
-            "  (export \"worksights:integration/storage@0.1.0#{name}\" (func ${name}))\n"
-        ));
-    }
-    if !defines("cabi_realloc") {
-        text.push_str(
-            "  (func $cabi_realloc (param i32 i32 i32 i32) (result i32) i32.const 65536)\n",
-        );
-    }
-    text.push_str("  (export \"cabi_realloc\" (func $cabi_realloc)))\n");
-    text
+    let buckets = if fixture.contains("(call $open ") {
+        BUCKETS
+    } else {
+        ""
+    };
+    let memory = if fixture.contains("(memory ") {
+        ""
+    } else {
+        "(memory (export \"memory\") 2)"
+    };
+    let exports = exports(fixture, "storage", &EXPORTS);
+    format!("(module {buckets} {memory} {REFUSED} {fixture} {exports})")
 }
 
 /// One that keeps to the contract works beside all of them.
