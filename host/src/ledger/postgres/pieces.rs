@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::users::user_number;
 use super::values::get;
@@ -39,13 +40,10 @@ const COLUMNS: &str = "place, number, stop, user_number, connection, remote_user
 /// Reads a list piece by piece.
 pub(super) struct Pieces {
     sql: String,
+    /// What the statement is given besides the place and number to begin before.
+    given: Vec<i64>,
     /// How many are read at once.
     size: usize,
-    /// The connection's number, or absent.
-    connection: Option<i64>,
-    /// The user's number, or absent.
-    user: Option<i64>,
-    from: Option<i64>,
     before: Place,
 }
 
@@ -69,17 +67,15 @@ impl Pieces {
                 number => number,
             },
         };
-        let from = filter.from.map(Timestamp::as_millisecond);
         let to = filter.to.map(|to| (to.as_millisecond(), 0));
         let before = cursor.into_iter().chain(to).min().unwrap_or((i64::MAX, 0));
-        // It stands in the statement, or Postgres would plan anew each time. So there are few sizes.
+        // It stands in the statement, so there are few sizes.
         let size = size.next_power_of_two();
+        let (sql, given) = statement(filter, connection, user, size);
         Ok(Some(Self {
-            sql: sql(filter, connection, user, size),
+            sql,
+            given,
             size,
-            connection,
-            user,
-            from,
             before,
         }))
     }
@@ -87,12 +83,9 @@ impl Pieces {
     /// The next piece, newest first, and whether it is the last.
     pub(super) async fn next(&mut self, client: &impl GenericClient) -> Result<(Vec<Row>, bool)> {
         let (place, number) = self.before;
-        let found = rows(
-            client,
-            &self.sql,
-            &[&self.connection, &self.user, &self.from, &place, &number],
-        )
-        .await?;
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = vec![&place, &number];
+        parameters.extend(self.given.iter().map(|value| value as &(dyn ToSql + Sync)));
+        let found = rows(client, &self.sql, &parameters).await?;
         if let Some(last) = found.last() {
             self.before = (get(last, 0)?, get(last, 1)?);
         }
@@ -101,18 +94,35 @@ impl Pieces {
     }
 }
 
-/// One statement for all runs, each read along its index. The parameters are the connection, the user, the
-/// filter's `from`, and the place and number to begin before.
-fn sql(filter: &ActivityFilter, connection: Option<i64>, user: Option<i64>, size: usize) -> String {
-    // Every parameter must be mentioned, or its type is not known.
-    let of_connection = match connection {
-        Some(_) => "connection = $1",
-        None => "$1::bigint IS NULL",
+/// One statement for all runs, each read along its index, and what it is given besides the place and number to begin
+/// before. Only what varies is a parameter: then one plan is as good as another, and Postgres makes it once.
+fn statement(
+    filter: &ActivityFilter,
+    connection: Option<i64>,
+    user: Option<i64>,
+    size: usize,
+) -> (String, Vec<i64>) {
+    let from = filter.from.map(Timestamp::as_millisecond);
+    let mut given = Vec::new();
+    let mut parameter = |value: Option<i64>| {
+        given.push(value?);
+        Some(format!("${}::bigint", given.len() + 2))
     };
-    let of_user = match user {
-        Some(_) => "user_number = $2",
-        None => "$2::bigint IS NULL",
-    };
+    let mut conditions = String::new();
+    // Writing to a text cannot fail.
+    if let Some(connection) = parameter(connection) {
+        let _ = write!(conditions, "connection = {connection} AND ");
+    }
+    if let Some(user) = parameter(user) {
+        let _ = write!(conditions, "user_number = {user} AND ");
+    }
+    let from = parameter(from);
+    if let Some(from) = &from {
+        let _ = write!(
+            conditions,
+            "(place > {from} OR stop IS NULL OR stop > {from}) AND "
+        );
+    }
     // What has no content has no time either.
     let timeless = i64::from(filter.from.is_none() && filter.to.is_none());
     let mut runs = String::new();
@@ -121,22 +131,21 @@ fn sql(filter: &ActivityFilter, connection: Option<i64>, user: Option<i64>, size
             if !runs.is_empty() {
                 runs.push_str(" UNION ALL ");
             }
-            let after = match (filter.from, width) {
-                (Some(_), Some(width)) => format!("$3::bigint - {width}"),
+            let after = match (&from, width) {
+                (Some(from), Some(width)) => format!("{from} - {width}"),
                 _ => (WITHOUT_CONTENT - timeless).to_string(),
             };
-            // Writing to a text cannot fail.
             let _ = write!(
                 runs,
                 "(SELECT {COLUMNS} FROM activities
-                  WHERE {of_connection} AND {of_user} AND visibility = {visibility} AND span = {span}
-                      AND place > {after} AND (place, number) < ($4, $5)
-                      AND ($3::bigint IS NULL OR place > $3 OR stop IS NULL OR stop > $3)
+                  WHERE {conditions} visibility = {visibility} AND span = {span}
+                      AND place > {after} AND (place, number) < ($1, $2)
                   ORDER BY place DESC, number DESC LIMIT {size})"
             );
         }
     }
-    format!("{runs} ORDER BY place DESC, number DESC LIMIT {size}")
+    let sql = format!("{runs} ORDER BY place DESC, number DESC LIMIT {size}");
+    (sql, given)
 }
 
 /// The values of `visibility`.
