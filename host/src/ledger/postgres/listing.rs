@@ -40,42 +40,33 @@ pub(super) async fn page(
         return Ok(page);
     };
     let mut paths = Paths::default();
+    let (found, is_last) = pieces.next(client).await?;
+    if let Some(residual) = &residual
+        && residual.needs_paths()
+    {
+        paths.read(client, subjects_of(&found)?).await?;
+    }
     let mut numbers: Vec<i64> = Vec::new();
     let mut passed: Option<Place> = None;
-    let mut examined_so_far = 0;
-    'pieces: loop {
-        let (found, is_last) = pieces.next(client).await?;
-        if let Some(residual) = &residual
-            && residual.needs_paths()
-        {
-            paths.read(client, subjects_of(&found)?).await?;
-        }
-        for row in &found {
-            let matches = match &mut residual {
-                None => true,
-                Some(residual) => residual.matches(&examined(row)?, |connection, subject| {
-                    paths.path(connection, Some(subject))
-                })?,
-            };
-            if matches && numbers.len() == limit {
-                page.next = passed.map(cursor_after);
-                break 'pieces;
-            }
-            let place = place(row)?;
-            if matches {
-                numbers.push(place.1);
-            }
-            passed = Some(place);
-        }
-        examined_so_far += found.len();
-        if is_last {
+    let mut has_more = !is_last;
+    for row in &found {
+        let matches = match &mut residual {
+            None => true,
+            Some(residual) => residual.matches(&examined(row)?, |connection, subject| {
+                paths.path(connection, Some(subject))
+            })?,
+        };
+        if matches && numbers.len() == limit {
+            has_more = true;
             break;
         }
-        if examined_so_far >= most_examined {
-            page.next = passed.map(cursor_after);
-            break;
+        let place = place(row)?;
+        if matches {
+            numbers.push(place.1);
         }
+        passed = Some(place);
     }
+    page.next = passed.filter(|_| has_more).map(cursor_after);
     page.items = find(client, &numbers, &mut paths).await?;
     Ok(page)
 }
