@@ -37,7 +37,7 @@ const MOST_START: Duration = Duration::from_millis(400);
 pub struct KillPlan {
     /// How often to kill the host.
     pub kills: u32,
-    /// How many deliveries to send until they are acknowledged.
+    /// How many deliveries to have acknowledged, at least: more are sent until the last kill.
     pub deliveries: usize,
     /// Decides on everything random but the timing.
     pub seed: u64,
@@ -111,7 +111,8 @@ pub async fn run(plan: KillPlan) -> Result<KillReport> {
         let connection = setup.connect(workspace).await?;
         hooks.push(Hook::of(setup.toggl(), workspace, &connection)?);
     }
-    let load = Arc::new(Load::new(hooks, plan.deliveries, &mut random)?);
+    // So many that they do not run out, however much is acknowledged from one kill to the next.
+    let load = Arc::new(Load::new(hooks, 4 * plan.deliveries, &mut random)?);
     let senders = load.start(plan.seed);
     let mut report = KillReport {
         seed: plan.seed,
@@ -119,7 +120,7 @@ pub async fn run(plan: KillPlan) -> Result<KillReport> {
     };
     let mut audit = Audit::default();
     for kill in 0..plan.kills {
-        let moment = (f64::from(kill) + random.random::<f64>()) / (f64::from(plan.kills) + 3.0);
+        let moment = (f64::from(kill) + random.random::<f64>()) / f64::from(plan.kills);
         load.acknowledged_reach((plan.deliveries as f64 * moment) as u64)
             .await?;
         tokio::time::sleep(MOST_PAUSE.mul_f64(random.random())).await;
@@ -144,6 +145,8 @@ pub async fn run(plan: KillPlan) -> Result<KillReport> {
         report.slowest_recovery = report.slowest_recovery.max(restarted.elapsed());
         report.lost += audit.follow(&setup.host, &load).await?;
     }
+    load.acknowledged_reach(plan.deliveries as u64).await?;
+    load.stop();
     for sender in senders {
         sender.await??;
     }
