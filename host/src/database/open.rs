@@ -218,16 +218,16 @@ fn configure_writer(connection: &Connection) -> rusqlite::Result<()> {
 /// Forgets what `ANALYZE` has counted. Without counts SQLite takes every table to be large and goes by the indexes, which
 /// are made for what is asked. With those of a time when a table was small it reads all of it, however large it is now.
 fn forget_counts(connection: &Connection) -> rusqlite::Result<()> {
-    let mut counts =
+    let mut tables =
         connection.prepare("SELECT name FROM sqlite_schema WHERE name GLOB 'sqlite_stat*'")?;
-    let counts: Vec<String> =
-        (counts.query_map([], |row| row.get(0))?).collect::<Result<_, _>>()?;
-    for table in &counts {
-        connection.execute_batch(&format!("DELETE FROM {table}"))?;
+    let tables: Vec<String> =
+        (tables.query_map([], |row| row.get(0))?).collect::<Result<_, _>>()?;
+    for table in &tables {
+        connection.execute_batch(&format!("DROP TABLE {table}"))?;
     }
-    if !counts.is_empty() {
-        // This connection has read them already.
-        connection.execute_batch("ANALYZE sqlite_schema")?;
+    if !tables.is_empty() {
+        // This connection has read them already: it reads the schema again.
+        connection.execute_batch("PRAGMA writable_schema = RESET")?;
     }
     Ok(())
 }
