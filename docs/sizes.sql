@@ -10,8 +10,8 @@
 \set ON_ERROR_STOP on
 CREATE SCHEMA integration_host;
 SET search_path TO integration_host;
-\i host/src/database/postgres/schema/0001-storage.sql
-\i host/src/database/postgres/schema/0002-ledger.sql
+\i host/database/src/postgres/schema/0001-storage.sql
+\i host/database/src/postgres/schema/0002-ledger.sql
 
 -- As long as what a host writes: ids, hooks and revisions of the program's own lengths.
 INSERT INTO connections (id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,

@@ -2,8 +2,8 @@
 
 use crate::capability::Capabilities;
 use crate::model::{
-    BoundScope, DeliveryResult, Error, Health, Manifest, NameRefresh, Reconciliation, Selection,
-    Subscription, TeamMember, TestReport, WebhookRequest,
+    BoundScope, Callback, DeliveryResult, Error, Health, Manifest, NameRefresh, Reconciliation,
+    Selection, Subscription, Team, TestReport, WebhookRequest,
 };
 use crate::{health, manifest, names, reconcile, subscription, team, webhook, workspace};
 
@@ -47,8 +47,8 @@ impl<'a> Toggl<'a> {
     ///
     /// # Errors
     /// [`Error::PlanLimit`], [`Error::Conflict`] or [`Error::InvalidInput`] when Toggl refuses it.
-    pub fn subscribe(&self, callback_url: &str) -> Result<Subscription, Error> {
-        subscription::subscribe(self.capabilities, callback_url)
+    pub fn subscribe(&self, callback: impl Into<Callback>) -> Result<Subscription, Error> {
+        subscription::subscribe(self.capabilities, &callback.into())
     }
 
     /// Takes one delivery.
@@ -63,7 +63,7 @@ impl<'a> Toggl<'a> {
     ///
     /// # Errors
     /// [`Error::Forbidden`] when the account may not see the team.
-    pub fn map_users(&self) -> Result<Vec<TeamMember>, Error> {
+    pub fn map_users(&self) -> Result<Team, Error> {
         team::map_users(self.capabilities)
     }
 
@@ -79,8 +79,8 @@ impl<'a> Toggl<'a> {
     ///
     /// # Errors
     /// When that could not be found out.
-    pub fn check(&self, callback_url: &str) -> Result<Health, Error> {
-        health::check(self.capabilities, callback_url)
+    pub fn check(&self, callback: impl Into<Callback>) -> Result<Health, Error> {
+        health::check(self.capabilities, &callback.into())
     }
 
     /// Reads one page of activities.
@@ -95,11 +95,11 @@ impl<'a> Toggl<'a> {
         reconcile::reconcile(self.capabilities, selection, cursor)
     }
 
-    /// Removes the subscription and everything stored.
+    /// Removes the subscription. What is stored stays, so that it can be looked for again.
     ///
     /// # Errors
-    /// When Toggl could not be asked to remove it.
-    pub fn disconnect(&self) -> Result<(), Error> {
-        subscription::disconnect(self.capabilities)
+    /// When Toggl could not be asked to remove it, and when the token gives no access to it any more: then it stays.
+    pub fn disconnect(&self, callback: impl Into<Callback>) -> Result<(), Error> {
+        subscription::disconnect(self.capabilities, &callback.into())
     }
 }

@@ -9,21 +9,30 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+mod mend;
+
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use crate::time::Timestamp;
 
 /// Every key that is read, sorted.
-const KEYS: [&str; 75] = [
+const KEYS: [&str; 86] = [
     "account_id",
     "action",
     "admin",
+    "again_at_seconds",
+    "asked",
     "at",
+    "at_seconds",
     "billable",
     "business_ws",
     "callback_url",
+    "came_back",
     "cid",
     "client_id",
+    "client_name",
     "completed_at_seconds",
     "created_at",
     "data",
@@ -35,8 +44,14 @@ const KEYS: [&str; 75] = [
     "entity",
     "event_filters",
     "event_id",
+    "events",
+    "failed_lists",
+    "failed_lookups",
+    "failures",
     "from",
     "fullname",
+    "holder",
+    "holders",
     "id",
     "inactive",
     "is_active",
@@ -61,6 +76,7 @@ const KEYS: [&str; 75] = [
     "remaining",
     "resets_at_seconds",
     "resets_in_secs",
+    "retry_at_seconds",
     "revision",
     "role",
     "row",
@@ -82,7 +98,6 @@ const KEYS: [&str; 75] = [
     "total",
     "total_count",
     "uid",
-    "unknown",
     "url_callback",
     "user_id",
     "validated_at",
@@ -91,6 +106,10 @@ const KEYS: [&str; 75] = [
     "workspace_id",
     "workspace_name",
 ];
+
+/// How deep values are read. Nothing that is read is deeper than six; what is deeper counts as `null`, so that
+/// nobody's nesting costs what is beside it.
+const MAX_DEPTH: usize = 16;
 
 /// A JSON value. Reading one never fails on valid JSON.
 #[derive(Clone, Debug, PartialEq)]
@@ -115,15 +134,30 @@ pub(crate) trait Read: Sized {
     fn read(json: &Json<'_>) -> Option<Self>;
 }
 
-/// Reads a whole text.
+/// Reads a whole text. What no reader takes in it is replaced, see [`mend`].
 pub(crate) fn parse(text: &[u8]) -> Result<Json<'_>, serde_json::Error> {
-    serde_json::from_slice(text)
+    parse_noting(text).map(|(json, _)| json)
+}
+
+/// The same, and whether something had to be replaced.
+pub(crate) fn parse_noting(text: &[u8]) -> Result<(Json<'_>, bool), serde_json::Error> {
+    match serde_json::from_slice(text) {
+        Ok(json) => Ok((json, false)),
+        Err(_) => {
+            let mended = mend::mend(text);
+            let json = serde_json::from_str::<Json<'_>>(&mended)?;
+            Ok((json.into_owned(), true))
+        }
+    }
 }
 
 /// Reads a whole text as something; `None` if it is something else.
 pub(crate) fn read<T: Read>(text: &[u8]) -> Option<T> {
     T::read(&parse(text).ok()?)
 }
+
+/// Up to here a float is exact to the unit.
+const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
 // The accessors have a hundred callers: inlined, they made the component 22 kB larger.
 impl Json<'_> {
@@ -134,8 +168,30 @@ impl Json<'_> {
         let Self::Object(members) = self else {
             return &ABSENT;
         };
-        let member = members.iter().find(|(name, _)| *name == key);
+        // Of a key that is there twice the last one counts, as for most readers.
+        let member = members.iter().rfind(|(name, _)| *name == key);
         member.map_or(&ABSENT, |(_, value)| value)
+    }
+
+    fn into_owned(self) -> Json<'static> {
+        match self {
+            Self::Absent => Json::Absent,
+            Self::Null => Json::Null,
+            Self::Flag(flag) => Json::Flag(flag),
+            Self::Unsigned(number) => Json::Unsigned(number),
+            Self::Signed(number) => Json::Signed(number),
+            Self::Float(number) => Json::Float(number),
+            Self::Text(text) => Json::Text(Cow::Owned(text.into_owned())),
+            Self::List(elements) => {
+                Json::List(elements.into_iter().map(Self::into_owned).collect())
+            }
+            Self::Object(members) => Json::Object(
+                members
+                    .into_iter()
+                    .map(|(key, value)| (key, value.into_owned()))
+                    .collect(),
+            ),
+        }
     }
 
     pub fn is_absent(&self) -> bool {
@@ -148,12 +204,22 @@ impl Json<'_> {
         self.unsigned().filter(|id| *id != 0)
     }
 
+    /// How many of something there are, up to the greatest `u32`.
+    #[inline(never)]
+    pub fn count(&self) -> Option<u32> {
+        self.unsigned()?.try_into().ok()
+    }
+
     /// A whole number that is not negative, exact up to the greatest `u64`.
     #[inline(never)]
     pub fn unsigned(&self) -> Option<u64> {
         match self {
             Self::Unsigned(number) => Some(*number),
             Self::Text(text) => text.parse().ok(),
+            // Whole, and exact.
+            Self::Float(number) if (0.0..=MAX_EXACT).contains(number) && number.fract() == 0.0 => {
+                Some(*number as u64)
+            }
             _ => None,
         }
     }
@@ -173,6 +239,9 @@ impl Json<'_> {
     pub fn flag(&self) -> Option<bool> {
         match self {
             Self::Flag(flag) => Some(*flag),
+            Self::Unsigned(number) => Some(*number != 0),
+            Self::Text(text) if text == "true" => Some(true),
+            Self::Text(text) if text == "false" => Some(false),
             _ => None,
         }
     }
@@ -218,9 +287,22 @@ impl Json<'_> {
     }
 }
 
-struct JsonVisitor;
+/// Reads a value that is so deep within others.
+struct At(usize);
 
-impl<'de> Visitor<'de> for JsonVisitor {
+impl<'de> DeserializeSeed<'de> for At {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        if self.0 > MAX_DEPTH {
+            IgnoredAny::deserialize(deserializer)?;
+            return Ok(Json::Null);
+        }
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for At {
     type Value = Json<'de>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -257,7 +339,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(element) = elements.next_element()? {
+        while let Some(element) = elements.next_element_seed(Self(self.0.saturating_add(1)))? {
             list.push(element);
         }
         Ok(Json::List(list))
@@ -267,7 +349,10 @@ impl<'de> Visitor<'de> for JsonVisitor {
         let mut object = Vec::new();
         while let Some(Key(key)) = members.next_key()? {
             match key {
-                Some(key) => object.push((key, members.next_value()?)),
+                Some(key) => {
+                    let deeper = Self(self.0.saturating_add(1));
+                    object.push((key, members.next_value_seed(deeper)?));
+                }
                 None => {
                     members.next_value::<IgnoredAny>()?;
                 }
@@ -279,7 +364,7 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(JsonVisitor)
+        At(0).deserialize(deserializer)
     }
 }
 
@@ -326,6 +411,26 @@ mod tests {
         assert_eq!(json.get("tags").texts(), ["a"]);
         assert_eq!(json.get("admin").flag(), Some(true));
         assert!(!format!("{json:?}").contains("secret"));
+    }
+
+    #[test]
+    fn damage_in_one_place_costs_nothing_elsewhere() {
+        for key in ["tags", "other"] {
+            let (open, close) = ("[".repeat(5_000), "]".repeat(5_000));
+            let deep = format!(r#"{{"{key}":{open}1{close},"id":7}}"#);
+            assert_eq!(parse(deep.as_bytes()).unwrap().get("id").id(), Some(7));
+        }
+        let (json, was_mended) =
+            parse_noting(br#"{"id":7,"description":"a\ud800b","duration":1e999}"#).unwrap();
+        assert!(was_mended);
+        assert_eq!(json.get("description").text(), Some("a\u{fffd}b"));
+        assert_eq!(json.get("id").id(), Some(7));
+        assert_eq!(json.get("duration").integer(), None);
+        assert!(parse(br#"{"id":7"#).is_err());
+        let id = |text: &str| parse(text.as_bytes()).unwrap().get("id").id();
+        assert_eq!(id(r#"{"id":1,"id":2}"#), Some(2));
+        assert_eq!(id(r#"{"id":7.0}"#), Some(7));
+        assert_eq!(id(r#"{"id":1e300}"#), None);
     }
 
     #[test]

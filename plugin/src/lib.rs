@@ -65,6 +65,7 @@ mod revision;
 mod state;
 mod subscription;
 mod team;
+mod text;
 pub mod time;
 mod toggl;
 mod webhook;

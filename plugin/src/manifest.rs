@@ -1,8 +1,11 @@
 //! What the integration is and needs.
 
-use crate::model::{Manifest, MistakenSecret, Pacing, SecretField, WebhookRequirements};
-use crate::toggl::{API_HOST, TOKEN_SECRET};
-use crate::webhook::SIGNATURE_HEADER;
+use crate::model::{
+    Manifest, MistakenSecret, Pacing, SecretField, SignatureScheme, WebhookRequirements,
+};
+use crate::state::{self, Webhook};
+use crate::toggl::{API_HOST, QUOTA_WINDOW_SECONDS, TOKEN_SECRET};
+use crate::webhook::{SIGNATURE_HEADER, SIGNATURE_PREFIX};
 
 /// The manifest.
 pub(crate) fn describe() -> Manifest {
@@ -25,14 +28,20 @@ pub(crate) fn describe() -> Manifest {
             }],
         }],
         hosts: vec![API_HOST.into()],
-        // Toggl documents a leaky bucket of about one request a second.
+        // Toggl documents a leaky bucket of about one request a second, and quotas of one hour.
         pacing: Pacing {
             burst: 5,
             requests_per_minute: 60,
+            longest_quota_seconds: QUOTA_WINDOW_SECONDS,
         },
         webhook: WebhookRequirements {
             public_https: true,
             signature_header: SIGNATURE_HEADER.into(),
+            signature: Some(SignatureScheme {
+                prefix: SIGNATURE_PREFIX.into(),
+                storage_key: state::WEBHOOK.into(),
+                secret_members: Webhook::SECRETS.map(Into::into).into(),
+            }),
         },
     }
 }

@@ -125,6 +125,8 @@ pub struct Pacing {
     pub burst: u32,
     /// How fast it refills.
     pub requests_per_minute: u32,
+    /// The length of the longest quota period.
+    pub longest_quota_seconds: u32,
 }
 
 /// What a subscription needs of the host.
@@ -134,6 +136,19 @@ pub struct WebhookRequirements {
     pub public_https: bool,
     /// The header with a delivery's signature, in lower case.
     pub signature_header: String,
+    /// How deliveries are signed; `None`: only the integration can tell.
+    pub signature: Option<SignatureScheme>,
+}
+
+/// How deliveries are signed: with HMAC-SHA256 in hexadecimal digits, the only way Toggl has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignatureScheme {
+    /// What stands before the signature.
+    pub prefix: String,
+    /// The key under which the secrets are stored.
+    pub storage_key: String,
+    /// The members of the stored object that are secrets.
+    pub secret_members: Vec<String>,
 }
 
 /// The Toggl account an API token belongs to.
@@ -182,6 +197,27 @@ pub struct BoundScope {
     pub scope: Scope,
 }
 
+/// Where this host wants deliveries, and who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Callback {
+    /// The URL.
+    pub url: String,
+    /// Names the ledger that asks, and its life: `ID.LIFE`. Empty: it has no name.
+    pub holder: String,
+    /// Whether a person has decided that this host is to have a webhook that another one has taken.
+    pub take_over: bool,
+}
+
+impl From<&str> for Callback {
+    fn from(url: &str) -> Self {
+        Self {
+            url: url.into(),
+            holder: String::new(),
+            take_over: false,
+        }
+    }
+}
+
 /// The webhook at Toggl.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
@@ -226,6 +262,8 @@ pub enum DeliveryOutcome {
     Ping,
     /// Genuine, but about nothing that is recorded.
     Ignored,
+    /// Genuine, but it cannot be understood.
+    Unreadable,
     /// Not genuine, or not meant for this connection.
     Refused,
 }
@@ -243,6 +281,8 @@ pub struct DeliveryResult {
     pub event_id: Option<String>,
     /// What it reports.
     pub changes: Changes,
+    /// What could not be taken as it was, a sentence each.
+    pub notes: Vec<String>,
     /// Whether names are missing that `refresh_names` could find.
     pub names_missing: bool,
 }
@@ -312,6 +352,15 @@ pub struct User {
     pub name: String,
     /// The e-mail address.
     pub email: Option<String>,
+}
+
+/// The members of the Toggl workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Team {
+    /// Those who could be read.
+    pub members: Vec<TeamMember>,
+    /// What could not be read, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A member of the Toggl workspace.
@@ -391,17 +440,51 @@ pub struct Problem {
 /// What to reconcile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selection {
-    /// Everything that was running at some time from the first to the second.
-    Range(Timestamp, Timestamp),
-    /// The activities with these ids.
-    Activities(Vec<String>),
+    /// What was running at some time of a range.
+    Range(TimeRange),
+    /// What was made or changed since a time.
+    Changed(Timestamp),
+    /// These activities.
+    Activities(Vec<SoughtActivity>),
+}
+
+/// A range of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeRange {
+    /// It begins here.
+    pub since: Timestamp,
+    /// And ends here.
+    pub until: Timestamp,
+    /// What ended before this time counts only if it was made or changed after it.
+    pub connected_at: Timestamp,
+}
+
+/// An activity that is looked for, with what was last known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SoughtActivity {
+    /// The time entry's id.
+    pub id: String,
+    /// The owner's global user id.
+    pub remote_user_id: Option<String>,
+    /// When it started.
+    pub start: Option<Timestamp>,
+    /// The revision of what the host has, if lists tell something else that is no newer.
+    pub outdated: Option<String>,
 }
 
 /// One page of activities.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reconciliation {
     /// What was read.
     pub changes: Changes,
+    /// Those of the activities looked for that Toggl did not tell of.
+    pub missing: Vec<String>,
+    /// What Toggl still accepts.
+    pub quotas: Vec<Quota>,
+    /// What could not be taken as it was, a sentence each.
+    pub notes: Vec<String>,
+    /// How many entries were listed that could not be read.
+    pub unread: u32,
     /// Where to continue; `None`: it is complete.
     pub next: Option<String>,
 }
@@ -411,6 +494,8 @@ pub struct Reconciliation {
 pub struct NameRefresh {
     /// Names that are new or changed.
     pub subjects: Vec<Subject>,
+    /// What could not be read, a sentence each.
+    pub notes: Vec<String>,
     /// When another call would find more; `None`: nothing is missing.
     pub again_in_seconds: Option<u32>,
 }

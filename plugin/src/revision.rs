@@ -31,6 +31,24 @@ pub(crate) fn read(at: Timestamp, now: Timestamp) -> String {
     told(at, within, 0)
 }
 
+/// The revision of a state that was asked for at the time `now`, because it is not what the host has with the revision
+/// `outdated`. Not every change moves `at`, such as a new name of a tag: what is read now came after whatever was known of
+/// the same `at`.
+pub(crate) fn asked(at: Timestamp, now: Timestamp, outdated: Option<&str>) -> String {
+    let read = read(at, now);
+    if outdated.is_some_and(|outdated| is_at(outdated, at)) {
+        return read.max(told(at, now, 0));
+    }
+    read
+}
+
+/// Whether a revision is of an entity whose `at` was in the same second.
+pub(crate) fn is_at(revision: &str, at: Timestamp) -> bool {
+    let mut second = String::with_capacity(24);
+    at.push_seconds(&mut second);
+    revision.strip_prefix(second.as_str()).is_some()
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -56,6 +74,21 @@ mod tests {
         let told_at = Timestamp::parse("2024-12-13T00:18:26+00:00").unwrap();
         let created = Timestamp::parse("2024-12-13T00:18:26.9Z").unwrap();
         assert!(read(read_at, read_at.after(60)) < told(told_at, created, 7));
+    }
+
+    #[test]
+    fn what_is_asked_for_outranks_what_was_known_of_the_same_change_and_nothing_newer() {
+        let at = Timestamp::parse("2024-12-13T00:18:26+00:00").unwrap();
+        let created = Timestamp::parse("2024-12-13T00:18:27.2Z").unwrap();
+        let now = at.after(24 * 3600);
+        let held = told(at, created, 7);
+        assert!(read(at, now) < held, "a renamed tag would never be seen");
+        let renamed = asked(at, now, Some(&held));
+        assert!(renamed > held);
+        assert!(asked(at, now.after(60), Some(&renamed)) > renamed);
+        let next = told(at.after(1), at.after(1), 8);
+        assert!(renamed < next, "an event after it would never count");
+        assert_eq!(asked(at, now, Some(&next)), read(at, now));
     }
 
     #[test]

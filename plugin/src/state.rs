@@ -5,10 +5,12 @@
 //! | `connection` | [`Connection`] |
 //! | `webhook` | [`Webhook`] |
 //! | `announced` | [`Announced`] |
+//! | `replaced` | [`Replaced`] |
 //! | `client/5`, `project/42`, `task/9` | a known name, see `names` |
 //! | `missing/project/42` | a name to look for, see `names` |
 //! | `names/progress` | how far the bulk refresh is |
 //! | `quota/organization` | the last reading of the quota |
+//! | `quota/organization/total` | [`Allowance`] |
 
 use crate::time::Timestamp;
 use serde::Serialize;
@@ -16,12 +18,15 @@ use serde::Serialize;
 use crate::capability::{Storage, StorageError, Write};
 use crate::json::{self, Json, Read};
 use crate::model::Error;
+use crate::toggl::{EventFilter, read_list};
 
 pub(crate) const CONNECTION: &str = "connection";
 pub(crate) const WEBHOOK: &str = "webhook";
 pub(crate) const ANNOUNCED: &str = "announced";
+pub(crate) const REPLACED: &str = "replaced";
 pub(crate) const NAMES_PROGRESS: &str = "names/progress";
 pub(crate) const QUOTA: &str = "quota/organization";
+pub(crate) const ALLOWANCE: &str = "quota/organization/total";
 
 /// The workspace the connection is bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,6 +49,9 @@ pub(crate) struct Webhook {
     pub subscription_id: Option<u64>,
     /// The callback the subscription was last given.
     pub callback_url: Option<String>,
+    /// The description and filters it had then, as Toggl told them. `None`: it was made by an older version.
+    pub description: Option<String>,
+    pub events: Option<Vec<EventFilter>>,
 }
 
 /// A subscription that has pinged the callback and is not stored yet. Toggl pings before it answers
@@ -53,10 +61,63 @@ pub(crate) struct Announced {
     pub subscription_id: u64,
 }
 
+/// How many requests the organisation has an hour. Toggl tells it where it lists quotas, and answers to other requests
+/// only tell how many are left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Allowance {
+    pub total: u32,
+}
+
+impl Read for Allowance {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            total: json.get("total").count()?,
+        })
+    }
+}
+
 impl Read for Announced {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
             subscription_id: json.get("subscription_id").id()?,
+        })
+    }
+}
+
+/// Where a copy of this host had a subscription call before this host took it back. Another host answers there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Replaced {
+    /// The newest last.
+    pub holders: Vec<ReplacedHolder>,
+}
+
+/// One such copy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ReplacedHolder {
+    pub callback_url: String,
+    pub holder: Option<String>,
+    /// When the subscription was last seen to be there, apart from what was under way then.
+    pub at_seconds: i64,
+    /// How often it was there again although this host had taken it back.
+    pub came_back: u32,
+}
+
+impl Read for Replaced {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            holders: read_list(json.get("holders"))?,
+        })
+    }
+}
+
+impl Read for ReplacedHolder {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        Some(Self {
+            callback_url: json.get("callback_url").owned_text()?,
+            holder: json.get("holder").owned_text(),
+            at_seconds: json.get("at_seconds").integer()?,
+            // A former version did not count.
+            came_back: json.get("came_back").count().unwrap_or_default(),
         })
     }
 }
@@ -72,6 +133,12 @@ impl Read for Connection {
     }
 }
 
+impl Webhook {
+    /// The members of its JSON that are secrets. The manifest names them, so that the host can verify
+    /// deliveries with what is stored.
+    pub(crate) const SECRETS: [&'static str; 2] = ["secret", "previous_secret"];
+}
+
 impl Read for Webhook {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
@@ -80,6 +147,11 @@ impl Read for Webhook {
             previous_secret: json.get("previous_secret").owned_text(),
             subscription_id: json.get("subscription_id").id(),
             callback_url: json.get("callback_url").owned_text(),
+            description: json.get("description").owned_text(),
+            events: match json.get("events") {
+                events @ Json::List(_) => Some(read_list(events)?),
+                _ => None,
+            },
         })
     }
 }
@@ -90,7 +162,10 @@ pub(crate) fn connection(storage: &(impl Storage + ?Sized)) -> Result<Connection
 }
 
 pub(crate) fn not_connected() -> Error {
-    Error::NotFound("This connection is not bound to a Toggl workspace. Connect it first.".into())
+    Error::NotFound(
+        "Nothing is stored of this connection: it was never connected, or its storage was lost. Give the API token again."
+            .into(),
+    )
 }
 
 /// The value under a key that must be readable if it is there.
@@ -146,26 +221,6 @@ pub(crate) fn delete(key: impl Into<String>) -> Write {
         key: key.into(),
         value: None,
         expires_at: None,
-    }
-}
-
-/// Removes everything.
-pub(crate) fn clear(storage: &(impl Storage + ?Sized)) -> Result<(), Error> {
-    const PAGE: u32 = 500;
-    let mut after: Option<String> = None;
-    loop {
-        let entries = storage.list("", after.as_deref(), PAGE)?;
-        let is_last = entries.len() < PAGE as usize;
-        let last = entries.last().map(|entry| entry.key.clone());
-        let writes: Vec<Write> = entries.into_iter().map(|entry| delete(entry.key)).collect();
-        if !writes.is_empty() {
-            storage.write(writes)?;
-        }
-        // Without a step forward another page would be the same one.
-        if is_last || last <= after {
-            return Ok(());
-        }
-        after = last;
     }
 }
 

@@ -1,19 +1,24 @@
 //! Matching the workspace's members to the platform's users by e-mail address.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capability::Capabilities;
-use crate::model::{Error, MemberState, TeamMember, User, UserMatch};
+use crate::model::{Error, MemberState, Team, TeamMember, User, UserMatch};
 use crate::state;
 use crate::toggl::{Api, Member};
 
 /// Lists the team, each member with the user it is.
-pub(crate) fn map_users(capabilities: &dyn Capabilities) -> Result<Vec<TeamMember>, Error> {
+pub(crate) fn map_users(capabilities: &dyn Capabilities) -> Result<Team, Error> {
     let connection = state::connection(capabilities)?;
-    let members = Api::new(capabilities).members(connection.workspace_id)?;
+    let listed = Api::new(capabilities).members(connection.workspace_id)?;
+    let note = listed.note("members", "id");
+    let members = listed.rows;
     let mut holders: BTreeMap<String, Holders> = BTreeMap::new();
-    for email in members.iter().filter_map(email_key) {
-        holders.entry(email).or_default().members += 1;
+    for member in &members {
+        if let Some(email) = email_key(member) {
+            // One that is listed twice is one member.
+            holders.entry(email).or_default().members.insert(member.id);
+        }
     }
     if !holders.is_empty() {
         let emails: Vec<String> = holders.keys().cloned().collect();
@@ -37,23 +42,26 @@ pub(crate) fn map_users(capabilities: &dyn Capabilities) -> Result<Vec<TeamMembe
             None => UserMatch::Unmatched,
         },
     };
-    Ok(members.iter().map(to_member).collect())
+    Ok(Team {
+        members: members.iter().map(to_member).collect(),
+        notes: note.into_iter().collect(),
+    })
 }
 
 /// Who has one e-mail address.
 #[derive(Default)]
 struct Holders {
-    members: usize,
+    members: BTreeSet<u64>,
     users: Vec<User>,
 }
 
 fn choose(holders: &Holders) -> UserMatch {
     match holders.users.as_slice() {
         [] => UserMatch::Unmatched,
-        [user] if holders.members <= 1 => UserMatch::Matched(user.clone()),
+        [user] if holders.members.len() <= 1 => UserMatch::Matched(user.clone()),
         [_] => UserMatch::Ambiguous(format!(
             "{} members of the Toggl workspace have this e-mail address. Choose the user by hand.",
-            holders.members
+            holders.members.len()
         )),
         several => UserMatch::Ambiguous(format!(
             "{} users have this e-mail address. Choose the right one by hand.",

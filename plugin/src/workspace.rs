@@ -3,7 +3,7 @@
 use crate::capability::{Capabilities, Level};
 use crate::model::{Account, BoundScope, Error, Scope, TestReport};
 use crate::state::{self, Connection, Webhook};
-use crate::toggl::{Api, Me, Organization, Workspace};
+use crate::toggl::{Api, Listed, Me, Organization, Workspace};
 
 const SECRET_BYTES: usize = 32;
 
@@ -18,17 +18,21 @@ pub(crate) fn test(capabilities: &dyn Capabilities) -> Result<TestReport, Error>
             Level::Info,
             &format!("Plans stay unknown: {}", failure.error),
         );
-        Vec::new()
+        Listed::default()
     });
+    if let Some(note) = workspaces.note("workspaces", "id") {
+        capabilities.log(Level::Warn, &note);
+    }
     let to_scope = |workspace: &Workspace| {
         let organization = organizations
+            .rows
             .iter()
             .find(|organization| Some(organization.id) == workspace.organization_id);
         scope(workspace, organization)
     };
     Ok(TestReport {
         account,
-        scopes: workspaces.iter().map(to_scope).collect(),
+        scopes: workspaces.rows.iter().map(to_scope).collect(),
     })
 }
 
@@ -50,9 +54,7 @@ pub(crate) fn connect(
     let api = Api::new(capabilities);
     let me = api.me()?;
     let workspaces = api.workspaces()?;
-    let Some(workspace) = find(&workspaces, scope_id) else {
-        return Err(Error::NotFound(not_a_member(scope_id)));
-    };
+    let workspace = find(&workspaces, scope_id)?;
     let scope = scope(workspace, None);
     if let Some(obstacle) = &scope.obstacle {
         return Err(Error::Forbidden(obstacle.clone()));
@@ -90,6 +92,8 @@ fn renewed_webhook(
             previous_secret: None,
             subscription_id: None,
             callback_url: None,
+            description: None,
+            events: None,
         }));
     };
     if webhook.subscription_id.is_none() || webhook.previous_secret.is_some() {
@@ -112,18 +116,19 @@ fn new_secret(capabilities: &dyn Capabilities) -> Result<String, Error> {
     Ok(hex::encode(bytes))
 }
 
-/// The workspace with this id.
-pub(crate) fn find<'w>(workspaces: &'w [Workspace], scope_id: &str) -> Option<&'w Workspace> {
-    workspaces
-        .iter()
-        .find(|workspace| workspace.id.to_string() == scope_id)
-}
-
-/// The sentence for a workspace that the account does not have.
-pub(crate) fn not_a_member(scope_id: &str) -> String {
-    format!(
-        "The account of this API token is no member of the workspace {scope_id}. Test the connection to see its workspaces."
-    )
+/// The workspace with this id. Not found among workspaces of which some could not be read, it may be one of these.
+pub(crate) fn find<'w>(
+    workspaces: &'w Listed<Workspace>,
+    scope_id: &str,
+) -> Result<&'w Workspace, Error> {
+    let mut rows = workspaces.rows.iter();
+    rows.find(|workspace| workspace.id.to_string() == scope_id)
+        .ok_or_else(|| match workspaces.note("workspaces", "id") {
+            Some(note) => Error::Unavailable(format!("{note} Try again later.")),
+            None => Error::NotFound(format!(
+                "The account of this API token is no member of the workspace {scope_id}. Test the connection to see its workspaces."
+            )),
+        })
 }
 
 /// The account as the contract has it.

@@ -158,6 +158,25 @@ fn connecting_again_keeps_the_signing_secret() {
 }
 
 #[test]
+fn the_manifest_names_where_the_signing_secrets_are() {
+    let host = FakeHost::connected();
+    let scheme = Toggl::describe().webhook.signature.unwrap();
+    assert_eq!(scheme.prefix, "sha256=");
+    let stored = host.state(&scheme.storage_key);
+    let present = &stored[&scheme.secret_members[0]];
+    assert_eq!(present.as_str(), Some(host.secret().as_str()));
+    for member in &scheme.secret_members {
+        assert!(
+            stored.get(member).is_some(),
+            "`{member}` is not stored: {stored}"
+        );
+    }
+    let others = stored.as_object().unwrap().iter();
+    let mut others = others.filter(|(name, _)| !scheme.secret_members.contains(name));
+    assert!(others.all(|(name, _)| !name.contains("secret")), "{stored}");
+}
+
+#[test]
 fn nothing_secret_that_toggl_returns_is_stored() {
     let host = FakeHost::connected();
     for value in host.storage.borrow().values() {
@@ -190,9 +209,21 @@ fn members_are_matched_by_address_and_never_guessed() {
         {"id": 4, "email": "SHARED@example.com", "fullname": "Other", "inactive": false, "is_active": false},
         {"id": 5, "email": null, "fullname": null},
         {"id": 6, "email": "nobody@example.com", "fullname": "Nobody", "inactive": false, "is_active": true},
+        {"email": "who@example.com", "fullname": "Without an id"},
+        {"id": 1, "email": "ann@example.com", "fullname": "Ann", "inactive": false, "is_active": true},
     ]);
     host.on(Get, "/workspaces/2230580/users", 200, &members.to_string());
     let team = host.toggl().map_users().unwrap();
+    assert!(
+        team.notes[0].starts_with("1 of 8 members"),
+        "{:?}",
+        team.notes
+    );
+    let team = team.members;
+    assert!(
+        matches!(&team[6].user_match, UserMatch::Matched(user) if user.id == "u1"),
+        "who is listed twice is taken for two people"
+    );
     assert!(matches!(&team[0].user_match, UserMatch::Matched(user) if user.id == "u1"));
     assert!(matches!(&team[1].user_match, UserMatch::Ambiguous(why) if why.contains("2 users")));
     assert!(matches!(&team[2].user_match, UserMatch::Ambiguous(why) if why.contains("2 members")));
@@ -203,10 +234,24 @@ fn members_are_matched_by_address_and_never_guessed() {
     use MemberState::{Active, Deactivated, Invited};
     assert_eq!(
         states,
-        [Active, Active, Deactivated, Invited, Active, Active]
+        [Active, Active, Deactivated, Invited, Active, Active, Active]
     );
     assert_eq!(host.lookups.borrow().len(), 1, "one batch");
     assert_eq!(host.lookups.borrow()[0].len(), 4);
+}
+
+#[test]
+fn an_odd_workspace_hides_no_other_and_is_not_taken_for_a_lost_membership() {
+    let host = FakeHost::new();
+    host.serve_account();
+    let mut rows: Value = serde_json::from_str(support::WORKSPACES).unwrap();
+    let known = rows.as_array().unwrap().len();
+    rows.as_array_mut().unwrap().push(json!({"name": "No id"}));
+    host.reset(Get, "/me/workspaces");
+    host.on(Get, "/me/workspaces", 200, &rows.to_string());
+    assert_eq!(host.toggl().test().unwrap().scopes.len(), known);
+    let unknown = host.toggl().connect("77");
+    assert!(matches!(unknown, Err(Error::Unavailable(_))), "{unknown:?}");
 }
 
 #[test]
@@ -227,8 +272,11 @@ fn check(change: impl FnOnce(&FakeHost, &mut Value)) -> (FakeHost, Value) {
     webhook["subscription_id"] = 7.into();
     webhook["callback_url"] = CALLBACK.into();
     host.set_state("webhook", webhook);
-    let mut row = json!({"subscription_id": 7, "enabled": true, "url_callback": CALLBACK, "event_filters": [],
-        "validated_at": "2026-03-01T11:00:00Z"});
+    let filters: Vec<Value> = ["created", "updated", "deleted"]
+        .map(|action| json!({"entity": "time_entry", "action": action}))
+        .into();
+    let mut row = json!({"subscription_id": 7, "enabled": true, "url_callback": CALLBACK, "event_filters": filters,
+        "description": "Ours", "validated_at": "2026-03-01T11:00:00Z"});
     change(&host, &mut row);
     host.on(
         Get,
@@ -268,6 +316,85 @@ fn a_healthy_connection_has_no_problem() {
 }
 
 #[test]
+fn everything_that_subscribing_sets_is_compared() {
+    let changes = [
+        json!({"description": "Renamed by somebody"}),
+        json!({"description": null}),
+        json!({"event_filters": [
+            {"entity": "time_entry", "action": "created"}, {"entity": "time_entry", "action": "updated"},
+            {"entity": "time_entry", "action": "deleted"}, {"entity": "tag", "action": "created"},
+        ]}),
+        json!({}),
+    ];
+    for change in changes {
+        let (host, row) = check(|host, row| {
+            let mut webhook = host.state("webhook");
+            webhook["description"] = row["description"].clone();
+            webhook["events"] = row["event_filters"].clone();
+            host.set_state("webhook", webhook);
+            for (key, value) in change.as_object().unwrap() {
+                row[key] = value.clone();
+            }
+        });
+        let problem = host.toggl().check(CALLBACK).unwrap().problem;
+        let is_changed = change != json!({});
+        assert_eq!(
+            problem.is_some_and(|problem| problem.repairable),
+            is_changed,
+            "{row}"
+        );
+    }
+}
+
+#[test]
+fn what_nothing_works_without_is_wanted_whatever_toggl_said_it_had_set() {
+    let (host, _) = check(|host, row| {
+        row["event_filters"] = json!([{"entity": "tag", "action": "created"}]);
+        let mut webhook = host.state("webhook");
+        webhook["events"] = row["event_filters"].clone();
+        host.set_state("webhook", webhook);
+    });
+    let problem = host.toggl().check(CALLBACK).unwrap().problem;
+    assert!(
+        problem.is_some_and(|problem| problem.repairable),
+        "nothing arrives, and nobody is told"
+    );
+}
+
+#[test]
+fn a_second_webhook_of_ours_is_found() {
+    let (host, row) = check(|_, _| {});
+    let mut second = row.clone();
+    second["subscription_id"] = 8.into();
+    host.reset(Get, "/subscriptions/2230580");
+    host.on(
+        Get,
+        "/subscriptions/2230580",
+        200,
+        &json!([row, second]).to_string(),
+    );
+    let problem = host.toggl().check(CALLBACK).unwrap().problem.unwrap();
+    assert!(problem.repairable, "{problem:?}");
+}
+
+#[test]
+fn numbers_of_quotas_that_make_no_sense_are_nothing_to_go_by() {
+    let (host, _) = check(|host, _| {
+        let quota = |remaining: i64, resets: i64, total: i64| json!({"organization_id": 2_108_099, "remaining": remaining, "resets_in_secs": resets, "total": total});
+        let rows = json!([
+            quota(3, 99_999_999_999, 30),
+            quota(3, -7, 30),
+            quota(31, 9, 30),
+            quota(3, 9, 0)
+        ]);
+        host.on(Get, "/me/quota", 200, &rows.to_string());
+    });
+    let quotas = host.toggl().check(CALLBACK).unwrap().quotas;
+    let resets: Vec<_> = quotas.iter().map(|quota| quota.resets_in_seconds).collect();
+    assert_eq!(resets, [3600, 0], "{quotas:?}");
+}
+
+#[test]
 fn what_subscribing_may_repair_is_told_from_what_a_person_must_do() {
     let repairable = [
         json!({"enabled": false}),
@@ -275,6 +402,10 @@ fn what_subscribing_may_repair_is_told_from_what_a_person_must_do() {
         json!({"url_callback": "https://old.example"}),
         json!({"subscription_id": 8, "url_callback": "https://other.example"}),
         json!({"subscription_id": 8}),
+        json!({"event_filters": []}),
+        json!({"event_filters": [{"entity": "time_entry", "action": "created"}]}),
+        json!({"event_filters": [{"entity": "tag", "action": "*"}]}),
+        json!({"secret": "another one"}),
     ];
     for change in repairable {
         let (host, _) = check(|_, row| {

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{CALLBACK, FakeHost, WORKSPACE};
 use toggl_integration::capability::Method::{Get, Post};
-use toggl_integration::model::{Activity, Selection, TimeLog};
+use toggl_integration::model::{Activity, Selection, SoughtActivity, TimeLog, TimeRange};
 use toggl_integration::time::Timestamp;
 
 /// The contract's ledger: the greatest content, and the greatest deletion.
@@ -201,8 +201,20 @@ proptest! {
         let _ = toggl.refresh_names();
         let _ = toggl.check(CALLBACK);
         let _ = toggl.subscribe(CALLBACK);
-        let range = Selection::Range(Timestamp::UNIX_EPOCH, host.now.get());
+        let range = Selection::Range(TimeRange {
+            since: Timestamp::UNIX_EPOCH,
+            until: host.now.get(),
+            connected_at: Timestamp::UNIX_EPOCH,
+        });
         let _ = toggl.reconcile(&range, None);
-        let _ = toggl.disconnect();
+        let _ = toggl.reconcile(&Selection::Changed(Timestamp::UNIX_EPOCH), None);
+        let sought = SoughtActivity {
+            id: "7".into(),
+            remote_user_id: Some("3".into()),
+            start: None,
+            outdated: None,
+        };
+        let _ = toggl.reconcile(&Selection::Activities(vec![sought]), None);
+        let _ = toggl.disconnect(CALLBACK);
     }
 }

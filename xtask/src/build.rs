@@ -69,7 +69,8 @@ pub fn programs() -> Result<Programs> {
 /// Builds the host for production and returns its path.
 pub fn release_host() -> Result<PathBuf> {
     let name = "integration-host";
-    run(cargo().args(["build", "--release", "--package", name, "--bin", name]))?;
+    let package = "integration-host-cli";
+    run(cargo().args(["build", "--release", "--package", package, "--bin", name]))?;
     Ok(target_directory().join("release").join(name))
 }
 

@@ -186,10 +186,21 @@ impl From<model::Manifest> for contract::Manifest {
             pacing: contract::Pacing {
                 burst: manifest.pacing.burst,
                 requests_per_minute: manifest.pacing.requests_per_minute,
+                longest_quota_seconds: manifest.pacing.longest_quota_seconds,
             },
             webhook: contract::WebhookRequirements {
                 public_https: manifest.webhook.public_https,
                 signature_header: manifest.webhook.signature_header,
+                signature: manifest
+                    .webhook
+                    .signature
+                    .map(|scheme| contract::SignatureScheme {
+                        prefix: scheme.prefix,
+                        algorithm: contract::SignatureAlgorithm::HmacSha256,
+                        encoding: contract::SignatureEncoding::Hex,
+                        storage_key: scheme.storage_key,
+                        secret_members: scheme.secret_members,
+                    }),
             },
         }
     }
@@ -256,6 +267,16 @@ impl From<model::BoundScope> for contract::BoundScope {
     }
 }
 
+impl From<contract::Callback> for model::Callback {
+    fn from(callback: contract::Callback) -> Self {
+        Self {
+            url: callback.url,
+            holder: callback.holder,
+            take_over: callback.take_over,
+        }
+    }
+}
+
 impl From<model::Subscription> for contract::Subscription {
     fn from(subscription: model::Subscription) -> Self {
         Self {
@@ -283,6 +304,7 @@ impl From<model::DeliveryOutcome> for contract::DeliveryOutcome {
             model::DeliveryOutcome::Accepted => Self::Accepted,
             model::DeliveryOutcome::Ping => Self::Ping,
             model::DeliveryOutcome::Ignored => Self::Ignored,
+            model::DeliveryOutcome::Unreadable => Self::Unreadable,
             model::DeliveryOutcome::Refused => Self::Refused,
         }
     }
@@ -300,6 +322,7 @@ impl From<model::DeliveryResult> for contract::DeliveryResult {
             detail: result.detail,
             event_id: result.event_id,
             changes: result.changes.into(),
+            notes: result.notes,
             names_missing: result.names_missing,
         }
     }
@@ -347,6 +370,15 @@ impl From<model::Subject> for contract::Subject {
             revision: subject.revision,
             name: subject.name,
             parent: subject.parent,
+        }
+    }
+}
+
+impl From<model::Team> for contract::Team {
+    fn from(team: model::Team) -> Self {
+        Self {
+            members: team.members.into_iter().map(Into::into).collect(),
+            notes: team.notes,
         }
     }
 }
@@ -405,12 +437,23 @@ impl From<model::Problem> for contract::Problem {
 
 impl From<contract::Selection> for model::Selection {
     fn from(selection: contract::Selection) -> Self {
+        let time = Timestamp::from_milliseconds;
         match selection {
-            contract::Selection::Range((from, to)) => Self::Range(
-                Timestamp::from_milliseconds(from),
-                Timestamp::from_milliseconds(to),
-            ),
-            contract::Selection::Activities(ids) => Self::Activities(ids),
+            contract::Selection::Range(range) => Self::Range(model::TimeRange {
+                since: time(range.since),
+                until: time(range.until),
+                connected_at: time(range.connected_at),
+            }),
+            contract::Selection::Changed(since) => Self::Changed(time(since)),
+            contract::Selection::Activities(sought) => {
+                let sought = sought.into_iter().map(|sought| model::SoughtActivity {
+                    id: sought.id,
+                    remote_user_id: sought.remote_user_id,
+                    start: sought.start.map(time),
+                    outdated: sought.outdated,
+                });
+                Self::Activities(sought.collect())
+            }
         }
     }
 }
@@ -419,6 +462,10 @@ impl From<model::Reconciliation> for contract::Reconciliation {
     fn from(reconciliation: model::Reconciliation) -> Self {
         Self {
             changes: reconciliation.changes.into(),
+            missing: reconciliation.missing,
+            quotas: reconciliation.quotas.into_iter().map(Into::into).collect(),
+            notes: reconciliation.notes,
+            unread: reconciliation.unread,
             next: reconciliation.next,
         }
     }
@@ -428,6 +475,7 @@ impl From<model::NameRefresh> for contract::NameRefresh {
     fn from(refresh: model::NameRefresh) -> Self {
         Self {
             subjects: refresh.subjects.into_iter().map(Into::into).collect(),
+            notes: refresh.notes,
             again_in_seconds: refresh.again_in_seconds,
         }
     }

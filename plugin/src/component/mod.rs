@@ -23,8 +23,8 @@ impl contract::Guest for Component {
         Ok(Toggl::new(&Host).connect(&scope_id)?.into())
     }
 
-    fn subscribe(callback_url: String) -> Result<contract::Subscription, contract::Error> {
-        Ok(Toggl::new(&Host).subscribe(&callback_url)?.into())
+    fn subscribe(callback: contract::Callback) -> Result<contract::Subscription, contract::Error> {
+        Ok(Toggl::new(&Host).subscribe(callback)?.into())
     }
 
     fn handle_webhook(
@@ -33,17 +33,16 @@ impl contract::Guest for Component {
         Ok(Toggl::new(&Host).handle_webhook(&request.into())?.into())
     }
 
-    fn map_users() -> Result<Vec<contract::TeamMember>, contract::Error> {
-        let members = Toggl::new(&Host).map_users()?;
-        Ok(members.into_iter().map(Into::into).collect())
+    fn map_users() -> Result<contract::Team, contract::Error> {
+        Ok(Toggl::new(&Host).map_users()?.into())
     }
 
     fn refresh_names() -> Result<contract::NameRefresh, contract::Error> {
         Ok(Toggl::new(&Host).refresh_names()?.into())
     }
 
-    fn check(callback_url: String) -> Result<contract::Health, contract::Error> {
-        Ok(Toggl::new(&Host).check(&callback_url)?.into())
+    fn check(callback: contract::Callback) -> Result<contract::Health, contract::Error> {
+        Ok(Toggl::new(&Host).check(callback)?.into())
     }
 
     fn reconcile(
@@ -56,7 +55,7 @@ impl contract::Guest for Component {
             .into())
     }
 
-    fn disconnect() -> Result<(), contract::Error> {
-        Ok(Toggl::new(&Host).disconnect()?)
+    fn disconnect(callback: contract::Callback) -> Result<(), contract::Error> {
+        Ok(Toggl::new(&Host).disconnect(callback)?)
     }
 }

@@ -12,6 +12,13 @@ use crate::state;
 
 use super::{Kind, MISSING_PREFIX};
 
+/// After how long a name that Toggl did not give is asked for again, the first times and later on.
+const ASKED_AGAIN_AFTER_SECONDS: [i64; 4] = [10, 60, 600, 3600];
+const MOST_SECONDS: i64 = 6 * 3600;
+
+/// For how long it is remembered that a name was asked for in vain, counted from when it is worth asking again.
+const REMEMBERED_SECONDS: i64 = 24 * 3600;
+
 /// A name with what it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct KnownName {
@@ -41,9 +48,31 @@ impl KnownName {
 pub(crate) struct Missing {
     /// The project of a task, without which Toggl cannot be asked for one task.
     pub project: Option<u64>,
-    /// Toggl was asked and does not know it, or does not show it to this account. The key expires,
-    /// and the next delivery that refers to it makes it be looked for again.
-    pub unknown: bool,
+    /// How often Toggl was asked in vain: it does not know it, does not show it to this account, or had a list that was
+    /// empty for a moment.
+    pub asked: u32,
+    /// When it is worth asking again. The key expires a while later.
+    pub again_at_seconds: i64,
+}
+
+impl Missing {
+    /// A clock that was ahead must not put that off for longer than anything is.
+    fn is_wanted(&self, now: Timestamp) -> bool {
+        let wait = self.again_at_seconds.saturating_sub(now.seconds());
+        !(1..=MOST_SECONDS).contains(&wait)
+    }
+
+    /// The same, when Toggl was asked in vain once more.
+    fn asked_in_vain(self, now: Timestamp) -> Self {
+        let wait = ASKED_AGAIN_AFTER_SECONDS
+            .get(self.asked as usize)
+            .unwrap_or(&MOST_SECONDS);
+        Self {
+            asked: self.asked.saturating_add(1),
+            again_at_seconds: now.after(*wait).seconds(),
+            ..self
+        }
+    }
 }
 
 impl Read for KnownName {
@@ -60,7 +89,8 @@ impl Read for Missing {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
             project: json.get("project").id(),
-            unknown: json.get("unknown").flag().unwrap_or(false),
+            asked: json.get("asked").count().unwrap_or_default(),
+            again_at_seconds: json.get("again_at_seconds").integer().unwrap_or_default(),
         })
     }
 }
@@ -70,9 +100,10 @@ impl Read for Missing {
 pub(crate) struct Reference<'a> {
     pub task: Option<u64>,
     pub project: Option<u64>,
-    /// Names that came with the entry, for when the cache has none.
+    /// Names that came with the entry, for when the cache has none, or another one.
     pub task_name: Option<&'a str>,
     pub project_name: Option<&'a str>,
+    pub client_name: Option<&'a str>,
 }
 
 impl Reference<'_> {
@@ -80,6 +111,11 @@ impl Reference<'_> {
     pub fn subject(&self) -> Option<String> {
         let task = self.task.map(|id| Kind::Task.key(id));
         task.or_else(|| self.project.map(|id| Kind::Project.key(id)))
+    }
+
+    /// Whether the entry came with a client where its project is known to have none, or the other way round.
+    fn tells_of_another_client(&self, known: Option<u64>) -> bool {
+        self.project_name.is_some() && self.client_name.is_some() != known.is_some()
     }
 }
 
@@ -90,7 +126,6 @@ struct Slot {
     missing: Option<Option<Missing>>,
     is_name_changed: bool,
     is_missing_changed: bool,
-    unknown_until: Option<Timestamp>,
 }
 
 const EMPTY_SLOT: Slot = Slot {
@@ -98,7 +133,6 @@ const EMPTY_SLOT: Slot = Slot {
     missing: None,
     is_name_changed: false,
     is_missing_changed: false,
-    unknown_until: None,
 };
 
 /// The cache during one call: reads each key once, and writes nothing before `save`.
@@ -150,19 +184,22 @@ impl<'a> NameCache<'a> {
         id: u64,
         project: Option<u64>,
     ) -> Result<bool, Error> {
-        let capabilities = self.capabilities;
+        let known = self.missing(kind, id)?;
         let slot = self.slot(kind, id);
-        let missing = match slot.missing {
-            Some(missing) => missing,
-            None => state::recall(capabilities, &kind.missing_key(id))?,
-        };
-        slot.is_missing_changed |= missing.is_none();
-        let missing = missing.unwrap_or(Missing {
+        slot.is_missing_changed |= known.is_none();
+        let missing = known.unwrap_or(Missing {
             project,
-            unknown: false,
+            ..Missing::default()
         });
         slot.missing = Some(Some(missing));
-        Ok(!missing.unknown)
+        Ok(missing.is_wanted(self.capabilities.now()))
+    }
+
+    fn missing(&mut self, kind: Kind, id: u64) -> Result<Option<Missing>, Error> {
+        match self.slot(kind, id).missing {
+            Some(missing) => Ok(missing),
+            None => state::recall(self.capabilities, &kind.missing_key(id)),
+        }
     }
 
     /// Notes that a name need not be looked for.
@@ -172,15 +209,15 @@ impl<'a> NameCache<'a> {
         slot.is_missing_changed = true;
     }
 
-    /// Notes that Toggl does not know a name, until it is worth asking again.
-    pub fn note_unknown(&mut self, kind: Kind, id: u64, until: Timestamp) {
+    /// Notes that Toggl was asked for a name in vain, and returns what is known of it then.
+    pub fn note_unknown(&mut self, kind: Kind, id: u64) -> Result<Missing, Error> {
+        let now = self.capabilities.now();
+        let missing = self.missing(kind, id)?.unwrap_or_default();
+        let missing = missing.asked_in_vain(now);
         let slot = self.slot(kind, id);
-        slot.missing = Some(Some(Missing {
-            project: None,
-            unknown: true,
-        }));
+        slot.missing = Some(Some(missing));
         slot.is_missing_changed = true;
-        slot.unknown_until = Some(until);
+        Ok(missing)
     }
 
     /// Takes in what storage says is missing.
@@ -200,10 +237,11 @@ impl<'a> NameCache<'a> {
 
     /// What can be looked for, of one kind: ids, and the project where it is known.
     pub fn wanted(&self, kind: Kind) -> Vec<(u64, Option<u64>)> {
+        let now = self.capabilities.now();
         let mut wanted = Vec::new();
         for ((_, id), slot) in self.slots.range((kind, 0)..=(kind, u64::MAX)) {
             if let Some(Some(missing)) = slot.missing
-                && !missing.unknown
+                && missing.is_wanted(now)
             {
                 wanted.push((*id, missing.project));
             }
@@ -236,8 +274,8 @@ impl<'a> NameCache<'a> {
     }
 
     /// The subjects from what an entry refers to up to the client, innermost first, and whether a
-    /// name among them could be looked for. Handing on known ones every time heals a ledger that
-    /// missed one.
+    /// name among them could be looked for: one that is not known, or came with the entry as another. Handing on known
+    /// ones every time heals a ledger that missed one.
     pub fn chain(&mut self, reference: Reference<'_>) -> Result<(Vec<Subject>, bool), Error> {
         let mut subjects = Vec::new();
         let mut names_missing = false;
@@ -247,22 +285,36 @@ impl<'a> NameCache<'a> {
             (None, None) => None,
         };
         while let Some((kind, id)) = next {
+            let (name, project) = match kind {
+                Kind::Task => (reference.task_name, reference.project),
+                Kind::Project => (reference.project_name, None),
+                Kind::Client => (reference.client_name, None),
+            };
+            let name = name.filter(|name| !name.is_empty());
             let (subject, parent) = match self.get(kind, id)? {
-                Some(known) => (known.to_subject(kind, id), known.parent),
+                Some(known) => {
+                    let (subject, parent) = (known.to_subject(kind, id), known.parent);
+                    // It was changed and nobody said so, or what came with the entry is old: a look tells.
+                    if name.is_some_and(|name| subject.name.as_deref() != Some(name)) {
+                        names_missing |= self.note_missing(kind, id, project)?;
+                        if let (Kind::Client, Some(project)) = (kind, reference.project) {
+                            self.note_missing(Kind::Project, project, None)?;
+                        }
+                    }
+                    if kind == Kind::Project && reference.tells_of_another_client(parent) {
+                        names_missing |= self.note_missing(kind, id, None)?;
+                    }
+                    (subject, parent)
+                }
                 None => {
-                    let (name, parent) = match kind {
-                        Kind::Task => (reference.task_name, reference.project),
-                        Kind::Project => (reference.project_name, None),
-                        Kind::Client => (None, None),
-                    };
-                    names_missing |= self.note_missing(kind, id, parent)?;
+                    names_missing |= self.note_missing(kind, id, project)?;
                     let subject = Subject {
                         id: kind.key(id),
                         revision: String::new(),
-                        name: name.filter(|name| !name.is_empty()).map(str::to_owned),
-                        parent: kind.parent().zip(parent).map(|(kind, id)| kind.key(id)),
+                        name: name.map(str::to_owned),
+                        parent: kind.parent().zip(project).map(|(kind, id)| kind.key(id)),
                     };
-                    (subject, parent)
+                    (subject, project)
                 }
             };
             subjects.push(subject);
@@ -283,7 +335,9 @@ impl<'a> NameCache<'a> {
             if slot.is_missing_changed {
                 writes.push(match slot.missing {
                     Some(Some(missing)) => {
-                        state::put_until(kind.missing_key(id), &missing, slot.unknown_until)?
+                        let until = Timestamp::from_seconds(missing.again_at_seconds);
+                        let until = (missing.asked > 0).then(|| until.after(REMEMBERED_SECONDS));
+                        state::put_until(kind.missing_key(id), &missing, until)?
                     }
                     _ => state::delete(kind.missing_key(id)),
                 });

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
+    pub const ALL: [Self; 3] = [Self::Task, Self::Project, Self::Client];
+
     pub fn name(self) -> &'static str {
         match self {
             Self::Task => "task",
@@ -31,9 +33,16 @@ impl Kind {
     }
 
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Task, Self::Project, Self::Client]
-            .into_iter()
-            .find(|kind| kind.name() == text)
+        Self::ALL.into_iter().find(|kind| kind.name() == text)
+    }
+
+    /// What several are called.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Task => "tasks",
+            Self::Project => "projects",
+            Self::Client => "clients",
+        }
     }
 
     /// What this kind belongs to.

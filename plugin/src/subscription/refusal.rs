@@ -7,6 +7,13 @@ use crate::toggl::{Failure, Limits, excerpt};
 pub(super) const WHAT_TO_CHECK: &str = "Check that the host's public URL is right, that it can be reached from the \
      internet over https with a valid certificate, and that no proxy or login page answers in its place.";
 
+/// An enabled subscription that is not this connection's.
+pub(super) struct Other<'a> {
+    pub description: &'a str,
+    /// Whether a copy of this host made it.
+    pub is_of_a_copy: bool,
+}
+
 /// Why Toggl refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
@@ -45,7 +52,7 @@ impl Refusal {
     }
 
     /// The error that says what to do.
-    pub fn explain(self, failure: &Failure, limits: Limits, others: &[&str]) -> Error {
+    pub fn explain(self, failure: &Failure, limits: Limits, others: &[Other<'_>]) -> Error {
         let said = excerpt(&failure.text);
         match self {
             Self::CallbackAnsweredWrongly => Error::InvalidInput(format!(
@@ -56,9 +63,13 @@ impl Refusal {
             )),
             Self::NoSlotLeft => {
                 let allowed = number_after(&failure.text, "limit of ").or(limits.max_webhooks);
-                let allowed = allowed.map_or_else(|| "no further".into(), |number| format!("only {number}"));
+                let allowed = match allowed {
+                    None => "no further enabled webhooks".into(),
+                    Some(1) => "only 1 enabled webhook".into(),
+                    Some(number) => format!("only {number} enabled webhooks"),
+                };
                 Error::PlanLimit(format!(
-                    "The workspace's Toggl plan allows {allowed} enabled webhooks{}. Delete or disable one at Toggl \
+                    "The workspace's Toggl plan allows {allowed}{}. Delete or disable one at Toggl \
                      under Integrations, or change the plan.",
                     taken_by(others)
                 ))
@@ -80,8 +91,8 @@ impl Refusal {
     }
 }
 
-/// `, which are taken by “A” and “B”`
-fn taken_by(others: &[&str]) -> String {
+/// `, and other tools hold them: “A” and “B”`
+fn taken_by(others: &[Other<'_>]) -> String {
     const NAMED: usize = 3;
     if others.is_empty() {
         return " for this account".into();
@@ -89,8 +100,14 @@ fn taken_by(others: &[&str]) -> String {
     let names: Vec<String> = others
         .iter()
         .take(NAMED)
-        .map(|name| format!("“{}”", excerpt(name)))
+        .map(|other| format!("“{}”", excerpt(other.description)))
         .collect();
+    if others.iter().any(|other| other.is_of_a_copy) {
+        return format!(
+            ", and another copy of this host, which works for the same workspace, holds one: {}",
+            names.join(", ")
+        );
+    }
     format!(", and other tools hold them: {}", names.join(", "))
 }
 

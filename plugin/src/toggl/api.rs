@@ -14,8 +14,8 @@ use super::failure::Audience;
 use super::quota;
 use super::types::read_list;
 use super::{
-    EventFilter, Failure, Limits, Me, Member, Named, Organization, QuotaReading, QuotaRow,
-    ReportRow, SubscriptionRow, TOKEN_SECRET, TaskPage, Workspace,
+    EventFilter, Failure, Limits, Listed, Me, Member, Named, Organization, OwnEntry, QuotaReading,
+    QuotaRow, ReportRow, SubscriptionRow, TOKEN_SECRET, TaskPage, Workspace,
 };
 
 const REST: &str = "https://api.track.toggl.com/api/v9";
@@ -64,7 +64,7 @@ pub(crate) struct ReportSearch<'a> {
 
 /// A page of a report.
 pub(crate) struct ReportPage {
-    pub rows: Vec<ReportRow>,
+    pub rows: Listed<ReportRow>,
     /// The row number and id at which the next page begins.
     pub next: Option<(u64, Option<u64>)>,
 }
@@ -86,25 +86,30 @@ impl<'a> Api<'a> {
         parse(&self.get(format!("{REST}/me"))?)
     }
 
-    pub fn workspaces(&self) -> Result<Vec<Workspace>, Failure> {
+    pub fn workspaces(&self) -> Result<Listed<Workspace>, Failure> {
         self.get_list(format!("{REST}/me/workspaces"))
     }
 
-    pub fn organizations(&self) -> Result<Vec<Organization>, Failure> {
+    pub fn organizations(&self) -> Result<Listed<Organization>, Failure> {
         self.get_list(format!("{REST}/me/organizations"))
     }
 
-    pub fn quotas(&self) -> Result<Vec<QuotaRow>, Failure> {
+    pub fn quotas(&self) -> Result<Listed<QuotaRow>, Failure> {
         self.get_list(format!("{REST}/me/quota"))
+    }
+
+    /// A time entry of the token's owner, in whatever workspace. Those of others are unknown here.
+    pub fn own_time_entry(&self, id: u64) -> Result<OwnEntry, Failure> {
+        parse(&self.get(format!("{REST}/me/time_entries/{id}"))?)
     }
 
     /// The workspace's members, deactivated and invited ones among them. `exclude_deleted` might leave
     /// out deactivated ones, so it is not asked for.
-    pub fn members(&self, workspace: u64) -> Result<Vec<Member>, Failure> {
+    pub fn members(&self, workspace: u64) -> Result<Listed<Member>, Failure> {
         self.get_list(format!("{REST}/workspaces/{workspace}/users"))
     }
 
-    pub fn clients(&self, workspace: u64) -> Result<Vec<Named>, Failure> {
+    pub fn clients(&self, workspace: u64) -> Result<Listed<Named>, Failure> {
         self.get_list(format!("{REST}/workspaces/{workspace}/clients?status=both"))
     }
 
@@ -112,13 +117,13 @@ impl<'a> Api<'a> {
         parse(&self.get(format!("{REST}/workspaces/{workspace}/clients/{client}"))?)
     }
 
-    pub fn projects(&self, workspace: u64, page: u32) -> Result<Vec<Named>, Failure> {
+    pub fn projects(&self, workspace: u64, page: u32) -> Result<Listed<Named>, Failure> {
         self.get_list(format!(
             "{REST}/workspaces/{workspace}/projects?active=both&per_page={PAGE_SIZE}&page={page}"
         ))
     }
 
-    pub fn projects_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Vec<Named>, Failure> {
+    pub fn projects_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Listed<Named>, Failure> {
         self.get_list(format!(
             "{REST}/workspaces/{workspace}/projects?active=both&per_page={PAGE_SIZE}&page=1&project_ids={}",
             comma_separated(ids)
@@ -130,7 +135,7 @@ impl<'a> Api<'a> {
     }
 
     /// A page of tasks, and whether it is the last.
-    pub fn tasks(&self, workspace: u64, page: u32) -> Result<(Vec<Named>, bool), Failure> {
+    pub fn tasks(&self, workspace: u64, page: u32) -> Result<(Listed<Named>, bool), Failure> {
         let response = self.get(format!(
             "{REST}/workspaces/{workspace}/tasks?active=both&per_page={PAGE_SIZE}&page={page}"
         ))?;
@@ -145,7 +150,7 @@ impl<'a> Api<'a> {
         Ok((tasks, is_last))
     }
 
-    pub fn tasks_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Vec<Named>, Failure> {
+    pub fn tasks_by_id(&self, workspace: u64, ids: &[u64]) -> Result<Listed<Named>, Failure> {
         let response = self.get(format!(
             "{REST}/workspaces/{workspace}/tasks/basic?active=both&only_me=false&per_page={PAGE_SIZE}&page=1&task_ids={}",
             comma_separated(ids)
@@ -166,8 +171,12 @@ impl<'a> Api<'a> {
 
     /// The workspace's subscriptions that are not deleted, whoever created them.
     pub fn subscriptions(&self, workspace: u64) -> Result<Vec<SubscriptionRow>, Failure> {
-        let mut rows: Vec<SubscriptionRow> =
-            self.get_list(format!("{WEBHOOKS}/subscriptions/{workspace}"))?;
+        let response = self.get(format!("{WEBHOOKS}/subscriptions/{workspace}"))?;
+        // One that is overlooked would be made a second time, so all of them must be readable.
+        let mut rows: Vec<SubscriptionRow> = parse_with(&response, |json| match json {
+            Json::List(_) | Json::Null => read_list(json),
+            _ => None,
+        })?;
         rows.retain(|row| row.deleted_at.is_none());
         Ok(rows)
     }
@@ -226,13 +235,13 @@ impl<'a> Api<'a> {
                 .and_then(|value| value.trim().parse::<u64>().ok())
         };
         Ok(ReportPage {
-            rows: parse_list(&response)?,
+            rows: parse(&response)?,
             next: number("x-next-row-number").map(|row| (row, number("x-next-id"))),
         })
     }
 
-    fn get_list<T: Read>(&self, url: String) -> Result<Vec<T>, Failure> {
-        parse_list(&self.get(url)?)
+    fn get_list<T: Read>(&self, url: String) -> Result<Listed<T>, Failure> {
+        parse(&self.get(url)?)
     }
 
     fn get(&self, url: String) -> Result<HttpResponse, Failure> {
@@ -301,18 +310,16 @@ fn parse<T: Read>(response: &HttpResponse) -> Result<T, Failure> {
     parse_with(response, T::read)
 }
 
-fn parse_list<T: Read>(response: &HttpResponse) -> Result<Vec<T>, Failure> {
-    parse_with(response, |json| match json {
-        Json::List(_) | Json::Null => read_list(json),
-        _ => None,
-    })
-}
-
 fn parse_with<T>(
     response: &HttpResponse,
     read: impl FnOnce(&Json<'_>) -> Option<T>,
 ) -> Result<T, Failure> {
-    match json::parse(&response.body) {
+    // No body says what `null` does.
+    let body = match response.body.trim_ascii() {
+        [] => b"null",
+        body => body,
+    };
+    match json::parse(body) {
         Ok(json) => read(&json)
             .ok_or_else(|| Failure::nonsense(response, "it has another form than documented")),
         Err(_) => Err(Failure::nonsense(response, "it is no JSON")),

@@ -5,14 +5,15 @@
 use crate::capability::{HttpError, HttpResponse};
 use crate::json::{self, Json};
 use crate::model::Error;
+use crate::time::Timestamp;
 
 use super::quota;
 
 /// How much of Toggl's own words a message quotes.
 const EXCERPT_CHARACTERS: usize = 200;
 
-/// The quota's window, for when Toggl does not say when it ends.
-const QUOTA_WINDOW_SECONDS: u32 = 3600;
+/// What stands for HTML, which nobody reads.
+const HTML_PAGE: &str = "an HTML page";
 
 /// What clients wait after a 429, whose `Retry-After` is not documented.
 const DEFAULT_RETRY_SECONDS: u32 = 5;
@@ -48,6 +49,13 @@ impl Failure {
         let text = text_of(&response.body);
         let said = quote(&text);
         let error = match response.status {
+            // Toggl itself never answers with HTML, so these say nothing of the token, or of what exists.
+            status @ (401 | 403 | 404 | 410) if text == HTML_PAGE => Error::Upstream {
+                status,
+                message: format!(
+                    "Something in front of Toggl refuses the request (status {status}{said}). Try again later; if this lasts, see which proxy or firewall answers in the place of Toggl."
+                ),
+            },
             401 => Error::Unauthorized(token_rejected()),
             403 if audience == Audience::Account => Error::Unauthorized(token_rejected()),
             403 => Error::Forbidden(format!(
@@ -55,10 +63,12 @@ impl Failure {
             )),
             402 => payment_required(response, &text, &said),
             404 | 410 => Error::NotFound(format!("Toggl does not know what was asked for{said}.")),
-            429 => {
-                let retry_after = response
-                    .header("retry-after")
-                    .and_then(|value| value.trim().parse().ok());
+            // Toggl's edge refuses like this what comes too fast.
+            status if status == 429 || (status == 400 && text == HTML_PAGE) => {
+                let retry_after = response.header("retry-after");
+                let retry_after = retry_after.and_then(|value| {
+                    quota::seconds(value).or_else(|| seconds_until(value, response))
+                });
                 Error::RateLimited {
                     message: "Toggl receives too many requests with this API token. Wait a moment and try again."
                         .into(),
@@ -99,6 +109,10 @@ impl Failure {
 
     /// The failure to get a response.
     pub(super) fn no_response(error: HttpError) -> Self {
+        let text = match &error {
+            HttpError::LimitExceeded(why) => why.clone(),
+            HttpError::Refused(_) | HttpError::Unavailable(_) => String::new(),
+        };
         let error = match error {
             // Trying again does not help: the token or a setting of the host must be put right.
             HttpError::Refused(why) => Error::InvalidInput(format!(
@@ -113,9 +127,14 @@ impl Failure {
         };
         Self {
             status: None,
-            text: String::new(),
+            text,
             error,
         }
+    }
+
+    /// Whether a limit of the host stood in the way, such as the size of an answer.
+    pub fn hit_a_limit(&self) -> bool {
+        self.status.is_none() && !self.text.is_empty()
     }
 
     /// A request that was not sent because its quota is known to be used up.
@@ -145,7 +164,7 @@ impl Failure {
 
     /// Whether what was asked for does not exist or is not shown to this account.
     pub fn is_absence(&self) -> bool {
-        matches!(self.status, Some(403 | 404 | 410))
+        matches!(self.status, Some(403 | 404 | 410)) && self.text != HTML_PAGE
     }
 }
 
@@ -168,7 +187,7 @@ fn payment_required(response: &HttpResponse, text: &str, said: &str) -> Error {
     }
     let resets_in_seconds = quota::resets_in_seconds(response)
         .or_else(|| seconds_in(&lower))
-        .unwrap_or(QUOTA_WINDOW_SECONDS);
+        .unwrap_or(quota::QUOTA_WINDOW_SECONDS);
     quota_exhausted(resets_in_seconds)
 }
 
@@ -185,7 +204,25 @@ fn quota_exhausted(resets_in_seconds: u32) -> Error {
 /// The number before “seconds”, as in “Your quota will reset in 1838 seconds.”
 fn seconds_in(text: &str) -> Option<u32> {
     let (before, _) = text.split_once(" second")?;
-    before.rsplit(' ').next()?.parse().ok()
+    quota::seconds(before.rsplit(' ').next()?)
+}
+
+/// Seconds until a date as HTTP writes it, `Wed, 21 Oct 2026 07:28:00 GMT`, by the clock of who answers.
+fn seconds_until(date: &str, response: &HttpResponse) -> Option<u32> {
+    let (then, now) = (http_date(date)?, http_date(response.header("date")?)?);
+    let seconds = then.seconds().saturating_sub(now.seconds());
+    quota::seconds(&seconds.to_string())
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let mut parts = text.split_ascii_whitespace().skip(1);
+    let (day, month) = (parts.next()?, parts.next()?);
+    let (year, time) = (parts.next()?, parts.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    Timestamp::parse(&format!("{year}-{month:02}-{day}T{time}Z"))
 }
 
 /// Toggl's words: plain text, or the text in a JSON string literal. HTML is left out.
@@ -196,7 +233,7 @@ fn text_of(body: &[u8]) -> String {
     };
     let text = text.trim();
     if text.starts_with('<') {
-        return "an HTML page".into();
+        return HTML_PAGE.into();
     }
     text.chars()
         .map(|character| {
@@ -259,6 +296,18 @@ mod tests {
             unreachable!("the hourly limit is a quota");
         };
         assert_eq!(resets_in_seconds, 1838);
+        let nonsense = body.replace("1838", "99999999999");
+        let error = workspace_error(402, &[], &nonsense);
+        assert!(
+            matches!(
+                error,
+                Error::QuotaExhausted {
+                    resets_in_seconds: 3600,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
         assert!(message.contains("31 minutes"), "{message}");
     }
 
@@ -301,6 +350,22 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_something_in_between_says_nothing_of_the_token_or_of_what_exists() {
+        for status in [401, 403, 404, 410] {
+            let page = response(status, &[], "<!doctype html><title>Blocked</title>");
+            for audience in [Audience::Account, Audience::Workspace] {
+                let failure = Failure::of_response(audience, &page);
+                assert!(
+                    matches!(failure.error, Error::Upstream { .. }),
+                    "{:?}",
+                    failure.error
+                );
+                assert!(!failure.is_absence());
+            }
+        }
+    }
+
+    #[test]
     fn retry_after_is_honoured_and_has_a_default() {
         let retry = |headers: &[(&str, &str)]| match workspace_error(429, headers, "") {
             Error::RateLimited {
@@ -311,10 +376,22 @@ mod tests {
         };
         assert_eq!(retry(&[("retry-after", "9")]), 9);
         assert_eq!(retry(&[]), 5);
-        assert_eq!(
-            retry(&[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")]),
-            5
-        );
+        let dated = |at| {
+            retry(&[
+                ("date", "Wed, 21 Oct 2026 07:27:30 GMT"),
+                ("retry-after", at),
+            ])
+        };
+        assert_eq!(dated("Wed, 21 Oct 2026 07:28:00 GMT"), 30);
+        assert_eq!(dated("Wed, 21 Oct 2026 07:00:00 GMT"), 0);
+        assert_eq!(dated("Thu, 21 Oct 2027 07:00:00 GMT"), 3600);
+        for nonsense in ["", "soon", "Wed, 21 Okt 2026 07:28:00 GMT", "1e9"] {
+            assert_eq!(dated(nonsense), 5, "{nonsense}");
+        }
+        assert_eq!(retry(&[("retry-after", "86400")]), 3600);
+        assert_eq!(retry(&[("retry-after", "-1")]), 0);
+        let edge = workspace_error(400, &[], "<html><body>400 Bad Request</body></html>");
+        assert!(matches!(edge, Error::RateLimited { .. }), "{edge:?}");
     }
 
     #[test]

@@ -5,9 +5,9 @@ mod failure;
 mod quota;
 mod types;
 
-pub(crate) use api::{Api, NewSubscription, PAGE_SIZE, ReportSearch};
+pub(crate) use api::{Api, NewSubscription, PAGE_SIZE, ReportPage, ReportSearch};
 pub(crate) use failure::{Failure, excerpt};
-pub(crate) use quota::QuotaReading;
+pub(crate) use quota::{QUOTA_WINDOW_SECONDS, QuotaReading};
 pub(crate) use types::*;
 
 /// The one host that serves all three.

@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use crate::json::{Json, Read};
+use crate::text;
 use crate::time::Timestamp;
 
 /// `GET /me`
@@ -117,7 +118,7 @@ impl Read for Member {
         Some(Self {
             id: json.get("id").id()?,
             email: json.get("email").label(),
-            fullname: json.get("fullname").label(),
+            fullname: json.get("fullname").label().map(text::name),
             inactive: json.get("inactive").flag(),
             is_active: json.get("is_active").flag(),
         })
@@ -140,7 +141,7 @@ impl Read for Named {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
             id: json.get("id").id()?,
-            name: json.get("name").owned_text(),
+            name: json.get("name").owned_text().map(text::name),
             project_id: json.get("project_id").id(),
             client_id: json.get("client_id").id(),
             at: json.get("at").time(),
@@ -149,9 +150,9 @@ impl Read for Named {
 }
 
 /// `GET /workspaces/{workspace}/tasks`
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct TaskPage {
-    pub data: Vec<Named>,
+    pub data: Listed<Named>,
     pub per_page: Option<u64>,
     pub total_count: Option<u64>,
 }
@@ -159,13 +160,15 @@ pub(crate) struct TaskPage {
 impl Read for TaskPage {
     fn read(json: &Json<'_>) -> Option<Self> {
         let total_count = json.get("total_count").unsigned();
-        let data = json.get("data");
-        // An object with neither is no page, and must not pass for an empty one.
-        if total_count.is_none() && !matches!(data, Json::List(_)) {
-            return None;
-        }
+        let data = match (json, json.get("data")) {
+            // Where there are no tasks `null` has been seen.
+            (Json::Null | Json::List(_), _) => json,
+            // An object with neither is no page, and must not pass for an empty one.
+            (_, Json::Absent) if total_count.is_some() => &Json::Null,
+            (_, data) => data,
+        };
         Some(Self {
-            data: read_list(data)?,
+            data: Listed::read(data)?,
             per_page: json.get("per_page").id(),
             total_count,
         })
@@ -182,14 +185,8 @@ pub(crate) struct Limits {
 impl Read for Limits {
     fn read(json: &Json<'_>) -> Option<Self> {
         Some(Self {
-            max_webhooks: json
-                .get("max_webhooks")
-                .unsigned()
-                .and_then(|number| u32::try_from(number).ok()),
-            max_events_per_webhook: json
-                .get("max_events_per_webhook")
-                .unsigned()
-                .and_then(|number| u32::try_from(number).ok()),
+            max_webhooks: json.get("max_webhooks").count(),
+            max_events_per_webhook: json.get("max_events_per_webhook").count(),
         })
     }
 }
@@ -218,6 +215,8 @@ pub(crate) struct SubscriptionRow {
     pub description: Option<String>,
     pub event_filters: Vec<EventFilter>,
     pub url_callback: Option<String>,
+    /// Answers need not hold it.
+    pub secret: Option<String>,
     pub validated_at: Option<Timestamp>,
     pub deleted_at: Option<String>,
 }
@@ -230,6 +229,10 @@ impl Read for SubscriptionRow {
             description: json.get("description").owned_text(),
             event_filters: read_list(json.get("event_filters"))?,
             url_callback: json.get("url_callback").owned_text(),
+            secret: json
+                .get("secret")
+                .owned_text()
+                .filter(|secret| !secret.is_empty()),
             validated_at: json.get("validated_at").time(),
             deleted_at: json.get("deleted_at").owned_text(),
         })
@@ -242,12 +245,13 @@ impl SubscriptionRow {
     }
 }
 
-/// A row of `POST /search/time_entries` of the Reports API.
+/// A row of `POST /search/time_entries` of the Reports API: entries that are alike.
 #[derive(Clone, Debug)]
 pub(crate) struct ReportRow {
     pub user_id: Option<u64>,
     pub project_id: Option<u64>,
     pub project_name: Option<String>,
+    pub client_name: Option<String>,
     pub task_id: Option<u64>,
     pub task_name: Option<String>,
     pub description: Option<String>,
@@ -258,21 +262,22 @@ pub(crate) struct ReportRow {
 
 impl Read for ReportRow {
     fn read(json: &Json<'_>) -> Option<Self> {
-        let (user_id, time_entries) = (json.get("user_id").id(), json.get("time_entries"));
         // Taken for a row without entries it would make a gap look closed.
-        if user_id.is_none() && !matches!(time_entries, Json::List(_)) {
+        let Json::List(time_entries) = json.get("time_entries") else {
             return None;
-        }
+        };
         Some(Self {
-            user_id,
+            // Those of a deleted account have been seen without.
+            user_id: json.get("user_id").id(),
             project_id: json.get("project_id").id(),
-            project_name: json.get("project_name").owned_text(),
+            project_name: json.get("project_name").owned_text().map(text::name),
+            client_name: json.get("client_name").owned_text().map(text::name),
             task_id: json.get("task_id").id(),
-            task_name: json.get("task_name").owned_text(),
+            task_name: json.get("task_name").owned_text().map(text::name),
             description: json.get("description").owned_text(),
             billable: json.get("billable").flag(),
             tag_names: json.get("tag_names").texts(),
-            time_entries: read_list(time_entries)?,
+            time_entries: time_entries.iter().map(ReportEntry::of).collect(),
         })
     }
 }
@@ -280,27 +285,117 @@ impl Read for ReportRow {
 /// A time entry of a report row.
 #[derive(Clone, Debug)]
 pub(crate) struct ReportEntry {
-    pub id: u64,
+    pub id: Option<u64>,
     pub seconds: Option<i64>,
     pub start: Option<Timestamp>,
     pub stop: Option<Timestamp>,
     pub at: Option<Timestamp>,
 }
 
-impl Read for ReportEntry {
-    fn read(json: &Json<'_>) -> Option<Self> {
-        Some(Self {
-            id: json.get("id").id()?,
+impl ReportEntry {
+    fn of(json: &Json<'_>) -> Self {
+        Self {
+            id: json.get("id").id(),
             seconds: json.get("seconds").integer(),
             start: json.get("start").time(),
             stop: json.get("stop").time(),
             at: json.get("at").time(),
+        }
+    }
+}
+
+/// A time entry of the token's owner, as API v9 tells of it.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnEntry {
+    pub workspace_id: Option<u64>,
+    pub project_id: Option<u64>,
+    pub task_id: Option<u64>,
+    pub description: Option<String>,
+    pub billable: Option<bool>,
+    pub tags: Vec<String>,
+    pub start: Option<Timestamp>,
+    pub stop: Option<Timestamp>,
+    pub duration: Option<i64>,
+    pub at: Option<Timestamp>,
+    pub deleted_at: Option<Timestamp>,
+}
+
+impl Read for OwnEntry {
+    fn read(json: &Json<'_>) -> Option<Self> {
+        json.get("id").id()?;
+        Some(Self {
+            workspace_id: json.get("workspace_id").id(),
+            project_id: json.get("project_id").id(),
+            task_id: json.get("task_id").id(),
+            description: json.get("description").owned_text(),
+            billable: json.get("billable").flag(),
+            tags: json.get("tags").texts(),
+            start: json.get("start").time(),
+            stop: json.get("stop").time(),
+            duration: json.get("duration").integer(),
+            at: json.get("at").time(),
+            deleted_at: json.get("server_deleted_at").time(),
+        })
+    }
+}
+
+/// What of a list could be read.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    pub rows: Vec<T>,
+    /// How many rows lack something essential.
+    pub left_out: usize,
+}
+
+impl<T> Default for Listed<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            left_out: 0,
+        }
+    }
+}
+
+impl<T> Listed<T> {
+    /// How many rows there were.
+    pub fn len(&self) -> usize {
+        self.rows.len().saturating_add(self.left_out)
+    }
+
+    /// Says what was left out, if something was.
+    pub fn note(&self, what: &str, lack: &str) -> Option<String> {
+        (self.left_out > 0).then(|| {
+            format!(
+                "{} of {} {what} that Toggl listed could not be read and were left out: they have no {lack}.",
+                self.left_out,
+                self.len()
+            )
+        })
+    }
+}
+
+impl<T: Read> Read for Listed<T> {
+    /// Reads the elements that can be read. A list of which none can be is none; `null`, which Toggl writes for an empty
+    /// one, has no elements.
+    fn read(json: &Json<'_>) -> Option<Self> {
+        let elements = match json {
+            Json::List(elements) => elements.as_slice(),
+            Json::Null => &[],
+            _ => return None,
+        };
+        let rows: Vec<T> = elements.iter().filter_map(T::read).collect();
+        if rows.is_empty() && !elements.is_empty() {
+            return None;
+        }
+        Some(Self {
+            left_out: elements.len().saturating_sub(rows.len()),
+            rows,
         })
     }
 }
 
 /// Reads every element. What is no list, such as the `null` that Toggl writes for an empty one, has
 /// none; an element that is nothing of the kind makes the whole list nonsense.
-pub(super) fn read_list<T: Read>(json: &Json<'_>) -> Option<Vec<T>> {
+pub(crate) fn read_list<T: Read>(json: &Json<'_>) -> Option<Vec<T>> {
     json.list().iter().map(T::read).collect()
 }

@@ -16,11 +16,14 @@ use crate::model::{
 };
 use crate::names::{Kind, NameCache};
 use crate::state::{self, Announced, Webhook};
+use crate::text;
 
 use self::name::NameEvent;
 
-pub(crate) use self::signature::SIGNATURE_HEADER;
+pub(crate) use self::signature::{SIGNATURE_HEADER, SIGNATURE_PREFIX};
 pub(crate) use self::time_entry::stop;
+
+const ANOTHER_WORKSPACE: &str = "The delivery is about another workspace.";
 
 /// What orders an event among others.
 struct Event {
@@ -39,9 +42,8 @@ pub(crate) fn handle(
             "The delivery does not carry a valid signature.",
         ));
     };
-    let Ok(envelope) = json::parse(&request.body) else {
-        // It is genuine, and repeating it would not make it better.
-        return Ok(ignored(
+    let Ok((envelope, was_mended)) = json::parse_noting(&request.body) else {
+        return Ok(unreadable(
             None,
             "The delivery is genuine but its JSON cannot be understood.",
         ));
@@ -53,6 +55,18 @@ pub(crate) fn handle(
         id: envelope.get("event_id").id(),
         created_at: envelope.get("created_at").time(),
     };
+    let place = Place::of(&envelope, &webhook);
+    if place != Place::Here && is_ping(&envelope) {
+        return Ok(refused(
+            403,
+            "The ping is of another workspace's subscription.",
+        ));
+    }
+    match place {
+        Place::Here => {}
+        Place::AnotherWorkspace => return Ok(moved_away(&event, &envelope)),
+        Place::Unclear => return Ok(ignored(event.id, ANOTHER_WORKSPACE)),
+    }
     if is_ping(&envelope) {
         if let Some(subscription_id) = envelope.get("subscription_id").id() {
             note_announced(capabilities, &webhook, subscription_id)?;
@@ -60,9 +74,14 @@ pub(crate) fn handle(
         return Ok(pong(envelope.get("validation_code").text()));
     }
     let (metadata, entity) = (envelope.get("metadata"), envelope.get("payload"));
-    let model = metadata.get("model").text().unwrap_or_default();
+    let Some(model) = metadata.get("model").text() else {
+        return Ok(unreadable(
+            event.id,
+            "The delivery is genuine but does not say what it is about.",
+        ));
+    };
     if model == "time_entry" {
-        time_entry_told(capabilities, &event, metadata, entity)
+        time_entry_told(capabilities, &event, metadata, entity, was_mended)
     } else if let Some(kind) = Kind::parse(model) {
         name_told(capabilities, kind, &event, metadata, entity)
     } else {
@@ -73,8 +92,7 @@ pub(crate) fn handle(
     }
 }
 
-/// What the delivery is checked against, if its signature holds. A missing secret fails like a
-/// wrong signature.
+/// What the delivery is checked against, if its signature holds. Without a secret nothing can be said about it.
 fn verify(
     capabilities: &dyn Capabilities,
     request: &WebhookRequest,
@@ -82,9 +100,8 @@ fn verify(
     let Some(signature) = signature::find(&request.headers) else {
         return Ok(None);
     };
-    let Some(webhook) = state::read::<Webhook>(capabilities, state::WEBHOOK)? else {
-        return Ok(None);
-    };
+    let webhook: Webhook =
+        state::read(capabilities, state::WEBHOOK)?.ok_or_else(state::not_connected)?;
     let is_genuine = signature::is_genuine(&webhook.secret, &request.body, &signature)
         || webhook
             .previous_secret
@@ -99,36 +116,63 @@ fn misdirection(
     webhook: &Webhook,
     callback_url: &str,
 ) -> Option<&'static str> {
-    let payload = envelope.get("payload");
-    // `wid` is the older name of `workspace_id`, as `uid`, `pid`, `tid` and `cid` are of theirs.
-    if [
-        envelope.get("metadata").get("workspace_id"),
-        payload.get("workspace_id"),
-        payload.get("wid"),
-    ]
-    .into_iter()
-    .filter_map(Json::id)
-    .any(|workspace| workspace != webhook.workspace_id)
-    {
-        return Some("The delivery is about another workspace.");
-    }
     if let Some(called) = envelope.get("url_callback").text()
         && called != callback_url
         && Some(called) != webhook.callback_url.as_deref()
     {
         return Some("The delivery was sent for another callback URL.");
     }
-    // A subscription that replaces a lost one is pinged before its id can be stored.
-    if !is_ping(envelope)
-        && let (Some(sent_by), Some(expected)) = (
-            envelope.get("subscription_id").id(),
-            webhook.subscription_id,
-        )
-        && sent_by != expected
-    {
-        return Some("The delivery comes from another subscription.");
-    }
     None
+}
+
+/// Where a delivery places what it is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Here,
+    AnotherWorkspace,
+    /// It contradicts itself.
+    Unclear,
+}
+
+impl Place {
+    fn of(envelope: &Json<'_>, webhook: &Webhook) -> Self {
+        let payload = envelope.get("payload");
+        // Where it is now comes first; the metadata may name the one it came from. `wid` is the older name of
+        // `workspace_id`, as `uid`, `pid`, `tid` and `cid` are of theirs.
+        let mut told = [
+            payload.get("workspace_id"),
+            payload.get("wid"),
+            envelope.get("metadata").get("workspace_id"),
+        ]
+        .into_iter()
+        .filter_map(Json::id)
+        .map(|workspace| workspace == webhook.workspace_id);
+        match told.next() {
+            Some(false) => Self::AnotherWorkspace,
+            _ if told.all(|is_here| is_here) => Self::Here,
+            _ => Self::Unclear,
+        }
+    }
+}
+
+/// What was moved to another workspace is gone from here. Nothing of what it is there is taken in. It is acknowledged:
+/// refused, it would be delivered again until Toggl disables the subscription.
+fn moved_away(event: &Event, envelope: &Json<'_>) -> DeliveryResult {
+    let (metadata, entity) = (envelope.get("metadata"), envelope.get("payload"));
+    if metadata.get("model").text() != Some("time_entry") {
+        return ignored(event.id, ANOTHER_WORKSPACE);
+    }
+    match time_entry::gone(event, metadata, entity) {
+        Some(activity) => {
+            let changes = Changes {
+                activities: vec![activity],
+                subjects: Vec::new(),
+            };
+            let detail = "A time entry was moved to another workspace.";
+            accepted(event.id, detail, changes, false)
+        }
+        None => ignored(event.id, ANOTHER_WORKSPACE),
+    }
 }
 
 /// Remembers a subscription that is not stored yet, so that disconnecting removes it even if the
@@ -158,11 +202,23 @@ fn time_entry_told(
     event: &Event,
     metadata: &Json<'_>,
     entity: &Json<'_>,
+    was_mended: bool,
 ) -> Result<DeliveryResult, Error> {
-    let told = match time_entry::read(event, metadata, entity) {
+    let mut told = match time_entry::read(event, metadata, entity) {
         Ok(told) => told,
-        Err(reason) => return Ok(ignored(event.id, reason)),
+        Err(reason) => return Ok(unreadable(event.id, reason)),
     };
+    let id = &told.activity.id;
+    let content = told.activity.content.as_mut();
+    let mut notes: Vec<String> = content
+        .and_then(|log| text::fit(id, log))
+        .into_iter()
+        .collect();
+    if was_mended {
+        notes.push(format!(
+            "What Toggl told of the time entry {id} was damaged: characters that cannot be read were replaced."
+        ));
+    }
     let mut cache = NameCache::new(capabilities);
     let (subjects, names_missing) = cache.chain(told.reference)?;
     cache.save()?;
@@ -175,7 +231,10 @@ fn time_entry_told(
         activities: vec![told.activity],
         subjects,
     };
-    Ok(accepted(event.id, detail, changes, names_missing))
+    Ok(DeliveryResult {
+        notes,
+        ..accepted(event.id, detail, changes, names_missing)
+    })
 }
 
 fn name_told(
@@ -189,17 +248,18 @@ fn name_told(
     let told = name::read(&mut cache, kind, event, metadata, entity)?;
     cache.save()?;
     Ok(match told {
-        NameEvent::Told(subject, names_missing) => {
-            let detail = match kind {
-                Kind::Task => "A task was named.",
-                Kind::Project => "A project was named.",
-                Kind::Client => "A client was named.",
+        NameEvent::Told(subject, names_missing, change) => {
+            let what = match kind {
+                Kind::Task => "task",
+                Kind::Project => "project",
+                Kind::Client => "client",
             };
+            let detail = format!("A {what} was {change}.");
             let changes = Changes {
-                activities: Vec::new(),
                 subjects: vec![subject],
+                ..Changes::default()
             };
-            accepted(event.id, detail, changes, names_missing)
+            accepted(event.id, &detail, changes, names_missing)
         }
         NameEvent::Nothing(reason, names_missing) => DeliveryResult {
             names_missing,
@@ -228,6 +288,7 @@ fn accepted(
         detail: detail.into(),
         event_id: event.map(|id| id.to_string()),
         changes,
+        notes: Vec::new(),
         names_missing,
     }
 }
@@ -236,6 +297,13 @@ fn ignored(event: Option<u64>, detail: &str) -> DeliveryResult {
     DeliveryResult {
         outcome: DeliveryOutcome::Ignored,
         ..accepted(event, detail, Changes::default(), false)
+    }
+}
+
+fn unreadable(event: Option<u64>, detail: &str) -> DeliveryResult {
+    DeliveryResult {
+        outcome: DeliveryOutcome::Unreadable,
+        ..ignored(event, detail)
     }
 }
 

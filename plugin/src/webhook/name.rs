@@ -5,14 +5,15 @@ use crate::time::Timestamp;
 use crate::model::{Error, Subject};
 use crate::names::{Kind, KnownName, NameCache};
 use crate::revision;
+use crate::text;
 
 use super::Event;
 use crate::json::Json;
 
 /// What a name's event tells.
 pub(super) enum NameEvent {
-    /// A name, with whether names are missing.
-    Told(Subject, bool),
+    /// A name, with whether names are missing, and what was done to it: "renamed".
+    Told(Subject, bool, &'static str),
     /// Nothing, and why; with whether a name is missing.
     Nothing(&'static str, bool),
 }
@@ -73,13 +74,18 @@ pub(super) fn read(
         Kind::Client => (None, true),
     };
     let known = cache.get(kind, id)?;
+    let change = match (&known, metadata.get("action").text()) {
+        (_, Some("created")) => "created",
+        (Some(known), _) if known.name != text::name(name.to_owned()) => "renamed",
+        _ => "updated",
+    };
     let parent = if is_parent_told {
         parent
     } else {
         known.and_then(|known| known.parent)
     };
     let name = KnownName {
-        name: name.to_owned(),
+        name: text::name(name.to_owned()),
         parent,
         revision: revision::told(
             at,
@@ -93,5 +99,5 @@ pub(super) fn read(
         Some((kind, id)) if cache.get(kind, id)?.is_none() => cache.note_missing(kind, id, None)?,
         _ => false,
     };
-    Ok(NameEvent::Told(subject, names_missing))
+    Ok(NameEvent::Told(subject, names_missing, change))
 }

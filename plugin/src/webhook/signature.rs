@@ -9,7 +9,8 @@ use crate::capability::Header;
 /// The header's name in lower case.
 pub(crate) const SIGNATURE_HEADER: &str = "x-webhook-signature-256";
 
-const ALGORITHM_PREFIX: &str = "sha256=";
+/// What stands before the digits.
+pub(crate) const SIGNATURE_PREFIX: &str = "sha256=";
 
 /// The signature that the headers carry, if they carry exactly one in the known form.
 pub(super) fn find(headers: &[Header]) -> Option<[u8; 32]> {
@@ -19,7 +20,7 @@ pub(super) fn find(headers: &[Header]) -> Option<[u8; 32]> {
     let (Some(signature), None) = (signatures.next(), signatures.next()) else {
         return None;
     };
-    let digits = signature.value.trim().strip_prefix(ALGORITHM_PREFIX)?;
+    let digits = signature.value.trim().strip_prefix(SIGNATURE_PREFIX)?;
     let mut bytes = [0; 32];
     hex::decode_to_slice(digits, &mut bytes).ok()?;
     Some(bytes)

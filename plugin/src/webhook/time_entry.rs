@@ -61,6 +61,23 @@ pub(super) fn read(
     })
 }
 
+/// The deletion of an entry that is not here any more; `None`: it cannot be told which or when.
+pub(super) fn gone(event: &Event, metadata: &Json<'_>, entity: &Json<'_>) -> Option<Activity> {
+    let id = entity
+        .get("id")
+        .id()
+        .or_else(|| metadata.get("time_entry_id").id())?;
+    let at = entity.get("at").time().or(event.created_at)?;
+    let created_at = event.created_at.unwrap_or(Timestamp::UNIX_EPOCH);
+    Some(Activity {
+        id: id.to_string(),
+        revision: revision::told(at, created_at, event.id.unwrap_or_default()),
+        event_id: event.id.map(|id| id.to_string()),
+        deleted: true,
+        content: None,
+    })
+}
+
 fn content(metadata: &Json<'_>, entity: &Json<'_>, reference: Reference<'_>) -> Option<TimeLog> {
     // The owner, not whoever acted: an admin may edit for someone else.
     let owner = [
@@ -89,17 +106,18 @@ fn content(metadata: &Json<'_>, entity: &Json<'_>, reference: Reference<'_>) -> 
 
 /// When an entry stopped: `Some(None)` if it runs, `None` if that cannot be told.
 ///
-/// An entry runs if its duration is negative, and only then: one made without a duration has
-/// duration 0 and no stop, and did not run.
+/// A stop means that it is finished, whatever the duration says: stopped by a clock that is behind the one that
+/// started it, an entry has a stop before its start and a negative duration. Without a stop it runs if its duration is
+/// negative, and only then: one made without a duration has duration 0 and no stop, and did not run.
 pub(crate) fn stop(
     start: Timestamp,
     stop: Option<Timestamp>,
     duration: Option<i64>,
 ) -> Option<Option<Timestamp>> {
-    match (duration, stop) {
-        (Some(duration), _) if duration < 0 => Some(None),
-        (_, Some(stop)) => Some(Some(stop)),
-        (Some(duration), None) => Some(Some(start.after(duration))),
+    match (stop, duration) {
+        (Some(stop), _) => Some(Some(stop)),
+        (None, Some(duration)) if duration < 0 => Some(None),
+        (None, Some(duration)) => Some(Some(start.after(duration))),
         (None, None) => None,
     }
 }

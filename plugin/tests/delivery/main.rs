@@ -15,7 +15,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::{CALLBACK, FakeHost, WORKSPACE, signed};
-use toggl_integration::model::{Activity, DeliveryOutcome, DeliveryResult, TimeLog};
+use toggl_integration::model::{Activity, DeliveryOutcome, DeliveryResult, Error, TimeLog};
 use toggl_integration::time::Timestamp;
 
 const CREATED: &str = include_str!("../fixtures/delivery-time-entry-created.json");

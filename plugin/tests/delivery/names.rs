@@ -29,11 +29,10 @@ fn a_missing_name_is_noted_once_and_can_be_looked_for() {
         Some("task/9")
     );
 
-    host.set_state(
-        "missing/project/42",
-        json!({"project": null, "unknown": true}),
-    );
-    host.set_state("missing/task/9", json!({"project": 42, "unknown": true}));
+    let later = host.now.get().after(60).seconds();
+    let asked = json!({"project": 42, "asked": 1, "again_at_seconds": later});
+    host.set_state("missing/project/42", asked.clone());
+    host.set_state("missing/task/9", asked);
     assert!(
         !deliver(&host, &delivery).names_missing,
         "Toggl was asked and does not know"
@@ -104,7 +103,8 @@ fn a_rename_reaches_the_cache_and_an_older_one_does_not_undo_it() {
     assert_eq!(host.state("project/42")["parent"], 5);
 
     let without_client = project_event(42, 3, "2026-01-03T00:00:00Z", json!({"name": "Newer"}));
-    deliver(&host, &without_client);
+    let renamed = deliver(&host, &without_client);
+    assert_eq!(renamed.detail, "A project was renamed.");
     assert_eq!(
         host.state("project/42")["parent"],
         5,
@@ -116,7 +116,8 @@ fn a_rename_reaches_the_cache_and_an_older_one_does_not_undo_it() {
         "2026-01-04T00:00:00Z",
         json!({"name": "Newer", "client_id": null}),
     );
-    deliver(&host, &client_removed);
+    let moved = deliver(&host, &client_removed);
+    assert_eq!(moved.detail, "A project was updated.");
     assert_eq!(host.state("project/42")["parent"], Value::Null);
 
     let mut deleted = project_event(42, 5, "2026-01-05T00:00:00Z", json!({"name": "Newer"}));

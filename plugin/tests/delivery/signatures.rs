@@ -70,12 +70,14 @@ fn what_is_not_signed_rightly_is_refused() {
 }
 
 #[test]
-fn without_a_secret_everything_is_refused() {
+fn without_a_secret_nothing_is_accepted_or_refused() {
     let host = FakeHost::new();
-    let result = host
-        .toggl()
-        .handle_webhook(&signed("", created().to_string().as_bytes()))
-        .unwrap();
+    let signed = signed("", created().to_string().as_bytes());
+    let unknown = host.toggl().handle_webhook(&signed);
+    assert!(matches!(unknown, Err(Error::NotFound(_))), "{unknown:?}");
+    let mut unsigned = signed;
+    unsigned.headers.clear();
+    let result = host.toggl().handle_webhook(&unsigned).unwrap();
     assert_eq!(
         (result.outcome, result.response.status),
         (DeliveryOutcome::Refused, 401)

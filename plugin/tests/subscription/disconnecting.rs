@@ -14,40 +14,99 @@ fn a_subscription_whose_creation_was_never_answered_is_removed() {
     list(&host, &[row(json!({}))]);
     list(&host, &[]);
     host.on(Delete, ONE, 200, "{}");
-    host.toggl().disconnect().unwrap();
+    host.toggl().disconnect(CALLBACK).unwrap();
     assert!(
         host.calls()
             .contains(&"Delete /webhooks/api/v1/subscriptions/2230580/7".into()),
         "it would stay at Toggl for ever: {:?}",
         host.calls()
     );
-    assert!(host.storage.borrow().is_empty());
 }
 
 #[test]
-fn what_was_never_created_needs_no_request_to_be_removed() {
-    let host = host(3);
+fn what_was_never_bound_needs_no_request_to_be_removed() {
+    let host = FakeHost::new();
     host.on(Get, LIST, 503, "");
-    host.toggl().disconnect().unwrap();
+    host.toggl().disconnect(CALLBACK).unwrap();
     assert!(host.calls().is_empty());
-    assert!(host.storage.borrow().is_empty());
 }
 
 #[test]
-fn disconnecting_removes_the_subscription_and_all_state() {
+fn one_that_comes_into_being_late_is_found_by_a_later_call() {
+    let host = host(3);
+    list(&host, &[]);
+    list(&host, &[row(json!({}))]);
+    list(&host, &[]);
+    host.on(Delete, ONE, 200, "{}");
+    host.toggl().disconnect(CALLBACK).unwrap();
+    assert!(!host.calls().iter().any(|call| call.starts_with("Delete")));
+    host.toggl().disconnect(CALLBACK).unwrap();
+    assert!(
+        host.calls()
+            .contains(&"Delete /webhooks/api/v1/subscriptions/2230580/7".into()),
+        "it would stay at Toggl for ever: {:?}",
+        host.calls()
+    );
+}
+
+#[test]
+fn one_that_the_list_leaves_out_is_removed_by_its_id() {
+    let host = host(3);
+    subscribed(&host);
+    list(&host, &[]);
+    host.on(Delete, ONE, 200, "{}");
+    host.toggl().disconnect(CALLBACK).unwrap();
+    assert!(
+        host.calls()
+            .contains(&"Delete /webhooks/api/v1/subscriptions/2230580/7".into()),
+        "it would stay at Toggl for ever: {:?}",
+        host.calls()
+    );
+    // It is gone indeed: whatever Toggl says of an id that it does not know.
+    for status in [403, 404, 410] {
+        host.reset(Delete, ONE);
+        host.on(Delete, ONE, status, "");
+        host.toggl().disconnect(CALLBACK).unwrap();
+    }
+    host.reset(Delete, ONE);
+    host.on(Delete, ONE, 500, "");
+    host.toggl()
+        .disconnect(CALLBACK)
+        .expect_err("nobody knows whether it is gone");
+}
+
+#[test]
+fn what_an_earlier_hook_of_this_host_was_made_for_is_removed_and_nothing_else() {
+    let host = host(3);
+    let earlier = "https://time.example.com/hooks/fedcba9876543210";
+    list(
+        &host,
+        &[
+            row(json!({"url_callback": earlier})),
+            row(json!({"subscription_id": 8, "url_callback": "https://time.example.com/other/0"})),
+            row(json!({"subscription_id": 9, "url_callback": "https://zapier.example/hooks/1"})),
+            row(json!({"subscription_id": 10, "url_callback": "https://time.example.com/hooks/"})),
+        ],
+    );
+    list(&host, &[]);
+    host.on(Delete, ONE, 200, "{}");
+    host.toggl().disconnect(CALLBACK).unwrap();
+    let deleted: Vec<_> = host
+        .calls()
+        .into_iter()
+        .filter(|call| call.starts_with("Delete"))
+        .collect();
+    assert_eq!(deleted, ["Delete /webhooks/api/v1/subscriptions/2230580/7"]);
+}
+
+#[test]
+fn disconnecting_removes_the_subscription_and_may_be_repeated() {
     let host = host(3);
     subscribed(&host);
     list(&host, &[row(json!({}))]);
     list(&host, &[]);
     host.on(Delete, ONE, 200, "{}");
-    for id in 0..1200 {
-        host.set_state(
-            &format!("project/{id}"),
-            json!({"name": "x", "revision": ""}),
-        );
-    }
-    host.toggl().disconnect().unwrap();
-    assert!(host.storage.borrow().is_empty());
+    host.toggl().disconnect(CALLBACK).unwrap();
     assert_eq!(
         host.calls()
             .iter()
@@ -55,7 +114,7 @@ fn disconnecting_removes_the_subscription_and_all_state() {
             .count(),
         1
     );
-    host.toggl().disconnect().unwrap();
+    host.toggl().disconnect(CALLBACK).unwrap();
 }
 
 #[test]
@@ -65,7 +124,7 @@ fn a_row_that_survives_its_deletion_is_enabled_and_deleted_again() {
     list(&host, &[row(json!({"enabled": false}))]);
     host.on(Delete, ONE, 200, "{}");
     host.on(Patch, ONE, 200, &row(json!({})).to_string());
-    host.toggl().disconnect().unwrap();
+    host.toggl().disconnect(CALLBACK).unwrap();
     let changes: Vec<_> = host
         .calls()
         .into_iter()
@@ -76,17 +135,34 @@ fn a_row_that_survives_its_deletion_is_enabled_and_deleted_again() {
 }
 
 #[test]
-fn a_dead_token_does_not_keep_from_disconnecting() {
-    // 402 without a quota: the plan has no webhooks any more; 404: the workspace is gone.
-    for status in [401, 402, 403, 404] {
+fn a_dead_token_leaves_the_webhook_and_says_where_to_delete_it() {
+    // 402 without a quota: the plan has no webhooks any more.
+    for status in [401, 402, 403] {
         let host = host(3);
         subscribed(&host);
         host.on(Get, LIST, status, "");
-        host.toggl().disconnect().unwrap();
-        assert!(host.storage.borrow().is_empty());
+        let error = host.toggl().disconnect(CALLBACK).unwrap_err();
+        let is_known = matches!(
+            error,
+            Error::Unauthorized(_) | Error::Forbidden(_) | Error::PlanLimit(_)
+        );
+        assert!(is_known, "{error:?}");
+        for part in ["stays at Toggl", "under Integrations"] {
+            assert!(error.message().contains(part), "{error}");
+        }
     }
+    let gone = host(3);
+    subscribed(&gone);
+    gone.on(Get, LIST, 404, "");
+    gone.toggl()
+        .disconnect(CALLBACK)
+        .expect("the workspace is gone, and its webhooks with it");
+    // Nothing was ever made there.
+    let new = host(3);
+    new.on(Get, LIST, 401, "");
+    new.toggl().disconnect(CALLBACK).unwrap();
     let host = host(3);
     subscribed(&host);
     host.on(Get, LIST, 500, "");
-    assert!(host.toggl().disconnect().is_err());
+    assert!(host.toggl().disconnect(CALLBACK).is_err());
 }

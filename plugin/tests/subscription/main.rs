@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod copies;
 mod disconnecting;
 mod refusals;
 mod subscribing;

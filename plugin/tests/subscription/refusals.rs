@@ -23,7 +23,9 @@ fn a_taken_slot_names_who_holds_it() {
         panic!("{error:?}")
     };
     assert!(
-        message.contains("only 1") && message.contains("Zapier"),
+        message.contains("only 1 enabled webhook")
+            && !message.contains("1 enabled webhooks")
+            && message.contains("Zapier"),
         "{message}"
     );
 }

@@ -111,6 +111,18 @@ fn a_disabled_subscription_is_enabled() {
 }
 
 #[test]
+fn one_that_cannot_be_enabled_because_its_secret_is_another_is_replaced_as_a_whole() {
+    let host = host(3);
+    subscribed(&host);
+    list(&host, &[row(json!({"enabled": false}))]);
+    let refused = format!("\"URL endpoint {CALLBACK} responded with status 401 instead of 200\"");
+    host.on(Patch, ONE, 400, &refused);
+    host.on(Put, ONE, 200, &row(json!({})).to_string());
+    assert!(host.toggl().subscribe(CALLBACK).unwrap().enabled);
+    assert!(host.last_body(Put)["secret"].is_string());
+}
+
+#[test]
 fn a_moved_callback_or_missing_filters_are_replaced_as_a_whole() {
     for change in [
         json!({"url_callback": "https://old.example"}),
@@ -128,7 +140,11 @@ fn a_moved_callback_or_missing_filters_are_replaced_as_a_whole() {
             body["enabled"], true,
             "omitting it disables the subscription"
         );
-        assert_eq!(body["description"], "WorkSights time sync 01234567");
+        let description = body["description"].as_str().unwrap();
+        assert!(
+            description.starts_with("WorkSights time sync "),
+            "{description}"
+        );
     }
 }
 
@@ -174,6 +190,54 @@ fn a_callback_that_stays_unvalidated_is_explained() {
     host.on(Post, PING, 200, r#"{"status":"ok"}"#);
     let error = host.toggl().subscribe(CALLBACK).unwrap_err();
     assert!(matches!(error, Error::InvalidInput(_)), "{error:?}");
+}
+
+#[test]
+fn a_list_that_leaves_it_out_makes_no_second_one() {
+    let host = host(3);
+    subscribed(&host);
+    list(&host, &[]);
+    host.on(Put, ONE, 200, &row(json!({})).to_string());
+    assert_eq!(host.toggl().subscribe(CALLBACK).unwrap().id, "7");
+    assert!(
+        !host.calls().iter().any(|call| call.starts_with("Post")),
+        "two webhooks report now: {:?}",
+        host.calls()
+    );
+}
+
+#[test]
+fn one_that_does_not_work_is_removed_again() {
+    let host = host(3);
+    list(&host, &[]);
+    list(&host, &[row(json!({"validated_at": null}))]);
+    host.on(
+        Post,
+        LIST,
+        200,
+        &row(json!({"validated_at": null})).to_string(),
+    );
+    host.on(Post, PING, 200, r#"{"status":"ok"}"#);
+    host.on(Delete, ONE, 200, "{}");
+    let error = host.toggl().subscribe(CALLBACK).unwrap_err();
+    assert!(matches!(error, Error::InvalidInput(_)), "{error:?}");
+    assert!(
+        host.calls()
+            .contains(&"Delete /webhooks/api/v1/subscriptions/2230580/7".into()),
+        "{:?}",
+        host.calls()
+    );
+}
+
+#[test]
+fn what_an_earlier_hook_left_is_taken_over_where_the_plan_has_one_webhook() {
+    let host = host(3);
+    let earlier = "https://time.example.com/hooks/fedcba9876543210";
+    list(&host, &[row(json!({"url_callback": earlier}))]);
+    host.on(Put, ONE, 200, &row(json!({})).to_string());
+    assert_eq!(host.toggl().subscribe(CALLBACK).unwrap().id, "7");
+    assert_eq!(host.last_body(Put)["url_callback"], CALLBACK);
+    assert_eq!(host.last_body(Put)["secret"], host.secret());
 }
 
 #[test]

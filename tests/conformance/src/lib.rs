@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use integration_conformance::{Kept, storage_conformance};
-//! use integration_host::capability::storage::MemoryStore;
+//! use integration_host_storage::MemoryStore;
 //!
 //! # tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(async {
 //! storage_conformance(Kept::InMemory, async |_, clock| MemoryStore::new(clock)).await;
@@ -10,13 +10,13 @@
 //! ```
 //!
 //! Each case checks one point of the documentation of
-//! [`KeyValueStore`](integration_host::capability::storage::KeyValueStore), or of [`Ledger`], [`Continuity`] and [`Leases`]. One that
+//! [`KeyValueStore`](integration_host_storage::KeyValueStore), or of [`Ledger`], [`Continuity`] and [`Leases`]. One that
 //! fails says which point is broken, what was found, and what somebody would suffer from it. Nothing is demanded that is
 //! not in that documentation.
 //!
-//! [`Ledger`]: integration_host::ledger::Ledger
-//! [`Continuity`]: integration_host::ledger::Continuity
-//! [`Leases`]: integration_host::ledger::Leases
+//! [`Ledger`]: integration_host_ledger::Ledger
+//! [`Continuity`]: integration_host_ledger::Continuity
+//! [`Leases`]: integration_host_ledger::Leases
 #![deny(missing_docs)]
 
 pub mod ledger;

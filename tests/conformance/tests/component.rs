@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use integration_conformance::{Kept, storage_conformance};
-use integration_host::capability::storage::{ComponentStore, SqliteStore};
-use integration_host::database::SqliteDatabase;
-use integration_host::engine::{Engine, StorageComponent};
-use integration_host::limits::Limits;
+use integration_host_contract::limits::Limits;
+use integration_host_database::SqliteDatabase;
+use integration_host_engine::ComponentStore;
+use integration_host_engine::{Engine, StorageComponent};
+use integration_host_storage::SqliteStore;
 
 /// A busy machine is no fault of the provider's.
 const PATIENCE: Duration = Duration::from_secs(60);

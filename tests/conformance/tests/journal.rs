@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use integration_conformance::{Kept, storage_conformance};
-use integration_host::capability::storage::{
+use integration_host_contract::clock::Clock;
+use integration_host_contract::id::ConnectionId;
+use integration_host_storage::{
     Commit, Entry, Expectation, KeyValueStore, MAX_LIST, StorageError, Version, Write,
     check_commit, check_key,
 };
-use integration_host::clock::Clock;
-use integration_host::id::ConnectionId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

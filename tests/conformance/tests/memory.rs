@@ -1,7 +1,7 @@
 //! The providers that keep everything in memory.
 
 use integration_conformance::{Kept, storage_conformance};
-use integration_host::capability::storage::MemoryStore;
+use integration_host_storage::MemoryStore;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use integration_conformance::{Kept, storage_conformance};
-use integration_host::capability::storage::RedisStore;
+use integration_host_storage::RedisStore;
 use test_services::part_of_redis;
 
 /// A busy machine is no fault of the provider's.

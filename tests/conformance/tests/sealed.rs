@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use integration_conformance::Kept;
 use integration_conformance::storage::storage_report;
-use integration_host::capability::storage::{MemoryStore, SealedStore};
-use integration_host::seal::{SealingKey, SealingKeys};
+use integration_host_seal::{SealingKey, SealingKeys};
+use integration_host_storage::{MemoryStore, SealedStore};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage() {

@@ -1,9 +1,9 @@
 //! The embedded database, in a file and in memory.
 
 use integration_conformance::{Kept, ledger_conformance, storage_conformance};
-use integration_host::capability::storage::SqliteStore;
-use integration_host::database::SqliteDatabase;
-use integration_host::ledger::SqliteLedger;
+use integration_host_database::SqliteDatabase;
+use integration_host_ledger_sql::SqliteLedger;
+use integration_host_storage::SqliteStore;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn storage_in_a_file() {

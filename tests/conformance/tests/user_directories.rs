@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use integration_conformance::user_directory::Person;
 use integration_conformance::user_directory_conformance;
-use integration_host::capability::http::ReqwestClient;
-use integration_host::capability::user_directory::FileDirectory;
-use integration_host::capability::user_directory::scim::{ScimDirectory, TokenSource};
-use integration_host::capability::user_directory::sql::{Selection, SqlDirectory};
-use integration_host::secret::Secret;
+use integration_host_directory::FileDirectory;
+use integration_host_directory::scim::{ScimDirectory, TokenSource};
+use integration_host_directory::sql::{Selection, SqlDirectory};
+use integration_host_http::ReqwestClient;
+use integration_host_seal::secret::Secret;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
-use integration_host::engine::{Engine, Integration};
-use integration_host::limits::Limits;
+use integration_host_contract::limits::Limits;
+use integration_host_engine::{Engine, Integration};
 
 /// The Toggl component.
 pub fn component() -> Result<PathBuf> {

@@ -6,22 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use integration_host::capability::http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient,
-};
-use integration_host::capability::storage::{KeyValueStore, MemoryStore};
-use integration_host::capability::user_directory::{EmptyDirectory, UserDirectory};
-use integration_host::clock::{Clock, SystemClock};
-use integration_host::contract::{Manifest, Pacing};
-use integration_host::database::SqliteDatabase;
-use integration_host::engine::{Engine, Integration};
-use integration_host::id::ScopeId;
-use integration_host::ledger::{Connection, SqliteLedger};
-use integration_host::limits::Limits;
-use integration_host::seal::{SealingKey, SealingKeys};
-use integration_host::secret::{Secret, Secrets};
-use integration_host::server::{AdminToken, ServerOptions, SignInLinks, serve};
-use integration_host::service::{self, ConnectRequest, Service};
+use integration_host::{self, ConnectRequest, Service};
+use integration_host_contract::clock::{Clock, SystemClock};
+use integration_host_contract::id::ScopeId;
+use integration_host_contract::limits::Limits;
+use integration_host_contract::{Manifest, Pacing};
+use integration_host_database::SqliteDatabase;
+use integration_host_directory::{EmptyDirectory, UserDirectory};
+use integration_host_engine::{Engine, Integration};
+use integration_host_http::{AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient};
+use integration_host_ledger::{Connection, Ledger};
+use integration_host_ledger_sql::SqliteLedger;
+use integration_host_seal::secret::{Secret, Secrets};
+use integration_host_seal::{SealingKey, SealingKeys};
+use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
+use integration_host_storage::{KeyValueStore, MemoryStore};
 use toggl_sandbox::model::Subscription;
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
 use tokio::net::TcpListener;
@@ -32,6 +31,7 @@ use crate::setup::NORTHWIND;
 const UNPACED: Pacing = Pacing {
     burst: 1_000,
     requests_per_minute: 600_000,
+    longest_quota_seconds: 0,
 };
 
 /// A sandbox Toggl and a host that keeps everything in memory, in this process.
@@ -109,6 +109,22 @@ impl Embedded {
         parts.start(&engine, limits, component).await
     }
 
+    /// Starts both, the host on this ledger, which may have been another host's with these keys.
+    pub async fn start_over(
+        component: &Path,
+        ledger: Arc<dyn Ledger>,
+        keys: Arc<SealingKeys>,
+    ) -> Result<Self> {
+        let limits = Limits::default();
+        let engine = Engine::new(limits.clone(), None)?;
+        let parts = Parts {
+            ledger: Some(ledger),
+            keys: Some(keys),
+            ..Parts::default()
+        };
+        parts.start(&engine, limits, component).await
+    }
+
     /// A new link that signs in to the console once, without the host.
     pub fn sign_in_path(&self) -> String {
         self.sign_in_links.issue().link("")
@@ -148,6 +164,10 @@ struct Parts {
     around_storage: Box<AroundStorage>,
     clock: Arc<dyn Clock>,
     directory: Arc<dyn UserDirectory>,
+    /// Instead of one in memory.
+    ledger: Option<Arc<dyn Ledger>>,
+    /// Instead of new ones.
+    keys: Option<Arc<SealingKeys>>,
 }
 
 impl Default for Parts {
@@ -158,6 +178,8 @@ impl Default for Parts {
             around_storage: Box::new(|store| store),
             clock: Arc::new(SystemClock),
             directory: Arc::new(EmptyDirectory),
+            ledger: None,
+            keys: None,
         }
     }
 }
@@ -170,25 +192,32 @@ impl Parts {
         manifest.pacing = self.pacing.unwrap_or(manifest.pacing);
         let store: Arc<dyn KeyValueStore> =
             (self.around_storage)(Arc::new(MemoryStore::new(Arc::clone(&self.clock))));
-        let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
+        let keys = self
+            .keys
+            .unwrap_or_else(|| Arc::new(SealingKeys::new(SealingKey::generate())));
+        let ledger = match self.ledger {
+            Some(ledger) => ledger,
+            None => Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?)),
+        };
         let http = Arc::new(lend(&manifest, &sandbox, HttpLimits::default())?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let service = Service::start(service::Parts {
+        let service = Service::start(integration_host::Parts {
             integration,
             http: Arc::clone(&http),
             store: Arc::clone(&store),
-            ledger: Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?)),
+            ledger,
             directory: self.directory,
             keys: Arc::clone(&keys),
-            database: None,
+            backup: None,
             clock: self.clock,
             public_url: url.parse()?,
             deleted_entries: Default::default(),
             schedule: Default::default(),
         })
         .await?;
-        let (admin_token, _) = AdminToken::obtain(Some("embedded".into()), Path::new("."))?;
+        let (admin_token, _) =
+            AdminToken::obtain(Some("embedded-embedded".into()), Path::new("."))?;
         let sign_in_links = SignInLinks::default();
         let options = ServerOptions {
             admin_token,
@@ -222,6 +251,17 @@ pub fn lend_http(
     limits: HttpLimits,
 ) -> Result<HttpLender> {
     lend(integration.manifest(), sandbox, limits)
+}
+
+/// The same, as fast as requests come.
+pub(crate) fn lend_unpaced(
+    integration: &Integration,
+    sandbox: &RunningSandbox,
+    limits: HttpLimits,
+) -> Result<HttpLender> {
+    let mut manifest = integration.manifest().clone();
+    manifest.pacing = UNPACED;
+    lend(&manifest, sandbox, limits)
 }
 
 fn lend(manifest: &Manifest, sandbox: &RunningSandbox, limits: HttpLimits) -> Result<HttpLender> {

@@ -6,14 +6,16 @@
 use std::io::Write;
 
 use anyhow::{Context as _, Result};
-use integration_host::contract::{Account, MemberState, RemoteUser, Subscription, User};
-use integration_host::id::{ConnectionId, HookId, RemoteUserId, ScopeId, UserId};
-use integration_host::ledger::transfer::{
+use integration_host_cli::transfer::{ExportWriter, FORMAT, FORMAT_VERSION, Footer, Header};
+use integration_host_contract::id::{
+    ConnectionId, HookId, LedgerId, RemoteUserId, ScopeId, UserId,
+};
+use integration_host_contract::{Account, MemberState, RemoteUser, Subscription, User};
+use integration_host_ledger::transfer::{
     MovedActivity, MovedConnection, MovedContent, MovedDeletion, MovedLedger, MovedMember,
     MovedName, MovedSubject, Record,
 };
-use integration_host::ledger::{Connection, ConnectionState, Coverage, MatchedBy, Member};
-use integration_host::transfer::{ExportWriter, FORMAT, FORMAT_VERSION, Footer, Header};
+use integration_host_ledger::{Connection, ConnectionState, Coverage, MatchedBy, Member};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::invented::{self, mixed};
@@ -31,9 +33,24 @@ pub struct Shape {
     pub days: u32,
     /// The end of it all.
     pub until: Timestamp,
+    /// Whether all time is spent on one project.
+    pub on_one_project: bool,
 }
 
 impl Shape {
+    /// The project that all time is spent on if it is one.
+    pub const PROJECT: &str = "project/0";
+
+    /// The same number of activities, all of one member and on one project.
+    pub fn of_one_member(activities: u32) -> Self {
+        Self {
+            connections: 1,
+            members: 1,
+            on_one_project: true,
+            ..Self::year(activities)
+        }
+    }
+
     /// A year of a hundred teams with a thousand members in all.
     pub fn year(activities: u32) -> Self {
         Self {
@@ -42,6 +59,7 @@ impl Shape {
             activities,
             days: 365,
             until: Timestamp::constant(1_767_225_600, 0),
+            on_one_project: false,
         }
     }
 
@@ -100,6 +118,7 @@ pub fn generate(shape: &Shape, output: impl Write) -> Result<Footer> {
         writer.write_record(activity(shape, number)?)?;
     }
     writer.write_record(Record::Ledger(MovedLedger {
+        id: Some(LedgerId::new("00112233445566778899aabbccddeeff")),
         last_change: u64::from(shape.activities),
         heartbeat: None,
     }))?;
@@ -142,8 +161,10 @@ fn connection(shape: &Shape, number: u32) -> Result<Record> {
             covered_until: shape.until,
             gap: None,
             reconciled_at: None,
+            verified_at: None,
         },
         quotas: None,
+        unsettled_since: None,
     };
     Ok(Record::Connection(Box::new(MovedConnection {
         connection,
@@ -151,7 +172,8 @@ fn connection(shape: &Shape, number: u32) -> Result<Record> {
     })))
 }
 
-fn remote_user(number: u32) -> RemoteUserId {
+/// The member with this number.
+pub fn remote_user(number: u32) -> RemoteUserId {
     RemoteUserId::new((9_000_000 + number).to_string())
 }
 
@@ -176,6 +198,9 @@ fn member(shape: &Shape, number: u32) -> Record {
             matched_by: user.as_ref().map(|_| MatchedBy::Email),
             user,
             note: None,
+            unconfirmed: false,
+            claimed_by: None,
+            earlier_user: None,
         },
     }))
 }
@@ -214,7 +239,11 @@ fn activity(shape: &Shape, number: u32) -> Result<Record> {
     let content = MovedContent {
         revision,
         remote_user: remote_user(member).to_string(),
-        subject: invented::subject_id(number),
+        subject: if shape.on_one_project {
+            Some(Shape::PROJECT.to_owned())
+        } else {
+            invented::subject_id(number)
+        },
         description: invented::description(number),
         start,
         stop: (stop < shape.until).then_some(stop),
@@ -228,5 +257,6 @@ fn activity(shape: &Shape, number: u32) -> Result<Record> {
         place: u64::from(number) + 1,
         content: Some(content),
         deletion,
+        user: None,
     })))
 }

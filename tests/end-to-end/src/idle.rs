@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
-use integration_host::capability::storage::{KeyValueStore, SealedStore, SqliteStore, Write};
-use integration_host::clock::SystemClock;
-use integration_host::database::SqliteDatabase;
-use integration_host::id::{ConnectionId, HookId, ScopeId};
-use integration_host::ledger::{
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
+use integration_host_database::SqliteDatabase;
+use integration_host_ledger::{
     Connection, ConnectionState, ConnectionUpdate, Continuity as _, Ledger, NewConnection,
-    SqliteLedger,
 };
-use integration_host::seal::{KeySource, SealingKeys};
+use integration_host_ledger_sql::SqliteLedger;
+use integration_host_seal::{KeySource, SealingKeys};
+use integration_host_storage::{KeyValueStore, SealedStore, SqliteStore, Write};
 use jiff::Timestamp;
 use tokio::time::sleep;
 

@@ -1,6 +1,6 @@
 //! What teams might log, made of numbers: the same number always gives the same.
 
-use integration_host::contract::Subject;
+use integration_host_contract::Subject;
 
 /// Clients of a team.
 const CLIENTS: u32 = 20;

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use integration_host::engine::{CallContext, Engine, Integration};
-use integration_host::id::ConnectionId;
-use integration_host::limits::Limits;
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::limits::Limits;
+use integration_host_engine::{CallContext, Engine, Integration};
 use serde_json::json;
 use toggl_sandbox::model::Subscription;
 use tokio::task::JoinHandle;

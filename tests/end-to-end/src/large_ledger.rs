@@ -6,15 +6,18 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use futures_util::future::try_join_all;
-use integration_host::contract::{
+use integration_host_contract::id::{
+    ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId,
+};
+use integration_host_contract::{
     Activity, Changes, MemberState, RemoteUser, TeamMember, TimeLog, User, UserMatch,
 };
-use integration_host::database::SqliteDatabase;
-use integration_host::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
-use integration_host::ledger::{
-    ConnectionState, ConnectionUpdate, DeliveryRecord, DeliveryStatus, Ledger, NewConnection,
-    Retention, SqliteLedger,
+use integration_host_database::SqliteDatabase;
+use integration_host_ledger::{
+    ConnectionState, ConnectionUpdate, DeliveryRecord, DeliveryStatus, ImportLimits, Ledger,
+    NewConnection, Retention,
 };
+use integration_host_ledger_sql::SqliteLedger;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::invented;
@@ -94,7 +97,9 @@ async fn connect(ledger: &SqliteLedger, now: Timestamp) -> Result<ConnectionId> 
 /// Fills the ledger of a connection.
 pub async fn fill(ledger: &SqliteLedger, id: &ConnectionId, shape: &Shape) -> Result<()> {
     let team: Vec<TeamMember> = (0..shape.members).map(member).collect();
-    ledger.import_members(id, &team).await?;
+    ledger
+        .import_members(id, &team, &ImportLimits::default())
+        .await?;
     let subjects = Changes {
         subjects: invented::subjects(),
         ..Changes::default()
@@ -195,5 +200,7 @@ fn delivery(shape: &Shape, number: u32) -> Result<DeliveryRecord> {
         detail: "Recorded.".to_owned(),
         size_bytes: 1_500,
         sealed_request: None,
+        digest: None,
+        times: 1,
     })
 }

@@ -23,13 +23,15 @@ mod process;
 mod raw;
 mod refusal;
 mod setup;
+pub mod strangers;
+pub mod world;
 
 pub use built::{
     component, host_program, keyvalue_storage_component, load_component, misbehaving_component,
     program_folder, sandbox_program,
 };
 pub use embedded::{Embedded, lend_http};
-pub use process::{HostOptions, HostProcess, run_cli, run_cli_with_input};
+pub use process::{HostOptions, HostProcess, run_cli, run_cli_in_terminal, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
 pub use refusal::{PASSWORD, refusal, refusal_in};
 pub use setup::{

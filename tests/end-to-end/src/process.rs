@@ -100,12 +100,18 @@ impl HostProcess {
 
     /// Asks it to stop and returns its exit code.
     pub async fn terminate(&mut self) -> Result<Option<i32>> {
+        self.signal("TERM").await?;
+        self.wait().await
+    }
+
+    /// Sends it a signal, such as `HUP`.
+    pub async fn signal(&self, name: &str) -> Result<()> {
         let id = self.child.id().context("it has ended already")?;
         Command::new("kill")
-            .args(["-TERM", &id.to_string()])
+            .args([&format!("-{name}"), &id.to_string()])
             .status()
             .await?;
-        self.wait().await
+        Ok(())
     }
 
     /// Waits until it ends by itself and returns its exit code.
@@ -232,7 +238,46 @@ pub async fn run_cli_with_input(
     directory: &Path,
     input: &str,
 ) -> Result<Output> {
-    let mut command = Command::new(built::host_program()?);
+    run_to_end(
+        Command::new(built::host_program()?),
+        arguments,
+        environment,
+        directory,
+        input,
+    )
+    .await
+}
+
+/// Runs the host program to its end in a terminal, where somebody types this; `script` makes the terminal.
+pub async fn run_cli_in_terminal(
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    directory: &Path,
+    typed: &str,
+) -> Result<Output> {
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "'\\''"));
+    let program = built::host_program()?.display().to_string();
+    let words = std::iter::once(program.as_str()).chain(arguments.iter().copied());
+    let line: Vec<String> = words.map(quoted).collect();
+    let line = line.join(" ");
+    let script = ["--quiet", "--return", "--command", &line, "/dev/null"];
+    run_to_end(
+        Command::new("script"),
+        &script,
+        environment,
+        directory,
+        typed,
+    )
+    .await
+}
+
+async fn run_to_end(
+    mut command: Command,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+    directory: &Path,
+    input: &str,
+) -> Result<Output> {
     // Only what a test gives counts, not what whoever runs the tests has set.
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();

@@ -315,3 +315,102 @@ async fn what_is_in_memory_only_cannot_be_backed_up() {
     assert!(why.contains("--storage sqlite:PATH"), "{why}");
     assert!(!file.exists());
 }
+
+#[tokio::test]
+async fn a_key_that_is_in_place_is_in_no_restores_way() {
+    let setup = Setup::start().await.unwrap();
+    setup.connect(NORTHWIND).await.unwrap();
+    let file = setup.folder.path().join("backup.sqlite");
+    answer(backup(&setup, &file, &[]).await);
+    // As it is left when a restore was killed, and the next attempt did not succeed.
+    let data = setup.folder.path().join("restored");
+    fs::create_dir(&data).unwrap();
+    let (key, kept) = (
+        setup.options.data.join("sealing-key"),
+        data.join("sealing-key"),
+    );
+    fs::copy(&key, &kept).unwrap();
+    let given = ["--sealing-key-file", &key.display().to_string()];
+    complaint(restore(&setup.folder.path().join("none"), &data, &given).await);
+    assert_eq!(fs::read(&kept).unwrap(), fs::read(&key).unwrap());
+    answer(restore(&file, &data, &given).await);
+    // With anything else there it is refused.
+    let sentence = complaint(restore(&file, &data, &given).await);
+    assert!(sentence.contains("not empty"), "{sentence}");
+}
+
+/// The files in a directory that are being written: their names, and whether only their owner can read them.
+fn being_written(directory: &Path, mark: &str) -> Vec<(PathBuf, bool)> {
+    let files = fs::read_dir(directory).unwrap().flatten();
+    let files = files.filter(|file| file.file_name().to_string_lossy().contains(mark));
+    files
+        .filter_map(|file| {
+            let metadata = file.metadata().ok()?;
+            let is_private = metadata.permissions().mode() & 0o077 == 0;
+            (metadata.len() > 0).then(|| (file.path(), is_private))
+        })
+        .collect()
+}
+
+/// Waits until something is being written in a directory.
+async fn until_being_written(directory: &Path, mark: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while being_written(directory, mark).is_empty() {
+        assert!(Instant::now() < deadline, "nothing was written");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_killed_backup_leaves_is_private_and_removed_by_the_next() {
+    let mut setup = Setup::start().await.unwrap();
+    setup.connect(NORTHWIND).await.unwrap();
+    assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+    // Enough for a copy to take a moment.
+    let data = setup.options.data.clone();
+    let database = rusqlite::Connection::open(data.join("host.sqlite")).unwrap();
+    database
+        .execute_batch("CREATE TABLE ballast (weight BLOB)")
+        .unwrap();
+    for _ in 0..16 {
+        let weight = "INSERT INTO ballast VALUES (zeroblob(8000000))";
+        database.execute(weight, []).unwrap();
+    }
+    drop(database);
+    setup.restart().await.unwrap();
+    let folder = setup.folder.path().join("backups");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("monday.sqlite");
+    let begin = |setup: &Setup| {
+        tokio::process::Command::new(end_to_end::host_program().unwrap())
+            .arg("backup")
+            .arg(&file)
+            .args(["--host", &setup.host.url, "--data"])
+            .arg(&setup.options.data)
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    };
+
+    let mut command = begin(&setup);
+    until_being_written(&folder, "monday").await;
+    command.kill().await.unwrap();
+    let mut command = begin(&setup);
+    until_being_written(&data, ".copy-").await;
+    setup.host.kill().await.unwrap();
+    assert!(!command.wait().await.unwrap().success());
+    for (directory, mark) in [(&folder, "monday"), (&data, ".copy-")] {
+        for (path, is_private) in being_written(directory, mark) {
+            assert!(is_private, "others can read {}", path.display());
+        }
+    }
+    assert!(!being_written(&data, ".copy-").is_empty());
+    assert!(!file.exists(), "a part of a backup is taken for one");
+
+    setup.restart().await.unwrap();
+    answer(backup(&setup, &file, &[]).await);
+    let left: Vec<_> = fs::read_dir(&folder).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(being_written(&data, ".copy-"), []);
+}

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use integration_host::limits::Limits;
+use integration_host_contract::limits::Limits;
 use wit_parser::{Docs, Resolve, TypeDefKind};
 
 /// The component's import list is its security review: anything new here widens what it can reach.

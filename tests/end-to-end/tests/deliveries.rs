@@ -1,7 +1,8 @@
 //! What arrives at a hook: genuine deliveries are recorded once, everything else leaves no trace.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use end_to_end::{NORTHWIND, Setup, TOMAS, delivery};
+use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, finished_entry};
+use integration_host_contract::limits::Limits;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::DeliveryFault;
@@ -134,25 +135,31 @@ async fn what_is_not_signed_by_toggl_is_refused_and_leaves_no_trace() {
 }
 
 #[tokio::test]
-async fn what_is_signed_but_meant_for_another_connection_is_refused() {
+async fn what_is_signed_but_meant_for_another_connection_is_not_taken_in() {
     let hook = Hook::connected().await;
-    let mut workspace = hook.event(json!(7), entry(1));
+    let mut callback = hook.event(json!(7), entry(1));
+    callback["url_callback"] = json!("https://example.com/hooks/1");
+    let status = hook.send(&callback).await;
+    assert!(status.is_client_error(), "another callback: {status}");
+    assert!(hook.setup.activity(1).await.unwrap().is_null());
+
+    // An entry that was moved there: refused, it would come again until Toggl disables the webhook.
+    let mut workspace = hook.event(json!(8), entry(2));
     workspace["metadata"]["workspace_id"] = json!("1");
     workspace["payload"]["workspace_id"] = json!(1);
     workspace["payload"]["wid"] = json!(1);
-    let mut subscription = hook.event(json!(7), entry(1));
+    assert_eq!(hook.send(&workspace).await, StatusCode::OK);
+    let activity = hook.setup.activity(2).await.unwrap();
+    assert!(
+        activity.is_null() || activity["deleted"] == true,
+        "{activity}"
+    );
+
+    // A second webhook of this host's, which calls the same URL and signs with the same secret.
+    let mut subscription = hook.event(json!(9), entry(3));
     subscription["subscription_id"] = json!(1);
-    let mut callback = hook.event(json!(7), entry(1));
-    callback["url_callback"] = json!("https://example.com/hooks/1");
-    for (body, why) in [
-        (workspace, "workspace"),
-        (subscription, "subscription"),
-        (callback, "callback"),
-    ] {
-        let status = hook.send(&body).await;
-        assert!(status.is_client_error(), "another {why}: {status}");
-    }
-    assert!(hook.setup.activity(1).await.unwrap().is_null());
+    assert_eq!(hook.send(&subscription).await, StatusCode::OK);
+    assert!(!hook.setup.activity(3).await.unwrap().is_null());
 }
 
 #[tokio::test]
@@ -253,9 +260,33 @@ async fn whatever_toggl_may_send_is_answered_and_understood() {
 }
 
 #[tokio::test]
-async fn a_body_over_a_mebibyte_is_too_large() {
+async fn the_longest_entry_is_taken_as_far_as_it_can_be() {
     let hook = Hook::connected().await;
-    let body = vec![b'a'; (1 << 20) + 1];
+    let subscription = hook.setup.toggl().subscriptions().remove(0);
+    let mut body = finished_entry(&subscription, 1, 77_000_001);
+    let tags: Vec<String> = (0..50_000)
+        .map(|tag| format!("A tag of many, {tag}"))
+        .collect();
+    body["payload"]["tags"] = tags.into();
+    body["payload"]["tag_ids"] = (10_000_000..10_050_000).collect::<Vec<u32>>().into();
+    assert!(body.to_string().len() > 1 << 20, "this shows nothing");
+    assert_eq!(
+        hook.send(&body).await,
+        200,
+        "it is delivered again until Toggl switches the webhook off"
+    );
+    let activity = hook.setup.activity(77_000_001).await.unwrap();
+    let tags = activity["tags"].as_array().unwrap();
+    assert_eq!(
+        (&tags[0], tags.last().unwrap()),
+        (&json!("A tag of many, 0"), &json!("…"))
+    );
+}
+
+#[tokio::test]
+async fn a_body_that_no_entry_has_is_too_large() {
+    let hook = Hook::connected().await;
+    let body = vec![b'a'; Limits::default().delivery_bytes + 1];
     let signature = toggl_sandbox::signature::sign(&hook.secret, &body);
     let status = hook
         .setup
@@ -348,8 +379,11 @@ async fn reconciling_brings_what_deliveries_did_not() {
         "{result}"
     );
     assert_eq!(
-        hook.setup.activity(kept.id).await.unwrap()["deleted"],
-        true,
-        "{result}"
+        (
+            &result["missing"],
+            &hook.setup.activity(kept.id).await.unwrap()["deleted"]
+        ),
+        (&json!(1), &json!(false)),
+        "one list that does not show an entry is no deletion: {result}"
     );
 }

@@ -142,7 +142,7 @@ fn compose_asks_for_what_the_example_of_its_variables_has() {
 #[test]
 fn ports_and_addresses_agree() {
     let containerfile = text("deploy/Containerfile");
-    let listen = after(&containerfile, "INTEGRATION_HOST_LISTEN=0.0.0.0:");
+    let listen = after(&containerfile, "INTEGRATION_HOST_LISTEN=[::]:");
     assert!(containerfile.contains(&format!("EXPOSE {listen}\n")));
     let sandbox = after(&containerfile, "\"--listen\", \"0.0.0.0:");
     assert!(containerfile.contains(&format!("EXPOSE {sandbox}\n")));

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use end_to_end::Setup;
-use integration_host::database::inspect_backup;
+use integration_host_database::inspect_backup;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

@@ -5,10 +5,11 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use end_to_end::{Embedded, NORTHWIND, component};
-use integration_host::id::ScopeId;
-use integration_host::service::ConnectStep::{ImportingTeam, Saving, Subscribing};
-use integration_host::service::{ConnectRequest, ConnectStep, Service, ServiceError};
-use integration_host::{ledger::Connection, secret::Secrets};
+use integration_host::ConnectStep::{ImportingTeam, Saving, Subscribing};
+use integration_host::{ConnectRequest, ConnectStep, Service, ServiceError};
+use integration_host_contract::id::ScopeId;
+use integration_host_ledger::Connection;
+use integration_host_seal::secret::Secrets;
 
 async fn connect(
     service: &Service,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::path::Path;
+use std::time::Duration;
 
 use end_to_end::{NORTHWIND, Setup, delivery, finished_entry, run_cli};
 use reqwest::{Method, StatusCode};
@@ -234,4 +235,71 @@ async fn all_failed_deliveries_are_replayed_with_one_command() {
     let superseded = superseded["deliveries"].as_array().unwrap();
     assert_eq!(superseded.len(), 1, "{superseded:?}");
     assert_eq!(superseded[0]["event_id"], "7");
+}
+
+async fn attention(setup: &Setup, connection: &Value) -> Value {
+    let path = format!("/connections/{}", connection["id"].as_str().unwrap());
+    setup.host.get(&path).await.unwrap()["attention"].clone()
+}
+
+#[tokio::test]
+async fn twenty_failures_in_a_row_call_for_a_person_until_all_are_handled() {
+    let setup = set_up().await;
+    let connection = setup.connect(NORTHWIND).await.unwrap();
+    let subscription = setup.toggl().subscriptions().remove(0);
+    let database = rusqlite::Connection::open(setup.options.data.join("host.sqlite")).unwrap();
+    let intact = damage(&database);
+    for number in 1..20 {
+        deliver_in_vain(&setup, &subscription, number, 500 + number).await;
+    }
+    let early = attention(&setup, &connection).await;
+    assert_eq!(
+        early,
+        Value::Null,
+        "a few failures are handled again by themselves"
+    );
+    deliver_in_vain(&setup, &subscription, 20, 520).await;
+    let told = attention(&setup, &connection).await;
+    assert_eq!(told["code"], "failing-deliveries", "nobody is told: {told}");
+    assert!(
+        told["message"].as_str().unwrap().contains("cannot be read"),
+        "{told}"
+    );
+
+    store(&database, &intact);
+    assert_eq!(
+        deliver(&setup, &subscription, 21, 521).await,
+        StatusCode::OK
+    );
+    let kept = attention(&setup, &connection).await;
+    assert_eq!(
+        kept["code"], "failing-deliveries",
+        "twenty are still kept: {kept}"
+    );
+    command(&setup, &["replay", "--all"], 0).await;
+    assert_eq!(
+        attention(&setup, &connection).await,
+        Value::Null,
+        "it never ends"
+    );
+}
+
+#[tokio::test]
+async fn a_failed_delivery_that_is_kept_for_long_calls_for_a_person() {
+    // As ten minutes are too long for a test.
+    let configuration = "[limits]\nreplay_attempts = 1\nreplay_delay_ms = 50\n[background]\ndelivery_patience_ms = 1\n";
+    let setup = Setup::start_configured(Scenario::default(), configuration);
+    let setup = setup.await.unwrap();
+    let connection = setup.connect(NORTHWIND).await.unwrap();
+    let subscription = setup.toggl().subscriptions().remove(0);
+    let database = rusqlite::Connection::open(setup.options.data.join("host.sqlite")).unwrap();
+    damage(&database);
+    deliver_in_vain(&setup, &subscription, 1, 501).await;
+    let told = async {
+        while attention(&setup, &connection).await.is_null() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(20), told).await;
+    told.expect("what failed long ago and is not tried again is told to nobody");
 }

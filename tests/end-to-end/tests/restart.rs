@@ -3,6 +3,8 @@
 
 use end_to_end::kills::{self, KillPlan};
 use end_to_end::{NORTHWIND, Setup};
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
 use toggl_sandbox::Activity;
 
 /// A seed that differs from run to run and is printed with every report and error.
@@ -95,4 +97,39 @@ async fn assert_everything_is_there(setup: &Setup) {
         compared += 1;
     }
     assert!(compared > 30, "only {compared} deliveries were compared");
+}
+
+#[tokio::test]
+async fn a_host_whose_terminal_is_gone_stops_in_an_orderly_way() {
+    let mut setup = Setup::start().await.unwrap();
+    setup.host.signal("HUP").await.unwrap();
+    // Tests that run under `nohup` hand that on.
+    if is_hangup_ignored() {
+        assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+    } else {
+        assert_eq!(setup.host.wait().await.unwrap(), Some(0));
+        let log = setup.host.log().unwrap();
+        assert!(log.contains("SIGHUP"), "it ends without a line: {log}");
+    }
+
+    // As under `nohup`.
+    setup.options.wrapper = ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""]
+        .map(str::to_owned)
+        .to_vec();
+    setup.restart().await.unwrap();
+    setup.host.signal("HUP").await.unwrap();
+    let (status, _) = setup
+        .host
+        .call(Method::GET, "/connections", Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+}
+
+fn is_hangup_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
 }

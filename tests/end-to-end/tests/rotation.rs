@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use end_to_end::{NORTHWIND, Setup, run_cli};
-use integration_host::seal::{KeyRing, KeySource};
+use integration_host_seal::{KeyRing, KeySource};
 use reqwest::Method;
 use serde_json::{Value, json};
 use toggl_sandbox::Activity;
@@ -52,7 +52,7 @@ async fn store_many(setup: &Setup, connection: &str, count: usize) {
 
 /// The ids of the keys that something in the database is sealed with.
 fn key_ids(setup: &Setup) -> Vec<String> {
-    let ids = integration_host::database::key_ids_in(&setup.options.data.join("host.sqlite"));
+    let ids = integration_host_database::key_ids_in(&setup.options.data.join("host.sqlite"));
     ids.unwrap().into_iter().collect()
 }
 

@@ -74,6 +74,53 @@ async fn the_token_is_in_no_log_no_error_and_no_file() {
     assert!(searched > 50_000, "only {searched} bytes were searched");
 }
 
+#[tokio::test]
+async fn what_toggl_quotes_opens_nothing() {
+    let setup = Setup::start_with(Scenario::default(), &["--log-level", "debug"])
+        .await
+        .unwrap();
+    let connection = setup.connect(NORTHWIND).await.unwrap();
+    let id = connection["id"].as_str().unwrap();
+    let url = connection["callback_url"].as_str().unwrap().to_owned();
+    let (_, hook) = url.rsplit_once('/').unwrap();
+    let secret = setup.toggl().subscriptions().remove(0).secret;
+    let mut answers = String::new();
+    // Of what is quoted an integration may repeat the beginning alone.
+    for filling in ["", &"much is wrong ".repeat(10)] {
+        let quoted = format!("{filling}url_callback {url} and secret {secret} are not valid");
+        let fault: CallFault = serde_json::from_value(json!({
+            "count": 20, "status": 400, "body": serde_json::to_string(&quoted).unwrap()
+        }))
+        .unwrap();
+        setup.toggl().fail_calls(fault);
+        for path in ["check", "users/refresh"] {
+            let path = format!("/connections/{id}/{path}");
+            let call = setup.host.call(Method::POST, &path, json!(null));
+            answers.push_str(&call.await.unwrap().1.to_string());
+        }
+    }
+    let read = setup
+        .host
+        .get(&format!("/connections/{id}/log"))
+        .await
+        .unwrap();
+    answers.push_str(&read.to_string());
+    assert!(
+        answers.contains("url_callback"),
+        "nothing was quoted: {answers}"
+    );
+    let log = setup.host.log().unwrap();
+    for (what, text) in [("hook id", hook), ("signing secret", &secret)] {
+        for part in [text, &text[..text.len() / 2 + 2]] {
+            assert!(
+                !answers.contains(part),
+                "an answer holds the {what}: {answers}"
+            );
+            assert!(!log.contains(part), "the log holds the {what}");
+        }
+    }
+}
+
 fn for_each_file(folder: &Path, look: &mut impl FnMut(&Path, &[u8])) {
     for file in std::fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();

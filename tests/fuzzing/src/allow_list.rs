@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::slice::from_ref;
 
-use integration_host::capability::http::allow_list::Target;
-use integration_host::capability::http::{AllowList, HttpError, Upstream, address};
+use integration_host_http::allow_list::Target;
+use integration_host_http::{AllowList, HttpError, Upstream, address};
 use url::Url;
 
 use crate::assert_is_sentence;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use integration_host::contract::{Manifest, Pacing};
-use integration_host::engine::{Engine, Integration};
-use integration_host::limits::Limits;
+use integration_host_contract::limits::Limits;
+use integration_host_contract::{Manifest, Pacing};
+use integration_host_engine::{Engine, Integration};
 use tempfile::TempDir;
 
 /// Longer than an input may take.
@@ -49,6 +49,7 @@ pub fn unpaced_manifest(integration: &Integration) -> Manifest {
         pacing: Pacing {
             burst: u32::MAX,
             requests_per_minute: u32::MAX,
+            longest_quota_seconds: 0,
         },
         ..integration.manifest().clone()
     }

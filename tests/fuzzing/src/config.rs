@@ -1,6 +1,6 @@
 //! Any `host.toml`: a host starts with it, or says in a sentence what is wrong with it.
 
-use integration_host::config::{DirectoryChoice, Overrides, Settings, StorageChoice};
+use integration_host_cli::config::{DirectoryChoice, Overrides, Settings, StorageChoice};
 
 use crate::{assert_is_sentence, file};
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use integration_host::capability::user_directory::{FileDirectory, UserDirectory as _};
-use integration_host::contract::User;
+use integration_host_contract::User;
+use integration_host_directory::{FileDirectory, UserDirectory as _};
 use serde_json::{Value, json};
 use tokio::runtime::{Builder, Runtime};
 

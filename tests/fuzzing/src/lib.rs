@@ -12,6 +12,7 @@
     reason = "a panic is how a target reports what it found"
 )]
 
+pub mod address;
 pub mod allow_list;
 pub mod api_json;
 mod component;
@@ -37,7 +38,8 @@ pub mod wit_boundary;
 pub type Target = fn(&[u8]);
 
 /// Every target, by the name of its program, its corpus and its dictionary.
-pub const TARGETS: [(&str, Target); 13] = [
+pub const TARGETS: [(&str, Target); 14] = [
+    ("address", address::run),
     ("allow_list", allow_list::run),
     ("api_json", api_json::run),
     ("config", config::run),

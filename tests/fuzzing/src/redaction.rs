@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use integration_host::capability::http::Redactor;
+use integration_host_http::Redactor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Below this a secret is only found as a word of its own.

@@ -5,14 +5,12 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use integration_host::capability::http::{
-    HttpClient, HttpError, IncomingResponse, OutgoingRequest,
-};
-use integration_host::capability::user_directory::UserDirectory as _;
-use integration_host::capability::user_directory::scim::{ScimDirectory, TokenSource};
-use integration_host::contract::User;
-use integration_host::id::UserId;
-use integration_host::secret::Secret;
+use integration_host_contract::User;
+use integration_host_contract::id::UserId;
+use integration_host_directory::UserDirectory as _;
+use integration_host_directory::scim::{ScimDirectory, TokenSource};
+use integration_host_http::{HttpClient, HttpError, IncomingResponse, OutgoingRequest};
+use integration_host_seal::secret::Secret;
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
 

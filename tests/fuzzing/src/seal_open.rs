@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use arbitrary::{Result, Unstructured};
-use integration_host::seal::{KeyRing, SealingKey};
+use integration_host_seal::{KeyRing, SealingKey};
 
 struct Case<'a> {
     context: Vec<&'a str>,

@@ -1,6 +1,6 @@
 //! Times, as a person or Toggl may write them, compared with a date library.
 
-use integration_host::api::time::{parse_from, parse_to};
+use integration_host_server::api::time::{parse_from, parse_to};
 use jiff::tz::Offset;
 use toggl_integration::time::Timestamp;
 

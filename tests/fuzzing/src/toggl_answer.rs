@@ -2,7 +2,7 @@
 
 use toggl_integration::Toggl;
 use toggl_integration::capability::Credential;
-use toggl_integration::model::{Error, Selection};
+use toggl_integration::model::{Error, Selection, SoughtActivity, TimeRange};
 use toggl_integration::time::Timestamp;
 
 use crate::assert_is_sentence;
@@ -62,16 +62,30 @@ fn call(lent: &Lent, call: &Call) -> Result<(), Error> {
         Call::Check => toggl.check(CALLBACK).map(drop),
         Call::Reconcile(from, to, cursor) => reconcile(&toggl, *from, *to, cursor.as_deref()),
         Call::LookUp(ids) => toggl
-            .reconcile(&Selection::Activities(ids.clone()), None)
+            .reconcile(&Selection::Activities(sought(ids)), None)
             .map(drop),
-        Call::Disconnect => toggl.disconnect(),
+        Call::Disconnect => toggl.disconnect(CALLBACK),
     }
+}
+
+fn sought(ids: &[String]) -> Vec<SoughtActivity> {
+    let sought = ids.iter().map(|id| SoughtActivity {
+        id: id.clone(),
+        remote_user_id: None,
+        start: None,
+        outdated: None,
+    });
+    sought.collect()
 }
 
 /// Pages until the end, or until Toggl has nothing more to say.
 fn reconcile(toggl: &Toggl<'_>, from: i64, to: i64, cursor: Option<&str>) -> Result<(), Error> {
     let time = Timestamp::from_milliseconds;
-    let range = Selection::Range(time(from), time(to));
+    let range = Selection::Range(TimeRange {
+        since: time(from),
+        until: time(to),
+        connected_at: time(from),
+    });
     let mut cursor = cursor.map(str::to_owned);
     for _ in 0..10 {
         let page = toggl.reconcile(&range, cursor.as_deref())?;

@@ -1,11 +1,11 @@
 //! What the native logic returned, as the host would see it from the component.
 
-use integration_host::contract::{
+use integration_host_contract::id::{RemoteUserId, ScopeId, UserId};
+use integration_host_contract::{
     Account, Activity, BoundScope, Changes, DeliveryOutcome, DeliveryResult, ErrorCode, Health,
     IntegrationError, MemberState, NameRefresh, Problem, Quota, Reconciliation, RemoteUser, Scope,
-    Subject, Subscription, TeamMember, TestReport, TimeLog, User, UserMatch, WebhookResponse,
+    Subject, Subscription, Team, TeamMember, TestReport, TimeLog, User, UserMatch, WebhookResponse,
 };
-use integration_host::id::{RemoteUserId, ScopeId, UserId};
 use jiff::Timestamp;
 use toggl_integration::model;
 use toggl_integration::time;
@@ -157,11 +157,13 @@ impl Twin for model::DeliveryResult {
                 model::DeliveryOutcome::Accepted => DeliveryOutcome::Accepted,
                 model::DeliveryOutcome::Ping => DeliveryOutcome::Ping,
                 model::DeliveryOutcome::Ignored => DeliveryOutcome::Ignored,
+                model::DeliveryOutcome::Unreadable => DeliveryOutcome::Unreadable,
                 model::DeliveryOutcome::Refused => DeliveryOutcome::Refused,
             },
             detail: self.detail,
             event_id: self.event_id,
             changes: self.changes.twin(),
+            notes: self.notes,
             names_missing: self.names_missing,
         }
     }
@@ -217,6 +219,17 @@ impl Twin for model::Subject {
             revision: self.revision,
             name: self.name,
             parent: self.parent,
+        }
+    }
+}
+
+impl Twin for model::Team {
+    type Of = Team;
+
+    fn twin(self) -> Team {
+        Team {
+            members: self.members.twin(),
+            notes: self.notes,
         }
     }
 }
@@ -294,6 +307,10 @@ impl Twin for model::Reconciliation {
     fn twin(self) -> Reconciliation {
         Reconciliation {
             changes: self.changes.twin(),
+            missing: self.missing,
+            quotas: self.quotas.into_iter().map(Twin::twin).collect(),
+            notes: self.notes,
+            unread: self.unread,
             next: self.next,
         }
     }
@@ -305,6 +322,7 @@ impl Twin for model::NameRefresh {
     fn twin(self) -> NameRefresh {
         NameRefresh {
             subjects: self.subjects.twin(),
+            notes: self.notes,
             again_in_seconds: self.again_in_seconds,
         }
     }

@@ -69,7 +69,7 @@ macro_rules! corpora {
 }
 
 corpora! {
-    allow_list api_json config directory_csv directory_json redaction scim_answer seal_open
+    address allow_list api_json config directory_csv directory_json redaction scim_answer seal_open
     signature_header times toggl_answer webhook_body wit_boundary
 }
 

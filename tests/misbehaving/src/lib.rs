@@ -18,8 +18,8 @@ wit_bindgen::generate!({ path: "../../wit", world: "integration-component", gene
 
 use attempts::{attempt, returns, stored_attempt};
 use exports::worksights::integration::integration::{
-    Account, BoundScope, DeliveryOutcome, DeliveryResult, Error, Guest, Health, Manifest,
-    NameRefresh, Pacing, Reconciliation, Scope, SecretField, Selection, Subscription, TeamMember,
+    Account, BoundScope, Callback, DeliveryOutcome, DeliveryResult, Error, Guest, Health, Manifest,
+    NameRefresh, Pacing, Reconciliation, Scope, SecretField, Selection, Subscription, Team,
     TestReport, WebhookRequest, WebhookRequirements, WebhookResponse,
 };
 
@@ -47,10 +47,12 @@ impl Guest for Misbehaving {
             pacing: Pacing {
                 burst: 1000,
                 requests_per_minute: 60_000,
+                longest_quota_seconds: 0,
             },
             webhook: WebhookRequirements {
                 public_https: true,
                 signature_header: "x-webhook-signature-256".into(),
+                signature: None,
             },
         }
     }
@@ -74,8 +76,11 @@ impl Guest for Misbehaving {
         })
     }
 
-    fn subscribe(name: String) -> Result<Subscription, Error> {
-        attempt(&name)?;
+    /// A real callback is no attempt.
+    fn subscribe(Callback { url: name, .. }: Callback) -> Result<Subscription, Error> {
+        if !name.starts_with("http") {
+            attempt(&name)?;
+        }
         Ok(Subscription {
             id: returns::text(&name),
             enabled: true,
@@ -101,14 +106,18 @@ impl Guest for Misbehaving {
             detail: returns::text(&name),
             event_id: None,
             changes: returns::changes(&name),
+            notes: Vec::new(),
             names_missing: false,
         })
     }
 
-    fn map_users() -> Result<Vec<TeamMember>, Error> {
+    fn map_users() -> Result<Team, Error> {
         let name = stored_attempt().unwrap_or_default();
         attempt(&name)?;
-        Ok(returns::members(&name))
+        Ok(Team {
+            members: returns::members(&name),
+            notes: Vec::new(),
+        })
     }
 
     fn refresh_names() -> Result<NameRefresh, Error> {
@@ -116,11 +125,12 @@ impl Guest for Misbehaving {
         attempt(&name)?;
         Ok(NameRefresh {
             subjects: returns::changes(&name).subjects,
+            notes: Vec::new(),
             again_in_seconds: None,
         })
     }
 
-    fn check(name: String) -> Result<Health, Error> {
+    fn check(Callback { url: name, .. }: Callback) -> Result<Health, Error> {
         attempt(&name)?;
         Ok(Health {
             account: Some(account(returns::text(&name))),
@@ -136,11 +146,15 @@ impl Guest for Misbehaving {
         attempt(&name)?;
         Ok(Reconciliation {
             changes: returns::changes(&name),
+            missing: Vec::new(),
+            quotas: Vec::new(),
+            notes: Vec::new(),
+            unread: 0,
             next: None,
         })
     }
 
-    fn disconnect() -> Result<(), Error> {
+    fn disconnect(_: Callback) -> Result<(), Error> {
         attempt(&stored_attempt().unwrap_or_default()).map(drop)
     }
 }

@@ -150,7 +150,7 @@ pub(crate) async fn half_sent(response: Response, then: SecondHalf) -> Response 
 }
 
 /// Whether a path matches a pattern in which `*` stands for any text.
-fn matches_pattern(pattern: &str, path: &str) -> bool {
+pub(crate) fn matches_pattern(pattern: &str, path: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(mut rest) = pieces.next().and_then(|first| path.strip_prefix(first)) else {
         return false;

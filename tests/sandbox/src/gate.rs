@@ -16,6 +16,7 @@ use crate::{
     auth::authenticate,
     call::Call,
     faults::{SecondHalf, half_sent},
+    lies::{Lie, tell},
     quota::Standing,
     requests::{RequestRecord, body_text},
     shared::Shared,
@@ -47,7 +48,7 @@ pub(crate) async fn gate(
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let mut response = if fault.as_ref().is_none_or(|fault| fault.runs_the_call()) {
-        admit_and_run(&shared, parts, body, next, &mut record).await
+        run_or_lie(&shared, parts, body, next, &mut record).await
     } else {
         record.user_id = shared
             .read(|world| authenticate(world, &parts.headers))
@@ -66,6 +67,52 @@ pub(crate) async fn gate(
     record.status = response.status().as_u16();
     shared.change(|world| world.requests.push(record));
     response
+}
+
+/// Runs a call, and answers with the truth or with a lie.
+async fn run_or_lie(
+    shared: &Arc<Shared>,
+    parts: Parts,
+    body: Bytes,
+    next: Next,
+    record: &mut RequestRecord,
+) -> Response {
+    let told =
+        shared.change_quietly(|world| world.choose_lie(parts.method.as_str(), parts.uri.path()));
+    let question = format!(
+        "{} {} {}",
+        parts.method,
+        parts.uri,
+        String::from_utf8_lossy(&body)
+    );
+    let Some(told) = told else {
+        let response = admit_and_run(shared, parts, body, next, record).await;
+        return tell(shared, None, &question, response).await;
+    };
+    if told.lie == Lie::Slow {
+        // Whoever asked may have gone by then: what was asked for happens all the same.
+        let shared = Arc::clone(shared);
+        let mut late = record.clone();
+        let running = tokio::spawn(async move {
+            tokio::time::sleep(told.delay()).await;
+            let response = admit_and_run(&shared, parts, body, next, &mut late).await;
+            (response, late)
+        });
+        return match running.await {
+            Ok((response, late)) => {
+                *record = late;
+                response
+            }
+            Err(_) => Response::new(Body::empty()),
+        };
+    }
+    let before =
+        (told.lie == Lie::NotDone).then(|| shared.read(|world| world.subscriptions.clone()));
+    let response = admit_and_run(shared, parts, body, next, record).await;
+    if let Some(before) = before {
+        shared.change(|world| world.subscriptions = before);
+    }
+    tell(shared, Some(&told), &question, response).await
 }
 
 async fn admit_and_run(

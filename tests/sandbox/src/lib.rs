@@ -29,6 +29,7 @@ mod call;
 pub mod control;
 mod faults;
 mod gate;
+mod lies;
 mod quota;
 mod reports;
 mod requests;
@@ -42,6 +43,7 @@ mod world;
 pub use crate::{
     activity::Activity,
     faults::CallFault,
+    lies::{Lie, Lies},
     requests::RequestRecord,
     scenario::Scenario,
     server::{RunningSandbox, Sandbox, StartError},

@@ -8,8 +8,6 @@ use serde_json::{Value, json};
 
 use crate::{api_error::ApiError, world::World};
 
-const WINDOW_SECONDS: i64 = 3_600;
-
 /// What everybody has used up.
 #[derive(Default)]
 pub(crate) struct QuotaBook {
@@ -83,14 +81,15 @@ impl World {
                 started: now,
                 used: 0,
             });
-        if now.as_second() - window.started.as_second() >= WINDOW_SECONDS {
+        let length = self.limits.quota_window_seconds;
+        if now.as_second() - window.started.as_second() >= length {
             *window = Window {
                 started: now,
                 used: 0,
             };
         }
         window.used = window.used.saturating_add(1);
-        let standing = standing(*window, total, now);
+        let standing = standing(*window, total, length, now);
         Some((
             standing,
             (standing.remaining < 0).then(|| standing.refusal()),
@@ -151,7 +150,8 @@ impl World {
                     .get(&(user_id, organization_id))
                     .copied()
                     .unwrap_or(fresh);
-                let standing = standing(window, total, now);
+                let length = self.limits.quota_window_seconds;
+                let standing = standing(window, total, length, now);
                 json!({
                     "organization_id": organization_id,
                     "remaining": standing.remaining,
@@ -178,9 +178,9 @@ impl World {
     }
 }
 
-fn standing(window: Window, total: i64, now: Timestamp) -> Standing {
+fn standing(window: Window, total: i64, length_seconds: i64, now: Timestamp) -> Standing {
     let elapsed = now.as_second() - window.started.as_second();
-    if elapsed >= WINDOW_SECONDS {
+    if elapsed >= length_seconds {
         return Standing {
             remaining: total,
             resets_in_seconds: 0,
@@ -188,6 +188,6 @@ fn standing(window: Window, total: i64, now: Timestamp) -> Standing {
     }
     Standing {
         remaining: total - window.used,
-        resets_in_seconds: WINDOW_SECONDS - elapsed,
+        resets_in_seconds: length_seconds - elapsed,
     }
 }

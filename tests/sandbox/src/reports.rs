@@ -10,7 +10,7 @@ use axum::{
     routing::post,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
-use jiff::civil::Date;
+use jiff::{Span, civil::Date};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -29,6 +29,9 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         post(search_time_entries),
     )
 }
+
+/// Reports are made for a year at most; the text of the refusal is not documented.
+const LONGEST_RANGE_DAYS: i64 = 366;
 
 /// OpenAPI `detailed.Post`, as far as it changes the answer here. `startTime` and `endTime` have no documented meaning and are ignored.
 #[derive(Debug, Default, Deserialize)]
@@ -84,6 +87,13 @@ async fn search_time_entries(
                 "Invalid '{name}' value, allowed values are: '{allowed}'"
             )));
         }
+    }
+    if let (Some(from), Some(to)) = (search.start_date, search.end_date)
+        && to > from.saturating_add(Span::new().days(LONGEST_RANGE_DAYS))
+    {
+        return Err(ApiError::bad_request(
+            "The date range is longer than a year",
+        ));
     }
     shared.read(|world| {
         let not_accessible =

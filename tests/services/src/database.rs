@@ -37,12 +37,24 @@ impl TestDatabase {
 
     /// Makes a database on a server.
     pub fn create_on(server: String) -> Result<Self> {
-        static MADE: AtomicU32 = AtomicU32::new(0);
-        let number = MADE.fetch_add(1, Ordering::Relaxed);
-        let name = format!("test_{}_{number}", std::process::id());
+        let name = fresh_name();
         execute(&server, format!("CREATE DATABASE {name}"))
             .with_context(|| format!("{VARIABLE} must name somebody who may make databases"))?;
         Ok(Self { server, name })
+    }
+
+    /// Another database with what is in this one, which nobody may be connected to.
+    ///
+    /// # Errors
+    /// Somebody is, or the server refuses.
+    pub fn copy(&self) -> Result<Self> {
+        let copy = Self {
+            server: self.server.clone(),
+            name: fresh_name(),
+        };
+        let statement = format!("CREATE DATABASE {} TEMPLATE {}", copy.name, self.name);
+        execute(&self.server, statement)?;
+        Ok(copy)
     }
 
     /// Executes statements in it.
@@ -69,6 +81,12 @@ impl Drop for TestDatabase {
             eprintln!("the database {} stays behind: {error:#}", self.name);
         }
     }
+}
+
+fn fresh_name() -> String {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    format!("test_{}_{number}", std::process::id())
 }
 
 /// Executes statements.

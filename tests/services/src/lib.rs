@@ -4,14 +4,20 @@
 //! caller did. A test that wants to stop or kill a server starts one of its own.
 
 mod database;
+mod forwarder;
+mod pooler;
 mod postgres;
+mod proxy;
 mod redis;
 mod scim;
 
 use anyhow::{Result, bail};
 
 pub use database::TestDatabase;
+pub use forwarder::Forwarder;
+pub use pooler::Pooler;
 pub use postgres::{Durability, Ending, PostgresServer};
+pub use proxy::Proxy;
 pub use redis::{RedisServer, part_of_redis};
 pub use scim::{ScimService, ScimTenant};
 

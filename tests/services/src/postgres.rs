@@ -74,6 +74,40 @@ impl PostgresServer {
         Ok(Some(server))
     }
 
+    /// Starts a standby of this server, which follows it until it is promoted with `SELECT pg_promote()`.
+    pub fn start_standby(&self) -> Result<Self> {
+        let mut standby = Self {
+            programs: self.programs.clone(),
+            folder: tempfile::tempdir()?,
+            port: TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+            durability: self.durability,
+            encrypts: false,
+            process: None,
+        };
+        if let Some((user, group)) = owner()? {
+            chown(standby.folder.path(), Some(user), Some(group))?;
+        }
+        let output = standby
+            .command("pg_basebackup")?
+            .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"])
+            .args(["--dbname", &self.url()])
+            .arg("--pgdata")
+            .arg(standby.data())
+            .output()?;
+        ensure!(
+            output.status.success(),
+            "pg_basebackup failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        standby.start_again()?;
+        Ok(standby)
+    }
+
+    /// Where it listens, such as `127.0.0.1:5432`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Has the server encrypt connections from its next start on, with a certificate and its key, in PEM.
     pub fn encrypt(&mut self, certificate: &str, key: &str) -> Result<()> {
         for (name, content) in [("server.crt", certificate), ("server.key", key)] {
@@ -268,7 +302,7 @@ fn has_server(folder: &Path) -> bool {
 }
 
 /// As whom to run it, if this runs as root: the user that its package made.
-fn owner() -> Result<Option<(u32, u32)>> {
+pub(crate) fn owner() -> Result<Option<(u32, u32)>> {
     if id(&["-u"])? != 0 {
         return Ok(None);
     }

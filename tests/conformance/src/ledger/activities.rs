@@ -1,9 +1,9 @@
 //! Activities: what arrives is told, counted, and there as a whole.
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::{Changes, TimeLog};
-use integration_host::id::RemoteUserId;
-use integration_host::ledger::{Applied, DeliveryStatus, LedgerError};
+use integration_host_contract::id::RemoteUserId;
+use integration_host_contract::{Changes, TimeLog};
+use integration_host_ledger::{Applied, DeliveryStatus, LedgerError};
 use jiff::SignedDuration;
 
 use super::fixture::{
@@ -89,7 +89,7 @@ async fn the_newest_content_counts(world: &World<'_>) -> Result<()> {
         (Some(time(50)), Some("event-é")),
         "end and event of the newest content",
     )?;
-    let nothing = integration_host::contract::Activity {
+    let nothing = integration_host_contract::Activity {
         deleted: false,
         content: None,
         ..deletion("2", "9")

@@ -1,11 +1,11 @@
 //! Connections: changed, removed, and not there.
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::Changes;
-use integration_host::id::{ConnectionId, RemoteUserId};
-use integration_host::ledger::{
+use integration_host_contract::Changes;
+use integration_host_contract::id::{ConnectionId, RemoteUserId};
+use integration_host_ledger::{
     ActivityFilter, ConnectionEvent, ConnectionState, ConnectionUpdate, CoverageChange, EventKind,
-    LedgerError, MappingChange, MemberFilter,
+    ImportLimits, LedgerError, MappingChange, MemberFilter,
 };
 
 use super::connections::{is_conflict, update};
@@ -17,7 +17,7 @@ use super::{Case, World};
 use crate::suite::{case, same};
 
 const UPDATED: &str = "An update changes what it names and nothing else; updated_at follows a change of name, scope name, \
-    owner, state or subscription.";
+    owner, state, subscription or hook.";
 const REMOVED: &str = "A connection that was never active is removed with everything that belongs to it; one that was \
     becomes disconnected again; an absent one is no error, and an active one is a LedgerError::Conflict.";
 const ALL: &str = "All connections are told, in whatever state, in the order they were made in.";
@@ -78,6 +78,11 @@ async fn an_update_changes_what_it_names(world: &World<'_>) -> Result<()> {
         "the webhook",
     )?;
     same(&active.quotas, &all.quotas, "the quotas")?;
+    same(
+        Some(active.unsettled_since),
+        all.unsettled_since,
+        "since when a webhook may come into being",
+    )?;
     same(
         (active.created_at, active.updated_at),
         (time(0), time(5)),
@@ -264,7 +269,10 @@ async fn what_names_no_connection_is_not_found(world: &World<'_>) -> Result<()> 
         ),
         (
             "import_members",
-            ledger.import_members(&nobody, &[]).await.err(),
+            ledger
+                .import_members(&nobody, &[], &ImportLimits::default())
+                .await
+                .err(),
         ),
         (
             "members",
@@ -290,6 +298,18 @@ async fn what_names_no_connection_is_not_found(world: &World<'_>) -> Result<()> 
             "summary",
             ledger
                 .summary(&of_nobody, &[time(0), time(1)], time(1))
+                .await
+                .err(),
+        ),
+        (
+            "activities_by_id",
+            ledger.activities_by_id(&nobody, &[]).await.err(),
+        ),
+        ("note", ledger.note(&nobody, "a").await.err()),
+        (
+            "change_note",
+            ledger
+                .change_note(&nobody, "a", None, Some("b"))
                 .await
                 .err(),
         ),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::Changes;
-use integration_host::id::{ConnectionId, DeliveryId};
-use integration_host::ledger::DeliveryStatus::Accepted;
+use integration_host_contract::Changes;
+use integration_host_contract::id::{ConnectionId, DeliveryId};
+use integration_host_ledger::DeliveryStatus::Accepted;
 
 use super::deliveries::all;
 use super::fixture::{
@@ -185,7 +185,7 @@ async fn mappings_and_activities_at_once_agree(world: &World<'_>) -> Result<()> 
         };
         map(other, &id, &member, Some(user(&member))).await?;
         arrive.await??;
-        let mapped = integration_host::ledger::ActivityFilter {
+        let mapped = integration_host_ledger::ActivityFilter {
             user: Some(user(&member).id),
             ..Default::default()
         };

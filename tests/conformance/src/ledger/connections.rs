@@ -1,8 +1,9 @@
 //! Connections: made, disconnected, revived.
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::{Account, Quota, Subscription};
-use integration_host::ledger::{
+use integration_host_contract::id::HookId;
+use integration_host_contract::{Account, Quota, Subscription};
+use integration_host_ledger::{
     ActivityFilter, Attention, ConnectionState, ConnectionUpdate, DeliveryStatus, LedgerError,
     SeenQuotas,
 };
@@ -216,6 +217,8 @@ pub(super) fn update() -> ConnectionUpdate {
             }],
             at: time(4),
         }),
+        unsettled_since: Some(Some(time(4))),
+        hook: None,
     }
 }
 
@@ -310,7 +313,27 @@ async fn a_hook_leads_to_its_connection(world: &World<'_>) -> Result<()> {
     let found = ledger.connection_by_hook(&revived.hook).await?;
     same(
         found.map(|found| found.id),
-        Some(revived.id),
+        Some(revived.id.clone()),
         "who has the new hook",
+    )?;
+    let hook = HookId::generate();
+    let given = ConnectionUpdate {
+        hook: Some(hook.clone()),
+        ..Default::default()
+    };
+    ledger
+        .update_connection(&revived.id, given, time(8))
+        .await?;
+    let former = ledger.connection_by_hook(&revived.hook).await?;
+    same(
+        former,
+        None,
+        "who has a hook that another took the place of",
+    )?;
+    let found = ledger.connection_by_hook(&hook).await?;
+    same(
+        found.map(|found| found.id),
+        Some(revived.id),
+        "who has the hook it was given",
     )
 }

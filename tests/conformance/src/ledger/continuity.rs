@@ -1,19 +1,25 @@
 //! What the ledger keeps so that nothing is lost unnoticed.
 
 use anyhow::{Result, ensure};
-use integration_host::ledger::{
+use integration_host_ledger::{
     Attention, ConnectionEvent, ConnectionState, CoverageChange, EventKind, MAX_EVENTS,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::fixture::{becomes, connect, connection, new_connection, time};
 use super::{Case, World};
 use crate::suite::{case, same};
 
-const HEARTBEAT: &str = "A heartbeat is recorded, and the last one before it is told.";
+const HEARTBEAT: &str =
+    "A heartbeat is recorded, and the last one before it is told, also without recording another.";
+const NEVER_BACK: &str = "One that is earlier than the last changes nothing.";
+const TAKEN_BACK: &str = "A heartbeat that lies ahead of the present time, by more than a minute, is taken back by the \
+    next one.";
 const COVERAGE: &str = "The coverage after a change is what Coverage::after says, and what the connection shows from then \
     on; of changes at once none is lost.";
 const BEGINS: &str = "A connection that becomes active covers from that moment on and has no gap, whatever it had before.";
+const NOTES: &str = "A note is what it was last changed to, and is changed only from what the caller knows it to be: of \
+    changes at once one is made. It is gone with its connection.";
 const EVENTS: &str = "The log of a connection is told newest first and keeps the newest MAX_EVENTS; an event of the same \
     kind and message as the newest is left out.";
 
@@ -22,6 +28,16 @@ pub(super) const CASES: &[Case] = &[
         the_heartbeat_tells_when_a_host_last_ran,
         HEARTBEAT,
         "time that passed while no host ran would not be read again"
+    ),
+    case!(
+        a_heartbeat_does_not_go_back,
+        NEVER_BACK,
+        "a host whose clock is behind would make the others read a gap that there is not"
+    ),
+    case!(
+        a_heartbeat_that_lies_ahead_is_taken_back,
+        TAKEN_BACK,
+        "after a clock was ahead once, no outage would be noticed until the time has come"
     ),
     case!(
         coverage_changes_as_it_is_said_to,
@@ -39,15 +55,88 @@ pub(super) const CASES: &[Case] = &[
         "time from before a connection would be read that nobody agreed to"
     ),
     case!(
+        notes_are_changed_from_what_they_are,
+        NOTES,
+        "where a reading stopped would be forgotten, and it would begin anew for ever"
+    ),
+    case!(
         the_log_is_paged_bounded_and_without_repetition,
         EVENTS,
         "the log would fill the disk, or not show what happened"
     ),
 ];
 
+async fn notes_are_changed_from_what_they_are(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let (id, other) = (connect(&ledger, "1").await?, connect(&ledger, "2").await?);
+    same(
+        ledger.note(&id, "a").await?,
+        None,
+        "a note that nobody made",
+    )?;
+    for (name, before, after, is_made) in [
+        ("a", Some("x"), Some("y"), false),
+        ("a", None, Some("one"), true),
+        ("b", None, Some("two"), true),
+        ("a", None, Some("three"), false),
+        ("a", Some("one"), Some("“four”"), true),
+        ("b", Some("two"), None, true),
+        ("b", Some("two"), Some("five"), false),
+    ] {
+        let made = ledger.change_note(&id, name, before, after).await?;
+        let what = format!("whether `{name}` was changed from {before:?} to {after:?}");
+        same(made, is_made, what)?;
+    }
+    same(
+        ledger.note(&id, "a").await?.as_deref(),
+        Some("“four”"),
+        "the note `a`",
+    )?;
+    same(
+        ledger.note(&id, "b").await?,
+        None,
+        "a note that was removed",
+    )?;
+    same(
+        ledger.note(&other, "a").await?,
+        None,
+        "another connection's note",
+    )?;
+    let text = "x".repeat(1_000_000);
+    let changes = ["1", "2", "3"].map(|end| {
+        let (ledger, id, text) = (&ledger, &id, format!("{text}{end}"));
+        async move {
+            let before = Some("“four”");
+            ledger.change_note(id, "a", before, Some(&text)).await
+        }
+    });
+    let [one, two, three] = changes;
+    let (one, two, three) = tokio::join!(one, two, three);
+    let made = [one?, two?, three?]
+        .into_iter()
+        .filter(|made| *made)
+        .count();
+    same(made, 1, "of changes at once so many were made")?;
+    let unfinished = ledger.create_connection(new_connection("3")).await?.id;
+    ledger
+        .change_note(&unfinished, "a", None, Some("gone"))
+        .await?;
+    ledger.remove_connection(&unfinished).await?;
+    ensure!(
+        ledger.note(&unfinished, "a").await.is_err(),
+        "a connection that was removed still has a note"
+    );
+    Ok(())
+}
+
 async fn the_heartbeat_tells_when_a_host_last_ran(world: &World<'_>) -> Result<()> {
     let ledger = world.open().await;
     for (minute, before) in [(1, None), (2, Some(1)), (9, Some(2)), (10, Some(9))] {
+        same(
+            ledger.last_heartbeat().await?,
+            before.map(time),
+            format!("the last heartbeat, asked for before minute {minute}"),
+        )?;
         let told = ledger.heartbeat(time(minute)).await?;
         same(
             told,
@@ -55,6 +144,40 @@ async fn the_heartbeat_tells_when_a_host_last_ran(world: &World<'_>) -> Result<(
             format!("the heartbeat before minute {minute}"),
         )?;
     }
+    Ok(())
+}
+
+async fn a_heartbeat_does_not_go_back(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let now = Timestamp::now();
+    let mut last = None;
+    for seconds in [600, 0, 300, 30] {
+        let told = ledger
+            .heartbeat(now - SignedDuration::from_secs(seconds))
+            .await?;
+        same(
+            told,
+            last,
+            format!("the heartbeat before one of {seconds} s ago"),
+        )?;
+        let milliseconds = now.as_millisecond() - (if last.is_none() { seconds } else { 0 }) * 1000;
+        last = Some(Timestamp::from_millisecond(milliseconds)?);
+    }
+    Ok(())
+}
+
+async fn a_heartbeat_that_lies_ahead_is_taken_back(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let now = Timestamp::now();
+    ledger.heartbeat(now).await?;
+    let ahead = now + SignedDuration::from_hours(30 * 24);
+    ledger.heartbeat(ahead).await?;
+    ledger.heartbeat(now).await?;
+    let told = ledger.heartbeat(now).await?;
+    ensure!(
+        told.is_some_and(|told| told <= now + SignedDuration::from_mins(2)),
+        "the heartbeat after one that was ahead is {told:?}"
+    );
     Ok(())
 }
 
@@ -94,6 +217,7 @@ async fn coverage_changes_as_it_is_said_to(world: &World<'_>) -> Result<()> {
             until: time(63),
         },
         CoverageChange::Compared { at: time(63) },
+        CoverageChange::Verified { at: time(62) },
         CoverageChange::Connected { at: time(64) },
         noticed(Some(-9), 70),
     ] {

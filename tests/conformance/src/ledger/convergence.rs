@@ -4,19 +4,25 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use anyhow::Result;
-use integration_host::contract::{Activity, Changes, Subject, TimeLog, UserMatch};
-use integration_host::id::ConnectionId;
-use integration_host::ledger::LedgerActivity;
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::{Activity, Changes, Subject, TimeLog, UserMatch};
+use integration_host_ledger::ImportLimits;
+use integration_host_ledger::LedgerActivity;
 use proptest::prelude::*;
 
-use super::fixture::{Book, connect, everything_of, follow, list, log, member, user};
+use super::fixture::{
+    Book, apply, connect, deletion, entry, everything_of, follow, list, log, member, user,
+};
 use super::{Case, World};
 use crate::suite::{case, for_random, same};
 
-const SAME: &str = "Whatever the order, repetition and grouping in which activities and subjects arrive, the ledger shows \
-    the same in the end; of two states with one revision the same one is kept every time.";
+const SAME: &str = "Otherwise, whatever the order, repetition and grouping in which activities and subjects arrive, the \
+    ledger shows the same in the end; of two states with one revision the same one is kept every time.";
 const COUNTS: &str = "Of an activity the content with the greatest revision counts and the greatest revision that \
     deletes: it is deleted if the latter is not smaller. What has neither content nor deletion is nothing.";
+const WEAK: &str = "A deletion that no event told of is weak: whatever shows the activity afterwards, however small its \
+    revision and also without content, takes it back; one that was told of and counts stays in its place; and of what is \
+    not known it is nothing.";
 const FEED: &str = "Every activity is in the feed once, deleted and unmapped ones too; what is seen of it changes only as \
     it moves to the end of the feed, behind every place told before.";
 
@@ -35,6 +41,16 @@ pub(super) const CASES: &[Case] = &[
         "time would be counted that was deleted, or the other way round"
     ),
     case!(
+        what_is_seen_again_is_not_deleted,
+        WEAK,
+        "a list that was empty for a moment would delete what somebody logged, for ever"
+    ),
+    case!(
+        random_histories_with_weak_deletions_end_as_the_contract_says,
+        WEAK,
+        "time would be counted that was deleted, or the other way round"
+    ),
+    case!(
         whoever_follows_random_histories_sees_the_same,
         FEED,
         "the platform would show something else than the ledger has"
@@ -42,7 +58,8 @@ pub(super) const CASES: &[Case] = &[
 ];
 
 /// What arrives in one call, of few entries, subjects and revisions, so that they meet.
-fn activity() -> impl Strategy<Value = Activity> {
+/// With `weak`, some deletions are told by no event.
+fn activity(weak: bool) -> impl Strategy<Value = Activity> {
     let content = (
         0..3_u8,
         prop::option::of(0..4_u8),
@@ -66,12 +83,15 @@ fn activity() -> impl Strategy<Value = Activity> {
         any::<bool>(),
         prop::option::weighted(0.8, content),
     )
-        .prop_map(|(id, revision, event, deleted, content)| Activity {
-            id: format!("entry-{id}"),
-            revision: format!("r{revision}"),
-            event_id: event.map(|event| format!("event-{event}")),
-            deleted,
-            content,
+        .prop_map(move |(id, revision, event, deleted, content)| {
+            let event = event.or((deleted && !weak).then_some(9));
+            Activity {
+                id: format!("entry-{id}"),
+                revision: format!("r{revision}"),
+                event_id: event.map(|event| format!("event-{event}")),
+                deleted,
+                content,
+            }
         })
 }
 
@@ -108,9 +128,9 @@ struct History {
     batch: usize,
 }
 
-fn histories() -> impl Strategy<Value = History> {
+fn histories(weak: bool) -> impl Strategy<Value = History> {
     let step = prop_oneof![
-        activity().prop_map(Step::Activity),
+        activity(weak).prop_map(Step::Activity),
         named_subject().prop_map(Step::Subject)
     ];
     prop::collection::vec(step, 1..16).prop_flat_map(|steps| {
@@ -146,7 +166,9 @@ fn shown(activities: Vec<LedgerActivity>) -> Shown {
 async fn play(ledger: &Book, scope: &str, steps: &[Step], batch: usize) -> Result<(Shown, Shown)> {
     let id = connect(ledger, scope).await?;
     let team = [member("u1", UserMatch::Matched(user("one")))];
-    ledger.import_members(&id, &team).await?;
+    ledger
+        .import_members(&id, &team, &ImportLimits::default())
+        .await?;
     let mut cursor = ledger.last_change().await?;
     let mut followed = Vec::new();
     for steps in steps.chunks(batch) {
@@ -175,10 +197,11 @@ async fn play(ledger: &Book, scope: &str, steps: &[Step], batch: usize) -> Resul
 /// Plays random histories, each in scopes of its own.
 async fn play_all(
     world: &World<'_>,
+    weak: bool,
     check: impl AsyncFn(&Book, &str, History) -> Result<()>,
 ) -> Result<()> {
     let (ledger, played) = (world.open().await, Cell::new(0));
-    for_random(HISTORIES, histories(), async |history| {
+    for_random(HISTORIES, histories(weak), async |history| {
         played.set(played.get() + 1);
         check(&ledger, &played.get().to_string(), history).await
     })
@@ -186,7 +209,7 @@ async fn play_all(
 }
 
 async fn any_order_and_repetition_ends_in_the_same_ledger(world: &World<'_>) -> Result<()> {
-    play_all(world, async |ledger, scope, history| {
+    play_all(world, false, async |ledger, scope, history| {
         let (one, _) = play(ledger, &format!("{scope}/one"), &history.steps, 1).await?;
         let (other, _) = play(
             ledger,
@@ -201,7 +224,7 @@ async fn any_order_and_repetition_ends_in_the_same_ledger(world: &World<'_>) -> 
 }
 
 async fn whoever_follows_random_histories_sees_the_same(world: &World<'_>) -> Result<()> {
-    play_all(world, async |ledger, scope, history| {
+    play_all(world, false, async |ledger, scope, history| {
         let (listed, followed) = play(ledger, scope, &history.other, history.batch).await?;
         same(followed, listed, "what somebody who follows the feed sees")
     })
@@ -209,51 +232,145 @@ async fn whoever_follows_random_histories_sees_the_same(world: &World<'_>) -> Re
 }
 
 async fn random_histories_end_as_the_contract_says(world: &World<'_>) -> Result<()> {
-    play_all(world, async |ledger, scope, history| {
-        let (listed, _) = play(ledger, scope, &history.other, history.batch).await?;
-        let told = listed.values().map(|activity| {
-            (
-                activity.entry_id.clone(),
-                (activity.deleted, activity.revision.clone()),
-            )
-        });
-        same(
-            told.collect::<BTreeMap<_, _>>(),
-            expected(&history.steps),
-            "entries, whether deleted, and revisions",
+    play_all(world, false, ends_as_the_contract_says).await
+}
+
+async fn random_histories_with_weak_deletions_end_as_the_contract_says(
+    world: &World<'_>,
+) -> Result<()> {
+    play_all(world, true, ends_as_the_contract_says).await
+}
+
+async fn ends_as_the_contract_says(ledger: &Book, scope: &str, history: History) -> Result<()> {
+    let (listed, _) = play(ledger, scope, &history.other, history.batch).await?;
+    let told = listed.values().map(|activity| {
+        (
+            activity.entry_id.clone(),
+            (activity.deleted, activity.revision.clone()),
         )
-    })
-    .await
+    });
+    same(
+        told.collect::<BTreeMap<_, _>>(),
+        expected(&history.other),
+        "entries, whether deleted, and revisions",
+    )
+}
+
+/// The greatest revisions of an entry.
+#[derive(Default)]
+struct Register<'a> {
+    content: Option<&'a str>,
+    told: Option<&'a str>,
+    weak: Option<&'a str>,
+}
+
+impl Register<'_> {
+    fn is_told_deleted(&self) -> bool {
+        self.told.is_some() && self.told >= self.content
+    }
+
+    fn is_deleted(&self) -> bool {
+        self.is_told_deleted() || (self.weak.is_some() && self.weak >= self.content)
+    }
 }
 
 /// What `wit/integration.wit` says entries are after these steps: whether deleted, and the revision.
 fn expected(steps: &[Step]) -> BTreeMap<String, (bool, String)> {
-    let mut registers: BTreeMap<&str, (Option<&str>, Option<&str>)> = BTreeMap::new();
+    let mut registers: BTreeMap<&str, Register<'_>> = BTreeMap::new();
     for step in steps {
         let Step::Activity(activity) = step else {
             continue;
         };
-        if activity.content.is_none() && !activity.deleted {
+        let is_told = activity.deleted && activity.event_id.is_some();
+        let is_known = registers.contains_key(activity.id.as_str());
+        if !is_known && activity.content.is_none() && !is_told {
             continue;
         }
-        let (content, deleted) = registers.entry(&activity.id).or_default();
+        let entry = registers.entry(&activity.id).or_default();
         let revision = Some(activity.revision.as_str());
         if activity.content.is_some() {
-            *content = revision.max(*content);
+            entry.content = revision.max(entry.content);
         }
-        if activity.deleted {
-            *deleted = revision.max(*deleted);
+        match (activity.deleted, is_told) {
+            (true, true) => entry.told = revision.max(entry.told),
+            (true, false) => entry.weak = revision.max(entry.weak),
+            (false, _) => entry.weak = None,
+        }
+        if entry.is_told_deleted() {
+            entry.weak = None;
         }
     }
-    let entries = registers.into_iter().map(|(id, (content, deleted))| {
-        let is_deleted = deleted.is_some() && deleted >= content;
+    let entries = registers.into_iter().map(|(id, entry)| {
+        let revision = if entry.is_told_deleted() {
+            entry.told
+        } else if entry.is_deleted() {
+            entry.weak
+        } else {
+            entry.content
+        };
         (
             id.to_owned(),
-            (
-                is_deleted,
-                content.max(deleted).unwrap_or_default().to_owned(),
-            ),
+            (entry.is_deleted(), revision.unwrap_or_default().to_owned()),
         )
     });
     entries.collect()
+}
+
+async fn what_is_seen_again_is_not_deleted(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let id = connect(&ledger, "1").await?;
+    let shown = |revision: &str| entry("7", revision, log("u1", None, 0, Some(60)));
+    let weak = |revision: &str| Activity {
+        event_id: None,
+        ..deletion("7", revision)
+    };
+    let exists = Activity {
+        deleted: false,
+        ..weak("")
+    };
+    let missing = async || {
+        let found = list(&ledger, &everything_of(&id), 9).await?;
+        let found = found.first().map(|one| (one.deleted, one.missing));
+        anyhow::Ok(found)
+    };
+    apply(&ledger, &id, vec![weak("r9")], vec![]).await?;
+    same(
+        missing().await?,
+        None,
+        "a weak deletion of what is not known",
+    )?;
+    apply(&ledger, &id, vec![shown("r2")], vec![]).await?;
+    apply(&ledger, &id, vec![weak("r1")], vec![]).await?;
+    same(
+        missing().await?,
+        Some((false, false)),
+        "a weak deletion of an older state",
+    )?;
+    for again in [shown("r2"), shown("r1"), exists.clone()] {
+        apply(&ledger, &id, vec![weak("r2")], vec![]).await?;
+        same(
+            missing().await?,
+            Some((true, true)),
+            "a weak deletion of this state",
+        )?;
+        apply(&ledger, &id, vec![again], vec![]).await?;
+        same(
+            missing().await?,
+            Some((false, false)),
+            "what is shown again",
+        )?;
+    }
+    apply(
+        &ledger,
+        &id,
+        vec![weak("r2"), deletion("7", "r3"), weak("r4")],
+        vec![],
+    )
+    .await?;
+    apply(&ledger, &id, vec![shown("r2"), exists], vec![]).await?;
+    same(
+        missing().await?,
+        Some((true, false)),
+        "what was told to be deleted, and is shown as it was before",
+    )
 }

@@ -1,17 +1,21 @@
 //! The delivery log: what arrived, and what became of it.
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::id::{ConnectionId, DeliveryId};
-use integration_host::ledger::DeliveryStatus::{Accepted, Failed, Ignored, Ping, Refused};
-use integration_host::ledger::{Delivery, DeliveryRecord, DeliveryStatus, LedgerError};
+use integration_host_contract::id::{ConnectionId, DeliveryId};
+use integration_host_ledger::DeliveryStatus::{Accepted, Failed, Ignored, Ping, Refused};
+use integration_host_ledger::{Delivery, DeliveryRecord, DeliveryStatus, LedgerError};
 use jiff::SignedDuration;
 
-use super::fixture::{Book, connect, delivery, failed, record, time};
+use super::fixture::{Book, connect, delivery, failed, nameless, record, time};
 use super::{Case, World};
 use crate::suite::{case, same};
 
 const ONCE: &str = "A delivery is recorded once under its id: again, it counts an attempt and says what became of it as \
     long as it is failed, and stays as it is afterwards. The id of another connection's delivery is LedgerError::Invalid.";
+const AGAIN: &str = "A delivery that was handled and comes again under another id counts as handled once more in the row \
+    of the first and adds none: the same event of the same connection, or, where no event is known, the same digest. One \
+    that fails like one that failed, with its digest, adds none either and counts as no attempt; its request is kept if the \
+    first one's is not.";
 const LOG: &str = "The log tells deliveries newest first, by connection and status, without their requests, each once.";
 
 pub(super) const CASES: &[Case] = &[
@@ -29,6 +33,21 @@ pub(super) const CASES: &[Case] = &[
         a_delivery_is_of_one_connection,
         ONCE,
         "one connection could change what the log says of another's deliveries"
+    ),
+    case!(
+        a_delivery_that_comes_again_counts_in_its_row,
+        AGAIN,
+        "whoever repeats one delivery would push all others out of the log"
+    ),
+    case!(
+        a_failure_that_comes_again_is_kept_once,
+        AGAIN,
+        "whoever repeats one delivery during an outage would push out what is kept for replay"
+    ),
+    case!(
+        repetitions_at_once_are_one_row,
+        AGAIN,
+        "whoever repeats one delivery fast would push all others out of the log"
     ),
     case!(
         the_log_is_listed_newest_first_and_filtered,
@@ -174,6 +193,147 @@ async fn a_delivery_is_of_one_connection(world: &World<'_>) -> Result<()> {
         )?;
     }
     Ok(())
+}
+
+async fn a_delivery_that_comes_again_counts_in_its_row(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let (id, other) = (connect(&ledger, "43").await?, connect(&ledger, "44").await?);
+    for status in [Accepted, Ignored, Ping] {
+        let name = status.as_str();
+        let known = |id: &str| DeliveryRecord {
+            event_id: Some(name.to_owned()),
+            digest: Some(format!("of {id}")),
+            ..delivery(id, status)
+        };
+        let (known_first, unknown_first) = (format!("{name}-known"), format!("{name}-unknown"));
+        record(&ledger, &id, known(&known_first)).await?;
+        record(&ledger, &id, nameless(&unknown_first, name, status)).await?;
+        let latest = ledger
+            .connection(&id)
+            .await?
+            .and_then(|found| found.last_delivery_at);
+        for (again, times) in [("x", 1), ("y", 1), ("z", 5)] {
+            let late = |record: DeliveryRecord| DeliveryRecord {
+                received_at: time(50),
+                handled_at: time(50),
+                times,
+                ..record
+            };
+            let (known_again, unknown_again) = (
+                format!("{name}-known-{again}"),
+                format!("{name}-unknown-{again}"),
+            );
+            record(&ledger, &id, late(known(&known_again))).await?;
+            record(&ledger, &id, late(nameless(&unknown_again, name, status))).await?;
+        }
+        for first in [&known_first, &unknown_first] {
+            let told = found(&ledger, first).await?;
+            same(
+                told.attempts,
+                8,
+                "how often a delivery that came 8 times was handled",
+            )?;
+            same(told.record.received_at, time(1), "when it came first")?;
+        }
+        same(
+            ledger
+                .connection(&id)
+                .await?
+                .and_then(|found| found.last_delivery_at),
+            latest,
+            "the latest delivery after repetitions of earlier ones",
+        )?;
+        // Others that have something in common are others.
+        record(&ledger, &other, known(&format!("{name}-elsewhere"))).await?;
+        record(
+            &ledger,
+            &other,
+            nameless(&format!("{name}-there"), name, status),
+        )
+        .await?;
+        record(
+            &ledger,
+            &id,
+            nameless(&format!("{name}-failed"), name, Failed),
+        )
+        .await?;
+        record(
+            &ledger,
+            &id,
+            nameless(&format!("{name}-different"), "different", status),
+        )
+        .await?;
+    }
+    // One of different ones for all three statuses, which are handled alike.
+    same(all(&ledger, Some(&id), None, 1000).await?.len(), 10, "rows")?;
+    same(
+        all(&ledger, Some(&other), None, 1000).await?.len(),
+        6,
+        "rows of another connection",
+    )
+}
+
+async fn a_failure_that_comes_again_is_kept_once(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let id = connect(&ledger, "43").await?;
+    let failed = |id: &str, has_request: bool| DeliveryRecord {
+        sealed_request: has_request.then(|| id.as_bytes().to_vec()),
+        ..nameless(id, "digest", Failed)
+    };
+    record(&ledger, &id, failed("first", false)).await?;
+    for again in ["second", "third"] {
+        record(&ledger, &id, failed(again, true)).await?;
+    }
+    let log = all(&ledger, None, None, 1000).await?;
+    same(
+        names(&log),
+        vec!["first"],
+        "rows of one delivery that failed three times",
+    )?;
+    let kept = found(&ledger, "first").await?;
+    same(
+        (kept.attempts, kept.replayable, kept.record.sealed_request),
+        (1, true, Some(b"second".to_vec())),
+        "attempts at it, and its request",
+    )?;
+    // A replay is an attempt, and what comes after it succeeded is another delivery.
+    record(&ledger, &id, failed("first", false)).await?;
+    same(
+        found(&ledger, "first").await?.attempts,
+        2,
+        "attempts after a replay that failed",
+    )?;
+    record(&ledger, &id, delivery("first", Accepted)).await?;
+    record(&ledger, &id, failed("fourth", true)).await?;
+    let log = all(&ledger, None, None, 1000).await?;
+    same(
+        names(&log),
+        vec!["fourth", "first"],
+        "rows after the first was handled",
+    )
+}
+
+async fn repetitions_at_once_are_one_row(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let id = connect(&ledger, "43").await?;
+    let again: Vec<String> = (0..60).map(|number| number.to_string()).collect();
+    let repetitions = again.iter().map(|name| {
+        let copy = DeliveryRecord {
+            event_id: Some("one".to_owned()),
+            ..delivery(name, Accepted)
+        };
+        record(&ledger, &id, copy)
+    });
+    for told in futures_util::future::join_all(repetitions).await {
+        told?;
+    }
+    let log = all(&ledger, None, None, 1000).await?;
+    let attempts: Vec<u32> = log.iter().map(|row| row.attempts).collect();
+    same(
+        attempts,
+        vec![60],
+        "how often the rows of one event were handled",
+    )
 }
 
 async fn the_log_is_listed_newest_first_and_filtered(world: &World<'_>) -> Result<()> {

@@ -1,11 +1,15 @@
 //! The change feed: who follows it misses nothing and is told nothing twice.
 
+use std::collections::HashMap;
+
 use anyhow::{Result, ensure};
-use integration_host::contract::{TeamMember, User, UserMatch};
+use integration_host_contract::id::{ConnectionId, RemoteUserId};
+use integration_host_contract::{TeamMember, User, UserMatch};
+use integration_host_ledger::{ActivityFilter, ImportLimits, LedgerActivity, MappingChange};
 
 use super::fixture::{
-    apply, connect, deletion, entry, everything, follow, ids, list, log, map, member, subject,
-    user, work,
+    Book, apply, connect, deletion, entry, everything, follow, ids, list, log, map, member,
+    subject, user, work,
 };
 use super::{Case, World};
 use crate::suite::{case, same};
@@ -13,8 +17,8 @@ use crate::suite::{case, same};
 const ONCE: &str = "Every activity is in the feed once, deleted and unmapped ones too; what is seen of it changes only as \
     it moves to the end of the feed, behind every place told before.";
 const STILL: &str = "What changes nothing that is seen moves nothing, and activities that move together keep their order.";
-const NAMES: &str =
-    "Names of subjects, of users and of members that change move the activities that show them.";
+const NAMES: &str = "Names of subjects, of users and of members that change move the activities that show them: at once if \
+    they are few, and otherwise as Ledger::spread_changes goes on, until each has moved since what it shows has changed.";
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -47,7 +51,167 @@ pub(super) const CASES: &[Case] = &[
         NAMES,
         "the platform would show somebody's time as nobody's"
     ),
+    case!(
+        what_many_activities_share_is_told_of_all_of_them,
+        NAMES,
+        "a large project would keep its old name on the platform for ever"
+    ),
+    case!(
+        what_many_activities_share_is_told_a_few_at_a_time,
+        NAMES,
+        "everybody's time would wait while a large project is renamed"
+    ),
 ];
+
+/// More activities than any ledger changes at once.
+const MANY: usize = 2_500;
+
+/// A connection with many activities of two members, every other one below a client.
+async fn with_many(ledger: &Book) -> Result<ConnectionId> {
+    let id = connect(ledger, "43").await?;
+    let activities = (0..MANY).map(|number| {
+        let member = if number % 2 == 0 { "a" } else { "b" };
+        let project = (number % 2 == 0).then_some("p");
+        entry(&number.to_string(), "1", log(member, project, 0, Some(60)))
+    });
+    let subjects = vec![
+        subject("c", "1", Some("Client"), None),
+        subject("p", "1", Some("Project"), Some("c")),
+    ];
+    apply(ledger, &id, activities.collect(), subjects).await?;
+    let team = [
+        member("a", UserMatch::Unmatched),
+        member("b", UserMatch::Unmatched),
+    ];
+    ledger
+        .import_members(&id, &team, &ImportLimits::default())
+        .await?;
+    spread(ledger, 1_000).await?;
+    Ok(id)
+}
+
+/// Goes on until there is nothing to do, and says how often.
+async fn spread(ledger: &Book, most: usize) -> Result<usize> {
+    let mut steps = 0;
+    while ledger.spread_changes(most).await? {
+        steps += 1;
+        ensure!(steps < 100_000, "there is always more to do");
+    }
+    Ok(steps)
+}
+
+async fn what_many_activities_share_is_told_of_all_of_them(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let id = with_many(&ledger).await?;
+    let mut cursor = ledger.last_change().await?;
+    let renamed = |revision, name| vec![subject("c", revision, Some(name), None)];
+    apply(&ledger, &id, vec![], renamed("2", "Other")).await?;
+    ledger.spread_changes(100).await?;
+    // While some are told, it changes again, and so does what else they share.
+    map(&ledger, &id, "a", Some(user("x"))).await?;
+    ledger.spread_changes(100).await?;
+    apply(&ledger, &id, vec![], renamed("3", "Client")).await?;
+    map(&ledger, &id, "b", Some(user("y"))).await?;
+    ledger.spread_changes(100).await?;
+    map(&ledger, &id, "b", Some(user("z"))).await?;
+    let ledger = if world.is_durable() {
+        // Whoever was at it is gone.
+        drop(ledger);
+        world.open().await
+    } else {
+        ledger
+    };
+    spread(&ledger, 300).await?;
+    let mut latest = HashMap::new();
+    for activity in follow(&ledger, &mut cursor).await? {
+        latest.insert(activity.entry_id.clone(), activity);
+    }
+    same(latest.len(), MANY, "entries that were told again")?;
+    for activity in latest.values() {
+        let of_project = activity.title.len() == 3;
+        let expected = if of_project { "x" } else { "z" };
+        let user = activity.user.as_ref().map(|user| user.id.as_str());
+        same(user, Some(expected), "whose time an entry is")?;
+        if of_project {
+            same(
+                activity.title.first().map(String::as_str),
+                Some("Client"),
+                "the client in a title",
+            )?;
+        }
+    }
+    let everybody = ActivityFilter {
+        connection: Some(id.clone()),
+        ..Default::default()
+    };
+    same(
+        list(&ledger, &everybody, 1_000).await?.len(),
+        MANY,
+        "entries of users",
+    )?;
+
+    let other_name = User {
+        name: "Renamed".to_owned(),
+        ..user("x")
+    };
+    map(&ledger, &id, "a", Some(other_name)).await?;
+    spread(&ledger, 300).await?;
+    let told = follow(&ledger, &mut cursor).await?;
+    same(told.len(), MANY / 2, "entries of a user with another name")?;
+    let name = |activity: &LedgerActivity| activity.user.clone().map(|user| user.name);
+    ensure!(
+        told.iter()
+            .all(|one| name(one).as_deref() == Some("Renamed")),
+        "entries show the former name of a user"
+    );
+
+    // One that keeps earlier activities takes none that the one before it has still to give.
+    map(&ledger, &id, "b", Some(user("w"))).await?;
+    ledger.spread_changes(100).await?;
+    let keeping = MappingChange {
+        keeps_earlier: true,
+        ..MappingChange::by_hand(Some(user("v")))
+    };
+    let member = RemoteUserId::new("b");
+    ledger.set_mapping(&id, &member, &keeping).await?;
+    let last = (MANY - 1).to_string();
+    let edited = entry(&last, "2", log("b", None, 0, Some(90)));
+    let new = entry("new", "1", log("b", None, 0, Some(60)));
+    apply(&ledger, &id, vec![edited, new], vec![]).await?;
+    spread(&ledger, 300).await?;
+    let wanted = ["1".to_owned(), last, "new".to_owned()];
+    let mut found = ledger.activities_by_id(&id, &wanted).await?;
+    found.sort_by_key(|activity| wanted.iter().position(|id| *id == activity.entry_id));
+    let users: Vec<_> = (found.iter())
+        .map(|activity| activity.user.as_ref().map(|user| user.id.as_str()))
+        .collect();
+    same(
+        users,
+        vec![Some("w"), Some("w"), Some("v")],
+        "whose entries are that came before a mapping, were edited after it, and came after it",
+    )?;
+    same(spread(&ledger, 300).await?, 0, "what is left to do")
+}
+
+async fn what_many_activities_share_is_told_a_few_at_a_time(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let id = with_many(&ledger).await?;
+    let mut before = ledger.last_change().await?;
+    let renamed = vec![subject("p", "2", Some("Other"), Some("c"))];
+    apply(&ledger, &id, vec![], renamed).await?;
+    map(&ledger, &id, "b", Some(user("x"))).await?;
+    before = before.max(ledger.last_change().await?);
+    while ledger.spread_changes(50).await? {
+        let after = ledger.last_change().await?;
+        ensure!(
+            after <= before + 50,
+            "{} entries move at once",
+            after - before
+        );
+        before = after;
+    }
+    Ok(())
+}
 
 async fn an_activity_is_in_the_feed_once_at_its_last_change(world: &World<'_>) -> Result<()> {
     let ledger = world.open().await;
@@ -145,7 +309,9 @@ async fn what_is_known_already_moves_nothing(world: &World<'_>) -> Result<()> {
         ]
     };
     let content = || entry("1", "2", log("a", Some("p"), 0, Some(1)));
-    ledger.import_members(&id, &team).await?;
+    ledger
+        .import_members(&id, &team, &ImportLimits::default())
+        .await?;
     apply(
         &ledger,
         &id,
@@ -176,7 +342,9 @@ async fn what_is_known_already_moves_nothing(world: &World<'_>) -> Result<()> {
         vec![subject("elsewhere", "1", Some("Elsewhere"), None)],
     )
     .await?;
-    ledger.import_members(&id, &team).await?;
+    ledger
+        .import_members(&id, &team, &ImportLimits::default())
+        .await?;
     map(&ledger, &id, "a", Some(user("ua"))).await?;
     same(
         ids(&follow(&ledger, &mut cursor).await?),
@@ -231,7 +399,7 @@ async fn names_of_subjects_that_arrive_late_move_what_is_below(world: &World<'_>
     )
     .await?;
     let mut cursor = ledger.last_change().await?;
-    let step = async |subjects: Vec<integration_host::contract::Subject>, cursor: &mut u64| {
+    let step = async |subjects: Vec<integration_host_contract::Subject>, cursor: &mut u64| {
         apply(&ledger, &id, vec![], subjects).await?;
         let moved = follow(&ledger, cursor).await?;
         let told: Vec<_> = moved
@@ -319,7 +487,7 @@ async fn mappings_and_names_of_people_move_their_activities(world: &World<'_>) -
         [shown("1"), shown("3")]
     };
     ledger
-        .import_members(&id, &team("Anna", user("ua")))
+        .import_members(&id, &team("Anna", user("ua")), &ImportLimits::default())
         .await?;
     same(
         moved(&mut cursor).await?,
@@ -327,7 +495,7 @@ async fn mappings_and_names_of_people_move_their_activities(world: &World<'_>) -
         "what moved after an import",
     )?;
     ledger
-        .import_members(&id, &team("Anne", user("ua")))
+        .import_members(&id, &team("Anne", user("ua")), &ImportLimits::default())
         .await?;
     same(
         moved(&mut cursor).await?,
@@ -338,7 +506,9 @@ async fn mappings_and_names_of_people_move_their_activities(world: &World<'_>) -
         name: "Renamed".to_owned(),
         ..user("ua")
     };
-    ledger.import_members(&id, &team("Anne", renamed)).await?;
+    ledger
+        .import_members(&id, &team("Anne", renamed), &ImportLimits::default())
+        .await?;
     same(
         moved(&mut cursor).await?,
         both("Anne", Some("Renamed")),

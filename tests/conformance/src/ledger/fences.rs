@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use integration_host::contract::UserMatch;
-use integration_host::id::{ConnectionId, RemoteUserId};
-use integration_host::ledger::{
-    ConnectionEvent, ConnectionState, CoverageChange, EventKind, Lease, LedgerError, MappingChange,
+use integration_host_contract::UserMatch;
+use integration_host_contract::id::{ConnectionId, RemoteUserId};
+use integration_host_ledger::{
+    ConnectionEvent, ConnectionState, CoverageChange, EventKind, ImportLimits, Lease, LedgerError,
+    MappingChange,
 };
 
 use super::fixture::{
@@ -74,7 +75,10 @@ async fn change(
         ),
         (
             "import_members",
-            ledger.import_members(id, &team).await.map(drop),
+            ledger
+                .import_members(id, &team, &ImportLimits::default())
+                .await
+                .map(drop),
         ),
         (
             "set_mapping",

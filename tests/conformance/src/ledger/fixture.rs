@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::{
+use integration_host_contract::id::{
+    ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId,
+};
+use integration_host_contract::{
     Activity, Changes, MemberState, RemoteUser, Subject, TeamMember, TimeLog, User, UserMatch,
 };
-use integration_host::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
-use integration_host::ledger::{
+use integration_host_ledger::{
     ActivityFilter, Applied, Connection, ConnectionState, ConnectionUpdate, DeliveryRecord,
     DeliveryStatus, Ledger, LedgerActivity, MappingChange, Member, NewConnection,
 };
@@ -240,11 +242,22 @@ pub(super) fn delivery(id: &str, status: DeliveryStatus) -> DeliveryRecord {
         received_at: time(1),
         handled_at: time(1),
         elapsed_us: 250,
-        event_id: Some("18446744073709551615".to_owned()),
+        event_id: Some(format!("18446744073709551615-{id}")),
         status,
         detail: "Recorded.".to_owned(),
         size_bytes: 100,
         sealed_request: None,
+        digest: None,
+        times: 1,
+    }
+}
+
+/// A delivery without a known event.
+pub(super) fn nameless(id: &str, digest: &str, status: DeliveryStatus) -> DeliveryRecord {
+    DeliveryRecord {
+        event_id: None,
+        digest: Some(digest.to_owned()),
+        ..delivery(id, status)
     }
 }
 

@@ -8,6 +8,7 @@ use crate::suite::{case, same};
 
 const STOPPED: &str = "Ids are those of activities that have stopped, are not deleted and ran at some time from from to \
     to, both included, ordered byte by byte.";
+const FOUND: &str = "Activities are found by their ids, deleted ones too.";
 const RUNNING: &str = "Running are the activities that began before the time, have no end and are not deleted, newest \
     first.";
 
@@ -19,6 +20,11 @@ pub(super) const CASES: &[Case] = &[
         ids_are_those_that_ran_in_the_range_and_have_stopped,
         STOPPED,
         "a comparison would miss entries that were deleted at the remote service"
+    ),
+    case!(
+        activities_are_found_by_their_ids,
+        FOUND,
+        "what the remote service does not list any more would be taken for something nobody logged"
     ),
     case!(
         running_entries_are_found_by_when_they_began,
@@ -51,6 +57,26 @@ fn many() -> Vec<(String, i64, Option<i64>, usize)> {
             )
         })
         .collect()
+}
+
+async fn activities_are_found_by_their_ids(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let (id, other) = (connect(&ledger, "1").await?, connect(&ledger, "2").await?);
+    let shown = |id: &str| entry(id, "1", log("u1", None, 0, Some(60)));
+    let activities = vec![shown("1"), shown("2"), shown("3"), deletion("2", "2")];
+    apply(&ledger, &id, activities, vec![]).await?;
+    apply(&ledger, &other, vec![shown("4")], vec![]).await?;
+    let wanted = ["4", "2", "none", "1"].map(str::to_owned);
+    let found = ledger.activities_by_id(&id, &wanted).await?;
+    let mut found: Vec<_> = (found.into_iter())
+        .map(|one| (one.entry_id, one.deleted))
+        .collect();
+    found.sort_unstable();
+    let expected = vec![("1".to_owned(), false), ("2".to_owned(), true)];
+    same(found, expected, "the activities with these ids")?;
+    let nothing = ledger.activities_by_id(&id, &[]).await?;
+    ensure!(nothing.is_empty(), "no ids found {nothing:?}");
+    Ok(())
 }
 
 async fn ids_are_those_that_ran_in_the_range_and_have_stopped(world: &World<'_>) -> Result<()> {

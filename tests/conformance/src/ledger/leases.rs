@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
-use integration_host::ledger::{Lease, LeaseAnswer};
+use integration_host_ledger::{Lease, LeaseAnswer};
 
 use super::fixture::Book;
 use super::{Case, World};
@@ -14,8 +14,8 @@ use crate::suite::{case, same};
 
 const GRANTED: &str = "A lease that was granted and has not run out is refused to everybody, with how long it still lasts; \
     one that has run out or was given back is granted to whoever asks first.";
-const RESTS: &str = "A lease that was given back to rest is refused for so long, with how much of that is left, unless it \
-    is urgent.";
+const RESTS: &str = "A lease that was given back to rest is refused for so long, a day at most, with how much of that is \
+    left, unless it is urgent.";
 const FENCES: &str = "A lease has a greater fence than every one of its name before.";
 const RENEWED: &str = "A lease that is renewed lasts for so much longer from then on, also if it had run out, unless \
     somebody else was granted it.";

@@ -1,7 +1,7 @@
 //! Lists of activities: what a filter describes, page by page.
 
 use anyhow::{Result, ensure};
-use integration_host::ledger::{ActivityFilter, MAX_PAGE};
+use integration_host_ledger::{ActivityFilter, MAX_PAGE};
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, TestRunner};
 
@@ -59,7 +59,7 @@ pub(super) fn many(count: usize) -> Result<Vec<Entry>> {
 }
 
 /// The numbers of listed entries, in order.
-fn numbers(activities: &[integration_host::ledger::LedgerActivity]) -> Result<Vec<usize>> {
+fn numbers(activities: &[integration_host_ledger::LedgerActivity]) -> Result<Vec<usize>> {
     let mut numbers = Vec::new();
     for id in ids(activities) {
         numbers.push(id.parse()?);

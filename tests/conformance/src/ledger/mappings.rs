@@ -1,12 +1,12 @@
 //! Mappings: what a person decides, and what it goes for.
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::UserMatch;
-use integration_host::id::RemoteUserId;
-use integration_host::ledger::MatchedBy::Email;
-use integration_host::ledger::{ActivityFilter, LedgerError, Mapping, MappingChange};
+use integration_host_contract::id::RemoteUserId;
+use integration_host_contract::{TimeLog, UserMatch};
+use integration_host_ledger::MatchedBy::Email;
+use integration_host_ledger::{ActivityFilter, ImportLimits, LedgerError, Mapping, MappingChange};
 
-use super::fixture::{apply, connect, entry, list, log, map, member, user, work};
+use super::fixture::{apply, connect, entry, everything_of, list, log, map, member, user, work};
 use super::teams::{found, mappings, matched, unmatched};
 use super::{Case, World};
 use crate::suite::{case, same};
@@ -17,8 +17,9 @@ const MENTIONED: &str = "A member that only activities mention can be mapped; on
     LedgerError::NotFound.";
 const TAKEN_BACK: &str = "A decision that is taken back leaves the member undecided, with the import's note, for the \
     next import to decide.";
-const ALL_ACTIVITIES: &str = "A mapping goes for all activities of a member, those received before and those still to \
-    come.";
+const ALL_ACTIVITIES: &str = "A mapping by hand goes for all activities of a member, those received before and those \
+    still to come, unless it keeps earlier ones with the users they belong to; for many of them as \
+    Ledger::spread_changes goes on.";
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -42,6 +43,11 @@ pub(super) const CASES: &[Case] = &[
         "somebody mapped late would have lost the time until then"
     ),
     case!(
+        a_mapping_may_leave_earlier_activities_where_they_are,
+        ALL_ACTIVITIES,
+        "whoever takes over an account would be given another person's time"
+    ),
+    case!(
         a_mapping_is_of_one_connection,
         ALL_ACTIVITIES,
         "time of one workspace would be shown as another's"
@@ -51,7 +57,9 @@ pub(super) const CASES: &[Case] = &[
 async fn a_mapping_somebody_else_changed_is_not_overwritten(world: &World<'_>) -> Result<()> {
     let ledger = world.open().await;
     let id = connect(&ledger, "s").await?;
-    ledger.import_members(&id, &[unmatched("a")]).await?;
+    ledger
+        .import_members(&id, &[unmatched("a")], &ImportLimits::default())
+        .await?;
     let a = RemoteUserId::new("a");
     let set = async |to: &str, before: Mapping| {
         let change = MappingChange {
@@ -119,12 +127,17 @@ async fn a_decision_can_be_taken_back(world: &World<'_>) -> Result<()> {
     let id = connect(&ledger, "s").await?;
     let note = "Two users have this address.";
     ledger
-        .import_members(&id, &[member("a", UserMatch::Ambiguous(note.to_owned()))])
+        .import_members(
+            &id,
+            &[member("a", UserMatch::Ambiguous(note.to_owned()))],
+            &ImportLimits::default(),
+        )
         .await?;
     let decided = map(&ledger, &id, "a", Some(user("u1"))).await?;
     let undecided = MappingChange {
         user: None,
         matched_by: None,
+        keeps_earlier: false,
         before: Some(decided.mapping()),
     };
     let back = ledger
@@ -140,7 +153,9 @@ async fn a_decision_can_be_taken_back(world: &World<'_>) -> Result<()> {
         Some(note),
         "the note of a mapping that was taken back",
     )?;
-    ledger.import_members(&id, &[matched("a")]).await?;
+    ledger
+        .import_members(&id, &[matched("a")], &ImportLimits::default())
+        .await?;
     same(
         found(&ledger, &id, "a").await?.matched_by,
         Some(Email),
@@ -209,11 +224,71 @@ async fn a_mapping_shows_what_was_received_before(world: &World<'_>) -> Result<(
         2,
         "listed activities after a member was mapped to nobody",
     )?;
-    ledger.import_members(&id, &[matched("a")]).await?;
+    ledger
+        .import_members(&id, &[matched("a")], &ImportLimits::default())
+        .await?;
     same(
         listed().await?,
         2,
         "listed activities of a member somebody decided to map to nobody",
+    )
+}
+
+async fn a_mapping_may_leave_earlier_activities_where_they_are(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let id = connect(&ledger, "43").await?;
+    apply(&ledger, &id, vec![work("1", "a")], vec![]).await?;
+    map(&ledger, &id, "a", Some(user("first"))).await?;
+    let keeping = async |to: Option<&str>| {
+        let change = MappingChange {
+            keeps_earlier: true,
+            ..MappingChange::by_hand(to.map(user))
+        };
+        ledger
+            .set_mapping(&id, &RemoteUserId::new("a"), &change)
+            .await
+    };
+    keeping(None).await?;
+    apply(&ledger, &id, vec![work("2", "a")], vec![]).await?;
+    let before = ledger.last_change().await?;
+    keeping(Some("second")).await?;
+    apply(&ledger, &id, vec![work("3", "a")], vec![]).await?;
+    // What is received of an earlier one again is still its user's.
+    let renamed = TimeLog {
+        description: "Renamed".to_owned(),
+        ..log("a", None, 0, Some(60))
+    };
+    apply(&ledger, &id, vec![entry("1", "2", renamed)], vec![]).await?;
+    let moved = ledger.changes(before, 10).await?;
+    same(
+        moved
+            .iter()
+            .map(|one| one.entry_id.as_str())
+            .collect::<Vec<_>>(),
+        ["2", "3", "1"],
+        "what moved in the feed",
+    )?;
+    let whose = async || {
+        let all = list(&ledger, &everything_of(&id), 10).await?;
+        let mut whose: Vec<_> = (all.into_iter())
+            .map(|one| (one.entry_id, one.user.map(|user| user.id.to_string())))
+            .collect();
+        whose.sort();
+        anyhow::Ok(whose)
+    };
+    let expected = [("1", "first"), ("2", "second"), ("3", "second")];
+    let told =
+        |all: [(&str, &str); 3]| all.map(|(entry, user)| (entry.to_owned(), Some(user.to_owned())));
+    same(
+        whose().await?,
+        told(expected),
+        "whose activities are after a mapping that keeps earlier ones",
+    )?;
+    map(&ledger, &id, "a", Some(user("second"))).await?;
+    same(
+        whose().await?,
+        told(expected.map(|(entry, _)| (entry, "second"))),
+        "whose activities are after the same mapping that keeps nothing",
     )
 }
 

@@ -1,10 +1,10 @@
 //! Lists of members.
 
 use anyhow::{Result, ensure};
-use integration_host::contract::{TeamMember, UserMatch};
-use integration_host::id::ConnectionId;
-use integration_host::ledger::MatchedBy::{Email, Manual};
-use integration_host::ledger::{Member, MemberFilter};
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::{TeamMember, UserMatch};
+use integration_host_ledger::MatchedBy::{Email, Manual};
+use integration_host_ledger::{ImportLimits, Member, MemberFilter};
 
 use super::fixture::{Book, connect, map, member, user};
 use super::{Case, World};
@@ -49,7 +49,9 @@ async fn large_team(ledger: &Book, count: usize) -> Result<ConnectionId> {
             member
         })
         .collect();
-    ledger.import_members(&id, &team).await?;
+    ledger
+        .import_members(&id, &team, &ImportLimits::default())
+        .await?;
     map(ledger, &id, "00001", Some(user("found by hand"))).await?;
     Ok(id)
 }
@@ -149,6 +151,7 @@ async fn a_search_finds_members_in_any_script(world: &World<'_>) -> Result<()> {
                     query: query.map(str::to_owned),
                     unmapped,
                     matched_by,
+                    in_doubt: false,
                 };
                 let expected: Vec<_> = all
                     .iter()

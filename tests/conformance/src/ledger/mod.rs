@@ -1,10 +1,12 @@
 //! What every ledger must do. The promises are those of the documentation of [`Ledger`], of
-//! [`Continuity`](integration_host::ledger::Continuity) and of [`Leases`](integration_host::ledger::Leases), and of
-//! [`Transfer`](integration_host::ledger::transfer::Transfer) if it can be moved.
+//! [`Continuity`](integration_host_ledger::Continuity), [`Leases`](integration_host_ledger::Leases) and
+//! [`Sessions`](integration_host_ledger::Sessions), and of
+//! [`Transfer`](integration_host_ledger::transfer::Transfer) if it can be moved.
 
 mod activities;
 mod changes;
 mod concurrency;
+mod confirmation;
 mod connections;
 mod continuity;
 mod convergence;
@@ -12,6 +14,7 @@ mod deliveries;
 mod feed;
 mod fences;
 mod fixture;
+mod identity;
 mod ids;
 mod leases;
 mod lists;
@@ -22,6 +25,7 @@ mod rates;
 mod replays;
 mod requests;
 mod retention;
+mod sessions;
 mod standings;
 mod summaries;
 mod survival;
@@ -32,7 +36,7 @@ mod transfer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use integration_host::ledger::{Ledger, Retention};
+use integration_host_ledger::{Ledger, Retention};
 
 use crate::suite::{self, Kept, Open, Opener, Report};
 
@@ -79,11 +83,13 @@ pub fn case_names() -> Vec<&'static str> {
 
 fn cases() -> Vec<Case> {
     [
+        identity::CASES,
         connections::CASES,
         changes::CASES,
         standings::CASES,
         teams::CASES,
         mappings::CASES,
+        confirmation::CASES,
         members::CASES,
         activities::CASES,
         convergence::CASES,
@@ -100,6 +106,7 @@ fn cases() -> Vec<Case> {
         continuity::CASES,
         leases::CASES,
         fences::CASES,
+        sessions::CASES,
         concurrency::CASES,
         survival::CASES,
         transfer::CASES,
@@ -132,14 +139,16 @@ mod tests {
 
     #[test]
     fn every_point_of_the_documentation_has_a_case_and_every_case_a_point() {
-        let ledger = include_str!("../../../../host/src/ledger/mod.rs");
-        let continuity = include_str!("../../../../host/src/ledger/continuity.rs");
+        let ledger = include_str!("../../../../host/ledger/src/lib.rs");
+        let continuity = include_str!("../../../../host/ledger/src/continuity.rs");
         let mut promises = documentation::promises(ledger, "pub trait Ledger");
         promises.extend(documentation::promises(continuity, "pub trait Continuity"));
-        let transfer = include_str!("../../../../host/src/ledger/transfer/mod.rs");
+        let transfer = include_str!("../../../../host/ledger/src/transfer/mod.rs");
         promises.extend(documentation::promises(transfer, "pub trait Transfer"));
-        let leases = include_str!("../../../../host/src/ledger/lease.rs");
+        let leases = include_str!("../../../../host/ledger/src/lease.rs");
         promises.extend(documentation::promises(leases, "pub trait Leases"));
+        let sessions = include_str!("../../../../host/ledger/src/session.rs");
+        promises.extend(documentation::promises(sessions, "pub trait Sessions"));
         let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();
         documentation::assert_same(&promises, &quoted);
     }

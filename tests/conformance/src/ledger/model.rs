@@ -1,9 +1,10 @@
 //! Activities and filters at random, and which have which: a model that looks at everything.
 
 use anyhow::Result;
-use integration_host::contract::{TimeLog, UserMatch};
-use integration_host::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
-use integration_host::ledger::ActivityFilter;
+use integration_host_contract::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
+use integration_host_contract::{TimeLog, UserMatch};
+use integration_host_ledger::ActivityFilter;
+use integration_host_ledger::ImportLimits;
 use proptest::prelude::*;
 
 use super::fixture::{Book, apply, connect, deletion, log, member, subject, time, user};
@@ -93,6 +94,7 @@ pub(super) struct Question {
     pub(super) billable: Option<bool>,
     pub(super) text: Option<&'static str>,
     pub(super) unmapped: bool,
+    pub(super) only_unmapped: bool,
     pub(super) deleted: bool,
 }
 
@@ -110,6 +112,7 @@ impl Question {
             billable: None,
             text: Some(text),
             unmapped: true,
+            only_unmapped: false,
             deleted: true,
         }
     }
@@ -118,7 +121,8 @@ impl Question {
     pub(super) fn is_in_range(&self, entry: &Entry) -> bool {
         self.connection
             .is_none_or(|wanted| entry.connection == wanted)
-            && (self.unmapped || entry.is_mapped())
+            && (self.unmapped || self.only_unmapped || entry.is_mapped())
+            && (!self.only_unmapped || !entry.is_mapped())
             && (self.deleted || !entry.deleted)
             && self
                 .from
@@ -158,6 +162,7 @@ impl Question {
             billable: self.billable,
             text: self.text.map(str::to_owned),
             include_unmapped: self.unmapped,
+            only_unmapped: self.only_unmapped,
             include_deleted: self.deleted,
         }
     }
@@ -216,7 +221,7 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
         prop::option::weighted(0.3, prop::sample::select(&TAGS[..])),
         prop::option::weighted(0.3, any::<bool>()),
         prop::option::weighted(0.3, prop::sample::select(&TEXTS[..])),
-        any::<(bool, bool)>(),
+        (any::<(bool, bool)>(), prop::bool::weighted(0.2)),
     );
     question.prop_map(
         |(
@@ -227,7 +232,7 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
             tag,
             billable,
             text,
-            (unmapped, deleted),
+            ((unmapped, deleted), only_unmapped),
         )| {
             // What needs a connection has one.
             let of_connection = connection.is_some();
@@ -242,6 +247,7 @@ pub(super) fn question() -> impl Strategy<Value = Question> {
                 billable,
                 text,
                 unmapped,
+                only_unmapped,
                 deleted,
             }
         },
@@ -272,7 +278,9 @@ pub(super) async fn fill(ledger: &Book, entries: &[Entry]) -> Result<Vec<Connect
         }
         apply(ledger, id, activities, subjects.to_vec()).await?;
         let team = MAPPED.map(|mapped| member(mapped, UserMatch::Matched(user(mapped))));
-        ledger.import_members(id, &team).await?;
+        ledger
+            .import_members(id, &team, &ImportLimits::default())
+            .await?;
     }
     Ok(connections)
 }

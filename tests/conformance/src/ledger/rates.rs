@@ -1,16 +1,15 @@
 //! When deliveries arrived.
 
 use anyhow::{Result, ensure};
-use integration_host::ledger::DeliveryStatus::{Accepted, Failed, Ignored, Ping, Refused};
-use integration_host::ledger::{DeliveryRate, DeliveryRecord, MAX_RATE_TIME};
+use integration_host_ledger::DeliveryStatus::{Accepted, Failed, Ignored, Ping, Refused};
+use integration_host_ledger::{DeliveryRate, DeliveryRecord, MAX_RATE_TIME};
 use jiff::SignedDuration;
 
 use super::fixture::{connect, connection, delivery, record, time};
 use super::{Case, World};
 use crate::suite::{case, same};
 
-const LATEST: &str =
-    "last_delivery_at is when the latest delivery arrived that is neither failed nor refused.";
+const LATEST: &str = "last_delivery_at is when the latest delivery arrived that is neither failed nor refused, and no repetition.";
 const RATES: &str = "Rates count deliveries by the minute they arrived in and by what became of them, in order of time, \
     over at most MAX_RATE_TIME before to.";
 const TIMES: &str = "Delivery times are when the accepted deliveries of a connection arrived, those recorded last first.";

@@ -1,11 +1,9 @@
 //! Requests that make no sense, or ask for too much.
 
 use anyhow::{Result, ensure};
-use integration_host::id::{RemoteUserId, SubjectId};
-use integration_host::ledger::DeliveryStatus::Accepted;
-use integration_host::ledger::{
-    ActivityFilter, LedgerError, MAX_INTERVALS, MAX_PAGE, MemberFilter,
-};
+use integration_host_contract::id::{RemoteUserId, SubjectId};
+use integration_host_ledger::DeliveryStatus::Accepted;
+use integration_host_ledger::{ActivityFilter, LedgerError, MAX_INTERVALS, MAX_PAGE, MemberFilter};
 
 use super::fixture::{Book, apply, connect, delivery, everything, record, time, work};
 use super::{Case, World};

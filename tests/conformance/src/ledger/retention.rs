@@ -1,9 +1,11 @@
 //! How much of the delivery log is kept.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use integration_host::id::DeliveryId;
-use integration_host::ledger::DeliveryStatus::{Accepted, Failed};
-use integration_host::ledger::{DeliveryRecord, MAX_PAGE, Retention};
+use integration_host_contract::id::DeliveryId;
+use integration_host_ledger::DeliveryStatus::{Accepted, Failed};
+use integration_host_ledger::{AgeLook, DeliveryRecord, MAX_PAGE, Retention};
 use jiff::SignedDuration;
 
 use super::deliveries::all;
@@ -17,6 +19,8 @@ const REQUESTS: &str = "Requests are kept within the number and bytes of the Ret
     is too large by itself is not kept and pushes nothing out.";
 const PRUNED: &str = "Pruning removes requests and deliveries that are older than the Retention lets them be, and nothing \
     else; it tells whether there is more to remove.";
+
+const LOOKS: &str = "Looks at the time are kept, and lead to what AgeLook::after says.";
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -33,6 +37,11 @@ pub(super) const CASES: &[Case] = &[
         requests_are_bounded_in_number_and_bytes,
         REQUESTS,
         "an outage would fill the disk, or lose the newest deliveries instead of the oldest"
+    ),
+    case!(
+        a_look_at_the_time_comes_before_what_it_removes,
+        LOOKS,
+        "a clock that is ahead for a moment would erase the log, or nothing would ever be erased"
     ),
     case!(
         what_is_too_old_is_removed,
@@ -189,6 +198,25 @@ async fn one_a_minute(ledger: &Book, minutes: i64) -> Result<()> {
             ..failed(&minute.to_string(), 10)
         };
         record(ledger, &id, received).await?;
+    }
+    Ok(())
+}
+
+async fn a_look_at_the_time_comes_before_what_it_removes(world: &World<'_>) -> Result<()> {
+    let mut look = None;
+    let ahead = 60 * 24 * 91;
+    let quarters = (0..300).map(|quarter| 15 * quarter);
+    let ledger = world.open().await;
+    for minute in quarters.clone().take(50).chain([ahead]).chain(quarters) {
+        let ran = Duration::from_secs(900);
+        let (next, expected) = AgeLook::after(look, time(minute), ran);
+        look = Some(next);
+        let told = ledger.look_at_age(time(minute), ran).await?;
+        same(
+            told,
+            expected,
+            format!("as of when to remove, at minute {minute}"),
+        )?;
     }
     Ok(())
 }

@@ -1,8 +1,10 @@
 //! Where all connections stand, page by page.
 
 use anyhow::{Result, ensure};
-use integration_host::id::ConnectionId;
-use integration_host::ledger::{ConnectionState, CoverageChange, MAX_PAGE, Standing};
+use integration_host_contract::id::ConnectionId;
+use integration_host_ledger::{
+    ConnectionState, ConnectionUpdate, CoverageChange, IntegrationVersion, MAX_PAGE, Standing,
+};
 
 use super::fixture::{Book, becomes, new_connection, time};
 use super::{Case, World};
@@ -11,11 +13,19 @@ use crate::suite::{case, same};
 const STANDINGS: &str = "Standings are told of all connections, in whatever state, ordered by id byte by byte, on \
     however many pages; a connection that is there all the while is on exactly one of them.";
 
+const INTEGRATIONS: &str = "Of each integration that a host says it runs the latest version is told that it said so of, \
+    ordered by id byte by byte.";
+
 pub(super) const CASES: &[Case] = &[
     case!(
         standings_tell_state_and_gap_of_every_connection,
         STANDINGS,
         "a connection would be looked after by no host"
+    ),
+    case!(
+        the_integrations_that_ran_are_remembered,
+        INTEGRATIONS,
+        "another integration would be let loose on the connections of the first"
     ),
     case!(
         standings_stay_whole_while_connections_come_and_go,
@@ -58,10 +68,20 @@ async fn standings_tell_state_and_gap_of_every_connection(world: &World<'_>) -> 
     };
     let with_gap = ConnectionId::new("Z");
     ledger.change_coverage(&with_gap, noticed).await?;
+    let unsettled = ConnectionUpdate {
+        unsettled_since: Some(Some(time(3))),
+        ..ConnectionUpdate::default()
+    };
+    let with_webhook = ConnectionId::new("9");
+    ledger
+        .update_connection(&with_webhook, unsettled, time(3))
+        .await?;
     let mut expected = made.map(|(id, state)| Standing {
         id: ConnectionId::new(id),
         state,
         has_gap: id == "Z",
+        is_unsettled: id == "9",
+        integration: "toggl".to_owned(),
     });
     expected.sort_by(|one, other| one.id.as_str().cmp(other.id.as_str()));
     for limit in [1, 2, 3, 7, 8, MAX_PAGE, usize::MAX] {
@@ -78,6 +98,35 @@ async fn standings_tell_state_and_gap_of_every_connection(world: &World<'_>) -> 
         ledger.standings(Some(&between), 1).await?.as_slice(),
         &expected[5..6],
         "what comes after an id that is nobody's",
+    )
+}
+
+async fn the_integrations_that_ran_are_remembered(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    same(
+        ledger.integrations().await?.len(),
+        0,
+        "integrations of a new ledger",
+    )?;
+    let version = |id: &str, version: &str| IntegrationVersion {
+        id: id.to_owned(),
+        name: format!("Integration {id} {version}"),
+        version: version.to_owned(),
+    };
+    for (id, number) in [
+        ("b", "1.0"),
+        ("a", "2.0"),
+        ("b", "1.1"),
+        ("Z", ""),
+        ("a", "1.9"),
+    ] {
+        ledger.record_integration(&version(id, number)).await?;
+    }
+    let expected = [version("Z", ""), version("a", "1.9"), version("b", "1.1")];
+    same(
+        ledger.integrations().await?,
+        expected,
+        "integrations that ran",
     )
 }
 

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::id::ConnectionId;
-use integration_host::ledger::{Counted, MAX_INTERVALS, Summary};
+use integration_host_contract::id::ConnectionId;
+use integration_host_ledger::{ConnectionState, Counted, MAX_INTERVALS, Summary};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::fixture::time;
+use super::fixture::{apply, becomes, connect, entry, everything_of, follow, list, log, time};
 use super::lists::many;
 use super::model::{Entry, MAPPED, Question, TAGS, fill, name, question};
 use super::{Case, World};
@@ -20,6 +20,9 @@ const ADDED: &str = "A summary adds up what the list of its filter has between t
     boundaries.";
 const FACETS: &str = "The facets of a summary count what is there whatever user, member, subject, tag, billing and text \
     are chosen.";
+
+const FROZEN: &str = "What has no end of a connection that was active and is not is frozen: it counts for no time and does not run \
+    until the connection is active again. Either moves it to the end of the feed.";
 
 pub(super) const CASES: &[Case] = &[
     case!(
@@ -32,7 +35,70 @@ pub(super) const CASES: &[Case] = &[
         FACETS,
         "a filter would offer what is not there, or leave out what is"
     ),
+    case!(
+        what_ran_when_a_connection_ended_is_frozen,
+        FROZEN,
+        "a timer that was stopped long ago would count for ever"
+    ),
 ];
+
+async fn what_ran_when_a_connection_ended_is_frozen(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let (id, other) = (connect(&ledger, "43").await?, connect(&ledger, "44").await?);
+    let running = |entry_id: &str| entry(entry_id, "1", log("a", None, 0, None));
+    let ended = entry("ended", "1", log("a", None, 0, Some(10)));
+    apply(&ledger, &id, vec![running("runs"), ended], Vec::new()).await?;
+    apply(&ledger, &other, vec![running("elsewhere")], Vec::new()).await?;
+    let mut cursor = 0;
+    follow(&ledger, &mut cursor).await?;
+    // What a person sees while it is being disconnected is what is seen afterwards.
+    for (state, frozen) in [
+        (ConnectionState::Connecting, true),
+        (ConnectionState::Disconnected, true),
+        (ConnectionState::Active, false),
+    ] {
+        let what = |of: &str| format!("{of} while the connection is {}", state.as_str());
+        let update = becomes(state);
+        ledger.update_connection(&id, update, time(20)).await?;
+        let told = follow(&ledger, &mut cursor).await?;
+        let told: Vec<_> = (told.iter())
+            .map(|one| (one.entry_id.as_str(), one.frozen))
+            .collect();
+        let expected = match state {
+            ConnectionState::Disconnected => Vec::new(),
+            _ => vec![("runs", frozen)],
+        };
+        same(told, expected, what("the feed"))?;
+        let listed = list(&ledger, &everything_of(&id), 10).await?;
+        let mut listed: Vec<_> = (listed.iter())
+            .map(|one| (one.entry_id.as_str(), one.frozen, one.runs()))
+            .collect();
+        listed.sort_unstable();
+        let expected = vec![("ended", false, false), ("runs", frozen, !frozen)];
+        same(listed, expected, what("the list"))?;
+        let of = |id: &ConnectionId| {
+            let filter = everything_of(id);
+            let (ledger, boundaries) = (ledger.clone(), [time(0), time(100)]);
+            async move { ledger.summary(&filter, &boundaries, time(30)).await }
+        };
+        let sum = |minutes: u64| vec![Duration::from_secs(60 * minutes)];
+        let summary = of(&id).await?;
+        let counted = (summary.time, summary.entries, summary.running);
+        let minutes = if frozen { 10 } else { 10 + 30 };
+        same(
+            counted,
+            (sum(minutes), 2, u64::from(!frozen)),
+            what("the sum"),
+        )?;
+        let summary = of(&other).await?;
+        same(
+            (summary.time, summary.running),
+            (sum(30), 1),
+            what("another sum"),
+        )?;
+    }
+    Ok(())
+}
 
 /// How many random summaries are compared.
 const SUMMARIES: usize = 60;

@@ -1,9 +1,9 @@
 //! What is there when the process ends without any goodbye.
 
 use anyhow::{Context as _, Result};
-use integration_host::contract::{Changes, UserMatch};
-use integration_host::ledger::{
-    ConnectionEvent, CoverageChange, EventKind, MAX_PAGE, MemberFilter,
+use integration_host_contract::{Changes, UserMatch};
+use integration_host_ledger::{
+    ConnectionEvent, CoverageChange, EventKind, ImportLimits, MAX_PAGE, MemberFilter,
 };
 
 use super::fixture::{
@@ -41,6 +41,7 @@ async fn what_was_recorded_survives(world: &World<'_>) -> Result<()> {
                 member("u", UserMatch::Matched(user("a"))),
                 member("v", UserMatch::Unmatched),
             ],
+            &ImportLimits::default(),
         )
         .await?;
     let changes = Changes {

@@ -1,8 +1,8 @@
 //! Titles: names of subjects, as they arrive, change and move.
 
 use anyhow::{Context as _, Result};
-use integration_host::contract::{Subject, TimeLog};
-use integration_host::id::ConnectionId;
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::{Subject, TimeLog};
 
 use super::fixture::{Book, apply, connect, entry, log, subject};
 use super::{Case, World};

@@ -1,16 +1,16 @@
 //! Moving a ledger to another one. A ledger that cannot be moved promises nothing of it.
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::UserMatch;
-use integration_host::id::ConnectionId;
-use integration_host::ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
-use integration_host::ledger::{
-    ConnectionEvent, DeliveryStatus, EventKind, LedgerActivity, LedgerError,
+use integration_host_contract::UserMatch;
+use integration_host_contract::id::{ConnectionId, DeliveryId};
+use integration_host_ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
+use integration_host_ledger::{
+    ConnectionEvent, DeliveryStatus, EventKind, ImportLimits, LedgerActivity, LedgerError,
 };
 
 use super::fixture::{
     Book, apply, connect, deletion, delivery, everything, failed, follow, ids, list, map, member,
-    new_connection, record, subject, time, user, work,
+    nameless, new_connection, record, subject, time, user, work,
 };
 use super::{Case, World};
 use crate::suite::{case, same};
@@ -18,11 +18,14 @@ use crate::suite::{case, same};
 const ORDER: &str = "Records of a kind are told in an order that stays: connections, deliveries and events in the order they \
     were made in, activities in the order of the change feed. Whoever goes on after each page meets every record once.";
 const SAME: &str = "Taking over all records, kind after kind in the order of RecordKind::ALL, makes a ledger that tells the \
-    same in every respect: the places in the change feed as well, so that followers go on where they were.";
+    same in every respect, the places in the change feed as well.";
 const WHOLE: &str =
     "What one call takes over, and the note of how far that is, is there as a whole or not at all.";
 const STEPS: &str = "An export is taken over from its beginning, in order, and nothing twice: a call that does not begin \
     where the last one ended is a LedgerError::Conflict, and so is one for another export.";
+const ONCE: &str = "A connection, member, subject, activity, delivery or request that is there already is \
+    LedgerError::Invalid, and nothing of its call is kept.";
+const LIFE: &str = "Whoever took over all of an export has the id of the ledger it was made of, and has begun a life.";
 const MENTIONED: &str = "A record that mentions what was not taken over before is LedgerError::Invalid or \
     LedgerError::NotFound, and nothing of its call is kept.";
 
@@ -46,6 +49,16 @@ pub(super) const CASES: &[Case] = &[
         steps_of_an_import_follow_each_other,
         STEPS,
         "two imports at once, or one that is begun again, would mix or lose records"
+    ),
+    case!(
+        what_is_there_already_is_not_taken_over_again,
+        ONCE,
+        "of an export that has something twice nobody would be told where"
+    ),
+    case!(
+        what_was_taken_over_lives_anew,
+        LIFE,
+        "followers would take places of one ledger to the other, and changes that only one of them had would be skipped"
     ),
     case!(
         what_was_not_taken_over_cannot_be_mentioned,
@@ -83,7 +96,7 @@ async fn records_are_told_once_in_their_order(world: &World<'_>) -> Result<()> {
         .map(|activity| (activity.cursor, activity.entry_id))
         .collect();
     same(places, feed, "activities, against the change feed")?;
-    same(deliveries, ["d2", "d1", "d3"], "deliveries")?;
+    same(deliveries, ["d2", "d1", "d3", "d4"], "deliveries")?;
     same(events, ["first", "second"], "events")
 }
 
@@ -137,14 +150,22 @@ async fn what_is_taken_over_is_told_the_same(world: &World<'_>) -> Result<()> {
         "the last place in the change feed",
     )?;
     same(
-        destination.last_heartbeat().await?,
-        transfer.last_heartbeat().await?,
+        moved.last_heartbeat().await?,
+        ledger.last_heartbeat().await?,
         "when a host last ran",
     )?;
     // It goes on where it was.
     apply(&moved, &id, vec![work("new", "u")], Vec::new()).await?;
     let new = follow(&moved, &mut cursor).await?;
-    same(ids(&new), ["new"], "what a follower sees afterwards")
+    same(ids(&new), ["new"], "what a follower sees afterwards")?;
+    let again = nameless("d5", "ping", DeliveryStatus::Ping);
+    record(&moved, &id, again).await?;
+    let first = moved.delivery(&DeliveryId::new("d4")).await?;
+    same(
+        first.map(|first| first.attempts),
+        Some(2),
+        "how often a delivery was handled that came again after the move",
+    )
 }
 
 async fn what_is_noted_as_taken_over_is_there(world: &World<'_>) -> Result<()> {
@@ -235,6 +256,82 @@ async fn steps_of_an_import_follow_each_other(world: &World<'_>) -> Result<()> {
     same(records(destination, 1000).await?, told, "what was moved")
 }
 
+async fn what_is_there_already_is_not_taken_over_again(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let Some(transfer) = ledger.transfer() else {
+        return Ok(());
+    };
+    fill(&ledger).await?;
+    let told = records(transfer, 1000).await?;
+    let moved = world.open_elsewhere(Default::default()).await;
+    let destination = moved.transfer().context("it cannot be moved to")?;
+    let mut lines = 0;
+    for record in &told {
+        let next = lines + 1;
+        if !matches!(record, Record::Event(_) | Record::Ledger(_)) {
+            let twice = vec![record.clone(), record.clone()];
+            let arrived = arrived(next + 1, false);
+            let taken_over = destination.take_over(twice, lines, &arrived).await;
+            ensure_doubled(taken_over, record, "twice in a call")?;
+        }
+        let once = vec![record.clone()];
+        let taken_over = destination
+            .take_over(once, lines, &arrived(next, false))
+            .await;
+        taken_over.with_context(|| format!("{record:?} after it was refused"))?;
+        lines = next;
+    }
+    for record in &told {
+        if matches!(record, Record::Event(_) | Record::Ledger(_)) {
+            continue;
+        }
+        let again = vec![record.clone()];
+        let taken_over = destination
+            .take_over(again, lines, &arrived(lines + 1, false))
+            .await;
+        ensure_doubled(taken_over, record, "again")?;
+    }
+    same(records(destination, 1000).await?, told, "what was moved")
+}
+
+fn ensure_doubled(taken_over: Result<(), LedgerError>, record: &Record, how: &str) -> Result<()> {
+    ensure!(
+        matches!(taken_over, Err(LedgerError::Invalid(_))),
+        "{record:?} was taken over {how}: {taken_over:?}"
+    );
+    Ok(())
+}
+
+async fn what_was_taken_over_lives_anew(world: &World<'_>) -> Result<()> {
+    let ledger = world.open().await;
+    let Some(transfer) = ledger.transfer() else {
+        return Ok(());
+    };
+    fill(&ledger).await?;
+    let original = ledger.identity().await?;
+    let told = records(transfer, 1000).await?;
+    let moved = world.open_elsewhere(Default::default()).await;
+    let destination = moved.transfer().context("it cannot be moved to")?;
+    let before = moved.identity().await?;
+    let (half, all) = (told.len() / 2, told.len());
+    for (from, to) in [(0, half), (half, all)] {
+        let piece = told.get(from..to).unwrap_or_default().to_vec();
+        let arrived = arrived(to as u64, to == all);
+        destination.take_over(piece, from as u64, &arrived).await?;
+    }
+    let after = moved.identity().await?;
+    same(&after.id, &original.id, "the id of what was moved")?;
+    ensure!(
+        after.life != before.life && after.life != original.life && !after.is_first_life,
+        "the life of what was moved is {after:?}; it was {before:?}, and that of the original {original:?}"
+    );
+    same(
+        ledger.identity().await?,
+        original,
+        "the identity of the original",
+    )
+}
+
 async fn what_was_not_taken_over_cannot_be_mentioned(world: &World<'_>) -> Result<()> {
     let ledger = world.open().await;
     let Some(transfer) = ledger.transfer() else {
@@ -281,7 +378,9 @@ async fn fill(ledger: &Book) -> Result<ConnectionId> {
         member("v", UserMatch::Unmatched),
     ];
     for id in [&id, &other] {
-        ledger.import_members(id, &team).await?;
+        ledger
+            .import_members(id, &team, &ImportLimits::default())
+            .await?;
     }
     let subjects = vec![
         subject("client", "1", Some("Client"), None),
@@ -292,10 +391,20 @@ async fn fill(ledger: &Book) -> Result<ConnectionId> {
     apply(ledger, &id, activities, subjects).await?;
     apply(ledger, &other, vec![deletion("1", "2")], Vec::new()).await?;
     map(ledger, &id, "v", Some(user("b"))).await?;
+    // One address went to another user, who has what is new, and one is no longer confirmed.
+    let team = [
+        member("u", UserMatch::Matched(user("c"))),
+        member("w", UserMatch::Matched(user("w"))),
+    ];
+    for team in [&team[..], &[member("w", UserMatch::Unmatched)]] {
+        (ledger.import_members(&id, team, &ImportLimits::default())).await?;
+    }
+    apply(ledger, &id, vec![work("4", "u")], Vec::new()).await?;
     for delivery in [
         failed("d2", 100),
         delivery("d1", DeliveryStatus::Accepted),
         failed("d3", 1),
+        nameless("d4", "ping", DeliveryStatus::Ping),
     ] {
         record(ledger, &id, delivery).await?;
     }

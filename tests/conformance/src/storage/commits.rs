@@ -1,8 +1,8 @@
 //! Commits: all at once, or not at all.
 
 use anyhow::Result;
-use integration_host::capability::storage::{Commit, Version};
-use integration_host::clock::Clock as _;
+use integration_host_contract::clock::Clock as _;
+use integration_host_storage::{Commit, Version};
 use jiff::SignedDuration;
 
 use super::scope::{absent, delete, has, put, put_until, unchanged};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::capability::storage::{Commit, Entry};
+use integration_host_storage::{Commit, Entry};
 
 use super::scope::{Scope, absent, delete, put, unchanged};
 use super::{Case, World};

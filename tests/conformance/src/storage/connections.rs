@@ -1,7 +1,7 @@
 //! Connections are apart.
 
 use anyhow::Result;
-use integration_host::capability::storage::Commit;
+use integration_host_storage::Commit;
 
 use super::scope::{absent, delete, put};
 use super::{Case, World};

@@ -1,8 +1,8 @@
 //! Expiry: by the clock, everywhere at the same moment.
 
 use anyhow::{Result, ensure};
-use integration_host::capability::storage::Commit;
-use integration_host::clock::Clock as _;
+use integration_host_contract::clock::Clock as _;
+use integration_host_storage::Commit;
 use jiff::{SignedDuration, Timestamp};
 
 use super::scope::{absent, put, put_until, unchanged};

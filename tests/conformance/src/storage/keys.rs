@@ -1,7 +1,7 @@
 //! Keys: which there are, and how they are told apart.
 
 use anyhow::{Result, ensure};
-use integration_host::capability::storage::{MAX_LIST, MAX_STORED_KEY_BYTES, StorageError};
+use integration_host_storage::{MAX_LIST, MAX_STORED_KEY_BYTES, StorageError};
 
 use super::scope::{absent, put};
 use super::{Case, World};
@@ -141,7 +141,7 @@ async fn keys_that_differ_in_case_are_different(world: &World<'_>) -> Result<()>
     for key in keys {
         let outcome = scope.commit(&[absent(key)], &[put(key, key)]).await?;
         ensure!(
-            outcome == integration_host::capability::storage::Commit::Committed,
+            outcome == integration_host_storage::Commit::Committed,
             "{key:?} is there before it was written"
         );
     }

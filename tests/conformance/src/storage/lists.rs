@@ -1,8 +1,8 @@
 //! Lists: in order, page by page, also while they change.
 
 use anyhow::{Result, ensure};
-use integration_host::capability::storage::MAX_LIST;
-use integration_host::clock::Clock as _;
+use integration_host_contract::clock::Clock as _;
+use integration_host_storage::MAX_LIST;
 use jiff::SignedDuration;
 
 use super::scope::{Scope, delete, put, put_until};

@@ -15,8 +15,8 @@ mod versions;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use integration_host::capability::storage::KeyValueStore;
-use integration_host::clock::Clock;
+use integration_host_contract::clock::Clock;
+use integration_host_storage::KeyValueStore;
 
 use self::scope::Scope;
 use crate::suite::{self, Kept, Open, Opener, Report};
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn every_sentence_of_the_documentation_has_a_case_and_every_case_a_sentence() {
-        let source = include_str!("../../../../host/src/capability/storage/mod.rs");
+        let source = include_str!("../../../../host/storage/src/lib.rs");
         let promises = documentation::promises(source, "pub trait KeyValueStore");
         let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();
         documentation::assert_same(&promises, &quoted);

@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
-use integration_host::capability::storage::{Commit, Entry, Expectation, Version, Write};
-use integration_host::clock::Clock as _;
+use integration_host_contract::clock::Clock as _;
+use integration_host_storage::{Commit, Entry, Expectation, Version, Write};
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 

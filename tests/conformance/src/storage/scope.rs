@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::capability::storage::{
+use integration_host_contract::id::ConnectionId;
+use integration_host_storage::{
     Commit, Entry, Expectation, KeyValueStore, MAX_LIST, StorageError, Version, Write,
 };
-use integration_host::id::ConnectionId;
 use jiff::Timestamp;
 
 /// The keys of one connection.

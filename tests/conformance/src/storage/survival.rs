@@ -1,8 +1,8 @@
 //! What is there when the process ends without any goodbye.
 
 use anyhow::Result;
-use integration_host::capability::storage::Commit;
-use integration_host::clock::Clock as _;
+use integration_host_contract::clock::Clock as _;
+use integration_host_storage::Commit;
 use jiff::SignedDuration;
 
 use super::scope::{absent, delete, put, put_until};

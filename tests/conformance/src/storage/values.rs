@@ -1,7 +1,7 @@
 //! Values: any bytes, also many.
 
 use anyhow::{Result, ensure};
-use integration_host::capability::storage::MAX_STORED_BYTES;
+use integration_host_storage::MAX_STORED_BYTES;
 
 use super::scope::put;
 use super::{Case, World};

@@ -1,8 +1,8 @@
 //! Versions: new with every write, and never again.
 
 use anyhow::{Result, ensure};
-use integration_host::capability::storage::{Commit, Version};
-use integration_host::clock::Clock as _;
+use integration_host_contract::clock::Clock as _;
+use integration_host_storage::{Commit, Version};
 use jiff::SignedDuration;
 
 use super::scope::{Scope, delete, has, put, put_until};

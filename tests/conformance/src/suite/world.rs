@@ -4,8 +4,8 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use integration_host::clock::ManualClock;
-use integration_host::id::ConnectionId;
+use integration_host_contract::clock::ManualClock;
+use integration_host_contract::id::ConnectionId;
 use jiff::Timestamp;
 
 /// What becomes of a provider's data, which decides what can be tried with it.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::try_join_all;
-use integration_host::id::UserId;
+use integration_host_contract::id::UserId;
 
 use super::{Case, TEAM, World, found};
 use crate::suite::{case, same};
@@ -16,6 +16,11 @@ pub(super) const CASES: &[Case] = &[
         addresses_have_no_case,
         "Addresses are told apart without regard to upper and lower case.",
         WRONG_PERSON
+    ),
+    case!(
+        what_cannot_be_seen_does_not_count,
+        "What cannot be seen in an address that is asked for, such as a zero-width space, does not count.",
+        "somebody whose address was copied from a page would be matched to nobody, and nobody could see why"
     ),
     case!(
         answers_come_in_the_order_of_the_addresses,
@@ -55,6 +60,20 @@ async fn addresses_have_no_case(world: &World<'_>) -> Result<()> {
         found(&*directory, &emails).await?,
         [["ada lovelace"], ["ada lovelace"], ["Cy ) or ("]],
         "addresses in another case",
+    )
+}
+
+async fn what_cannot_be_seen_does_not_count(world: &World<'_>) -> Result<()> {
+    let directory = world.team().await;
+    let emails = [
+        "ada.lovelace@\u{200b}example.org",
+        "\u{feff}cy@sub.example.org ",
+        "\u{200b}",
+    ];
+    same(
+        found(&*directory, &emails).await?,
+        [&["ada lovelace"][..], &["Cy ) or ("], &[]],
+        "addresses with something invisible in them",
     )
 }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use async_trait::async_trait;
-use integration_host::capability::user_directory::UserDirectory;
-use integration_host::contract::User;
+use integration_host_contract::User;
+use integration_host_directory::UserDirectory;
 
 use crate::suite::{self, Kept, Open, Opener, Report};
 
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn every_sentence_of_the_documentation_has_a_case_and_every_case_a_sentence() {
-        let source = include_str!("../../../../host/src/capability/user_directory/mod.rs");
+        let source = include_str!("../../../../host/directory/src/lib.rs");
         let promises = documentation::promises(source, "pub trait UserDirectory");
         let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();
         documentation::assert_same(&promises, &quoted);

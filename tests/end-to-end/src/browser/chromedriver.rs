@@ -26,7 +26,9 @@ struct Chromedriver {
 /// Where chromedriver listens. It is started when it is first needed.
 pub(super) async fn url() -> Result<String> {
     static RUNNING: OnceLock<Result<Chromedriver, String>> = OnceLock::new();
-    let start = || RUNNING.get_or_init(|| start().map_err(|error| format!("{error:#}")));
+    // The port it finds for itself may be taken by another program a moment later.
+    let start = || start().or_else(|_| start()).or_else(|_| start());
+    let start = move || RUNNING.get_or_init(|| start().map_err(|error| format!("{error:#}")));
     match tokio::task::spawn_blocking(start).await? {
         Ok(chromedriver) => Ok(chromedriver.url.clone()),
         Err(reason) => Err(anyhow!(

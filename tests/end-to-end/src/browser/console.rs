@@ -1,6 +1,8 @@
 //! A host, its sandbox Toggl, and a browser that is signed in.
 
 use anyhow::{Context as _, Result};
+use reqwest::Method;
+use serde_json::Value;
 
 use super::Browser;
 use crate::{Setup, unlimited_scenario};
@@ -19,11 +21,10 @@ impl Console {
         Self::start_on(Setup::start_with(unlimited_scenario(), &[]).await?).await
     }
 
-    /// Starts a browser for a host, and signs in with the link the host printed.
+    /// Starts a browser for a host, and signs in with a link.
     pub async fn start_on(setup: Setup) -> Result<Self> {
         let browser = Browser::start(&setup.host.url).await?;
-        browser.open(&sign_in_path(&setup)?).await?;
-        browser.wait_for_path("/").await?;
+        browser.sign_in(&sign_in_path(&setup).await?).await?;
         Ok(Self { setup, browser })
     }
 
@@ -33,10 +34,23 @@ impl Console {
     }
 }
 
-/// The one-time link the host printed when it started, without the host: `/sign-in?code=…`.
-pub fn sign_in_path(setup: &Setup) -> Result<String> {
-    let link = setup.host.summary["console"]
-        .as_str()
-        .context("the host printed no link to its console")?;
-    Ok(link.trim_start_matches(&setup.host.url).to_owned())
+impl Browser {
+    /// Follows a link that signs in once, and goes in.
+    pub async fn sign_in(&self, path: &str) -> Result<()> {
+        self.open(path).await?;
+        self.click_button("Sign in").await?;
+        self.wait_for_path("/").await
+    }
+}
+
+/// A link that signs in once, without the host: `/sign-in?code=…`.
+pub async fn sign_in_path(setup: &Setup) -> Result<String> {
+    let (_, made) = setup
+        .host
+        .call(Method::POST, "/sign-in-links", Value::Null)
+        .await?;
+    let path = made["path"].as_str();
+    Ok(path
+        .context("the host made no link to its console")?
+        .to_owned())
 }

@@ -40,6 +40,14 @@ impl Screen {
         scale: 2,
         is_phone: true,
     };
+
+    /// A window of this width, in CSS pixels, that is not touched.
+    pub const fn window(width: u32) -> Self {
+        Self {
+            width,
+            ..Self::DESKTOP
+        }
+    }
 }
 
 /// What a person prefers to look at.
@@ -81,6 +89,12 @@ impl Browser {
             { "name": "prefers-color-scheme", "value": theme.name() },
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]});
+        self.devtools("Emulation.setEmulatedMedia", features).await
+    }
+
+    /// Shows pages in a few colours the person chose, as Windows' contrast themes do.
+    pub async fn force_colours(&self) -> Result<()> {
+        let features = json!({ "features": [{ "name": "forced-colors", "value": "active" }] });
         self.devtools("Emulation.setEmulatedMedia", features).await
     }
 

@@ -83,3 +83,50 @@ function tooSmall(part, least) {
     .map(({ control, box }) =>
       `${control.computedRole} “${blanks(control.computedName)}”: ${box.width.toFixed()} × ${box.height.toFixed()}`);
 }
+
+/** Whether a person sees it: neither hidden, nor left to assistive technology. */
+function isSeen(element) {
+  if (!element.checkVisibility({ visibilityProperty: true })) return false;
+  for (let one = element; one; one = one.parentElement) {
+    if (getComputedStyle(one).clipPath !== "none") return false;
+  }
+  return element.getBoundingClientRect().right > 0;
+}
+
+/** What would have to be scrolled sideways by itself, or is cut off or hangs out of the part it belongs to. */
+function overflowing(part) {
+  const describe = (element) => element.outerHTML.slice(0, 120);
+  const found = [];
+  for (const element of part.querySelectorAll("*")) {
+    // What browsers draw themselves, and what a person types, scrolls within its field.
+    if (element.closest("svg, select, input, textarea, template") || !isSeen(element)) continue;
+    const { display, overflowX } = getComputedStyle(element);
+    if (display === "inline" || display === "contents") continue;
+    if (element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0) {
+      found.push(`${overflowX}: ${describe(element)}`);
+    }
+  }
+  return found;
+}
+
+/**
+ * Words that are broken where no reader would break them: one that would fit any screen, or a long one into
+ * pieces of a few letters. An e-mail address is one word.
+ */
+function brokenWords(part, { whole, least }) {
+  const broken = new Set();
+  const texts = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    if (!text.data.trim() || !isSeen(text.parentElement)) continue;
+    for (const { 0: word, index } of text.data.matchAll(/\S+@\S+|[\p{L}\p{N}\p{M}]+/gu)) {
+      const range = document.createRange();
+      range.setStart(text, index);
+      range.setEnd(text, index + word.length);
+      const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size;
+      if (lines > (word.length <= whole ? 1 : Math.ceil(word.length / least))) {
+        broken.add(`“${word}” in ${lines} lines: ${text.parentElement.outerHTML.slice(0, 120)}`);
+      }
+    }
+  }
+  return [...broken];
+}

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 /// What hosts must be told to log for this.
 pub const LOGGING: &str = "log_format = \"json\"
-log_level = \"warn,integration_host::service::background=debug\"
+log_level = \"warn,integration_host::background=debug\"
 ";
 
 /// A piece of work.

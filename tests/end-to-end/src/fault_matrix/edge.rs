@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use integration_host::capability::http::{
+use integration_host_http::{
     HttpClient, HttpError, IncomingResponse, OutgoingRequest, ReqwestClient,
 };
 use reqwest::Url;

@@ -6,22 +6,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use integration_host::capability::http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy, SecretSource,
+use integration_host::{Parts, Service};
+use integration_host_contract::Pacing;
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::limits::Limits;
+use integration_host_database::SqliteDatabase;
+use integration_host_directory::EmptyDirectory;
+use integration_host_engine::capability::http::SecretSource;
+use integration_host_engine::{CallContext, Integration};
+use integration_host_http::{
+    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy,
 };
-use integration_host::capability::storage::{KeyValueStore, MemoryStore};
-use integration_host::capability::user_directory::EmptyDirectory;
-use integration_host::clock::SystemClock;
-use integration_host::contract::Pacing;
-use integration_host::database::SqliteDatabase;
-use integration_host::engine::{CallContext, Integration};
-use integration_host::id::ConnectionId;
-use integration_host::ledger::{Ledger, SqliteLedger};
-use integration_host::limits::Limits;
-use integration_host::seal::{SealingKey, SealingKeys};
-use integration_host::secret::{Secret, Secrets};
-use integration_host::server::{AdminToken, ServerOptions, SignInLinks, serve};
-use integration_host::service::{Parts, Service};
+use integration_host_ledger::Ledger;
+use integration_host_ledger_sql::SqliteLedger;
+use integration_host_seal::secret::{Secret, Secrets};
+use integration_host_seal::{SealingKey, SealingKeys};
+use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
+use integration_host_storage::{KeyValueStore, MemoryStore};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
 use toggl_sandbox::{NewEntry, RunningSandbox, Sandbox, Scenario};
@@ -35,6 +37,7 @@ use crate::setup::NORTHWIND;
 pub(super) const PACING: Pacing = Pacing {
     burst: 5,
     requests_per_minute: 600,
+    longest_quota_seconds: 0,
 };
 
 /// How long one exchange may take where a fault makes it wait that long, and elsewhere.
@@ -123,10 +126,11 @@ impl Site {
             public_url: format!("http://{}", listener.local_addr()?).parse()?,
             deleted_entries: Default::default(),
             schedule: Default::default(),
-            database: None,
+            backup: None,
         })
         .await?;
-        let (admin_token, _) = AdminToken::obtain(Some("matrix".into()), Path::new("."))?;
+        let (admin_token, _) =
+            AdminToken::obtain(Some("matrix-matrix-matrix".into()), Path::new("."))?;
         let options = ServerOptions {
             admin_token,
             limits: Limits::default(),
@@ -163,6 +167,8 @@ impl Site {
             store: Arc::new(MemoryStore::new(clock.clone())) as Arc<dyn KeyValueStore>,
             secrets: SecretSource::Given(self.secrets()),
             rights: Vec::new(),
+            asked_by_person: false,
+            unanswered: Arc::default(),
             directory: Arc::new(EmptyDirectory),
             http: Arc::clone(&self.http),
             clock,

@@ -1,10 +1,11 @@
 //! What an act needs beforehand, and doing it.
 
 use anyhow::{Context as _, Result};
-use integration_host::contract::Selection;
-use integration_host::engine::CallContext;
-use integration_host::id::{ConnectionId, ScopeId};
-use integration_host::service::{ConnectRequest, ServiceError};
+use integration_host::{ConnectRequest, ServiceError};
+use integration_host_contract::id::{ConnectionId, ScopeId};
+use integration_host_contract::{NameRefresh, Selection, TimeRange};
+use integration_host_engine::{CallContext, CallError, Integration};
+use integration_host_ledger::ImportLimits;
 use jiff::{SignedDuration, Timestamp};
 use toggl_sandbox::control::{CreateName, NameKind, SetSubscription};
 
@@ -66,7 +67,10 @@ impl<'a> Subject<'a> {
             Act::Test => service.test(self.site.secrets()).await.map(drop),
             Act::Connect => self.connect().await,
             Act::Check | Act::Repair => service.check(&id).await.map(drop),
-            Act::ImportTeam => service.refresh_users(&id).await.map(drop),
+            Act::ImportTeam => {
+                let limits = ImportLimits::default();
+                service.refresh_users(&id, &limits).await.map(drop)
+            }
             Act::Reconcile => {
                 let now = Timestamp::now();
                 let from = now - SignedDuration::from_hours(24);
@@ -77,7 +81,7 @@ impl<'a> Subject<'a> {
                 service.replace_secrets(&id, secrets).await.map(drop)
             }
             Act::Disconnect => match service.connection(&id).await {
-                Ok(_) => service.disconnect(&id).await,
+                Ok(_) => service.disconnect(&id).await.map(drop),
                 // A second time there is nothing left to do.
                 Err(_) => Ok(()),
             },
@@ -138,10 +142,15 @@ impl<'a> Subject<'a> {
         let scope = ScopeId::new(NORTHWIND.to_string());
         integration.connect(&context, &scope).await?;
         if self.row.act != Act::FillNames {
-            integration.refresh_names(&context).await?;
+            refresh_names(integration, &context).await?;
             self.log_on_new_names()?;
             let now = Timestamp::now();
-            let range = Selection::Range(now - SignedDuration::from_hours(24), now);
+            let since = now - SignedDuration::from_hours(24);
+            let range = Selection::Range(TimeRange {
+                since,
+                until: now,
+                connected_at: since,
+            });
             integration.reconcile(&context, &range, None).await?;
         }
         self.names = Some(context);
@@ -184,10 +193,19 @@ impl<'a> Subject<'a> {
         let Some(context) = &self.names else {
             return Ok(Outcome::Done);
         };
-        match self.common.integration.refresh_names(context).await {
+        match refresh_names(&self.common.integration, context).await {
             Ok(refresh) if refresh.again_in_seconds.is_some() => Ok(Outcome::Later),
             Ok(_) => Ok(Outcome::Done),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+async fn refresh_names(
+    integration: &Integration,
+    context: &CallContext,
+) -> Result<NameRefresh, CallError> {
+    integration
+        .refresh_names(context, |refresh| Box::pin(std::future::ready(Ok(refresh))))
+        .await
 }

@@ -35,6 +35,21 @@ pub(super) enum Act {
     FindManyNames,
 }
 
+impl Act {
+    /// Whether it is tried although a quota is known to be used up, because a person asks for it.
+    pub fn is_a_persons(self) -> bool {
+        matches!(
+            self,
+            Self::Test
+                | Self::Connect
+                | Self::Check
+                | Self::Repair
+                | Self::ReplaceToken
+                | Self::Disconnect
+        )
+    }
+}
+
 /// An act and the endpoint at which it goes wrong.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
@@ -221,6 +236,10 @@ fn end(row: Row, fault: Fault) -> (Outcome, Standing) {
         (Act::FillNames | Act::FindNames | Act::FindManyNames, _) => match code {
             "quota-exhausted" | "rate-limited" => (Outcome::Later, Standing::Nothing),
             "forbidden" | "not-found" | "plan-limit" => done,
+            // Nothing else is asked for.
+            "upstream" if matches!((act, endpoint), (Act::FindNames, Project)) => fails,
+            // One list that cannot be read keeps no other from being read.
+            "upstream" => (Outcome::Later, Standing::Nothing),
             // What was found before it went wrong is kept.
             _ if matches!(endpoint, Clients | Task | Project | TasksById) => fails,
             _ => (Outcome::Later, Standing::Nothing),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::ledger::{ActivityFilter, Connection, LedgerActivity};
+use integration_host_ledger::{ActivityFilter, Connection, LedgerActivity};
 use jiff::SignedDuration;
 use toggl_sandbox::control::State;
 use toggl_sandbox::model::TimeEntry;

@@ -12,8 +12,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
-use integration_host::contract::Header;
-use integration_host::ledger::Connection;
+use integration_host_contract::Header;
+use integration_host_ledger::Connection;
 use jiff::{SignedDuration, Timestamp};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;

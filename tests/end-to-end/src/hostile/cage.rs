@@ -7,17 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
-use integration_host::capability::http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, SecretSource, Upstream,
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::id::{ConnectionId, ScopeId};
+use integration_host_contract::limits::Limits;
+use integration_host_contract::{Header, Selection, WebhookRequest};
+use integration_host_directory::EmptyDirectory;
+use integration_host_engine::capability::http::SecretSource;
+use integration_host_engine::{CallContext, CallError, Engine, Integration};
+use integration_host_http::{
+    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, Upstream,
 };
-use integration_host::capability::storage::{MemoryStore, Write};
-use integration_host::capability::user_directory::EmptyDirectory;
-use integration_host::clock::SystemClock;
-use integration_host::contract::{Header, Selection, WebhookRequest};
-use integration_host::engine::{CallContext, CallError, Engine, Integration};
-use integration_host::id::{ConnectionId, ScopeId};
-use integration_host::limits::Limits;
-use integration_host::secret::Secret;
+use integration_host_seal::secret::Secret;
+use integration_host_storage::{MemoryStore, Write};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -120,6 +121,8 @@ impl Cage {
             store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
             secrets: SecretSource::Given(BTreeMap::from([("api-token".to_owned(), secret)])),
             rights: Vec::new(),
+            asked_by_person: false,
+            unanswered: Arc::default(),
             directory: Arc::new(EmptyDirectory),
             http: Arc::new(http),
             clock: Arc::new(SystemClock),
@@ -151,11 +154,13 @@ impl Cage {
                 result.map(|result| result.detail)
             }
             Export::MapUsers => {
-                let members = integration.map_users(context).await;
-                members.map(|members| format!("{} members", members.len()))
+                let team = integration.map_users(context).await;
+                team.map(|team| format!("{} members", team.members.len()))
             }
             Export::RefreshNames => {
-                let refresh = integration.refresh_names(context).await;
+                let refresh = integration
+                    .refresh_names(context, |refresh| Box::pin(std::future::ready(Ok(refresh))))
+                    .await;
                 refresh.map(|refresh| format!("{} subjects", refresh.subjects.len()))
             }
             Export::Check => {
@@ -170,7 +175,7 @@ impl Cage {
                 page.map(|page| format!("{} activities", page.changes.activities.len()))
             }
             Export::Disconnect => integration
-                .disconnect(context)
+                .disconnect(context, attempt)
                 .await
                 .map(|()| String::new()),
         }

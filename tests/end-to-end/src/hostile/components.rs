@@ -8,15 +8,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use integration_host::capability::http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, SecretSource,
-};
-use integration_host::capability::storage::MemoryStore;
-use integration_host::capability::user_directory::EmptyDirectory;
-use integration_host::clock::SystemClock;
-use integration_host::engine::{CallContext, Engine, Integration, LoadError};
-use integration_host::id::{ConnectionId, ScopeId};
-use integration_host::limits::Limits;
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::id::{ConnectionId, ScopeId};
+use integration_host_contract::limits::Limits;
+use integration_host_directory::EmptyDirectory;
+use integration_host_engine::capability::http::SecretSource;
+use integration_host_engine::{CallContext, Engine, Integration, LoadError};
+use integration_host_http::{AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient};
+use integration_host_storage::MemoryStore;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -30,7 +29,11 @@ const EXPORTS: [Export; 10] = [
     ("describe", "(result i32)", "i32.const 256"),
     ("test", "(result i32)", "unreachable"),
     ("connect", "(param i32 i32) (result i32)", "unreachable"),
-    ("subscribe", "(param i32 i32) (result i32)", "unreachable"),
+    (
+        "subscribe",
+        "(param i32 i32 i32 i32 i32) (result i32)",
+        "unreachable",
+    ),
     (
         "handle-webhook",
         "(param i32 i32 i32 i32 i32 i32) (result i32)",
@@ -38,13 +41,21 @@ const EXPORTS: [Export; 10] = [
     ),
     ("map-users", "(result i32)", "unreachable"),
     ("refresh-names", "(result i32)", "unreachable"),
-    ("check", "(param i32 i32) (result i32)", "unreachable"),
     (
-        "reconcile",
-        "(param i32 i64 i64 i32 i32 i32) (result i32)",
+        "check",
+        "(param i32 i32 i32 i32 i32) (result i32)",
         "unreachable",
     ),
-    ("disconnect", "(result i32)", "unreachable"),
+    (
+        "reconcile",
+        "(param i32 i64 i64 i64 i32 i32 i32) (result i32)",
+        "unreachable",
+    ),
+    (
+        "disconnect",
+        "(param i32 i32 i32 i32 i32) (result i32)",
+        "unreachable",
+    ),
 ];
 
 /// A manifest at 256: four texts, no secrets, no hosts, pacing, no need for https, a header.
@@ -53,7 +64,7 @@ const MANIFEST: &str = r#"
   (data (i32.const 32) "x-signature")
   (data (i32.const 256)
     "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00"
-    "\00\00\00\00\00\00\00\00" "\00\00\00\00\00\00\00\00" "\01\00\00\00\3c\00\00\00"
+    "\00\00\00\00\00\00\00\00" "\00\00\00\00\00\00\00\00" "\01\00\00\00\3c\00\00\00\00\00\00\00"
     "\00\00\00\00" "\20\00\00\00\0b\00\00\00")
 "#;
 
@@ -160,6 +171,8 @@ fn context(integration: &Integration) -> Result<CallContext> {
         secrets: SecretSource::Given(Default::default()),
         directory: std::sync::Arc::new(EmptyDirectory),
         rights: Vec::new(),
+        asked_by_person: false,
+        unanswered: std::sync::Arc::default(),
         http: std::sync::Arc::new(http),
         clock,
     })

@@ -7,7 +7,7 @@ mod log;
 mod storage;
 
 use anyhow::{Result, ensure};
-use integration_host::engine::{CallError, Engine, Limit};
+use integration_host_engine::{CallError, Engine, Limit};
 use tracing::instrument::WithSubscriber as _;
 
 pub use cage::{Cage, Export, delivery};

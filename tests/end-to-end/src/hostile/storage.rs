@@ -12,12 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use integration_host::capability::storage::{
-    ComponentStore, KeyValueStore, MAX_LIST, MemoryStore, Write,
-};
-use integration_host::clock::SystemClock;
-use integration_host::engine::{Engine, StorageComponent};
-use integration_host::id::ConnectionId;
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::id::ConnectionId;
+use integration_host_engine::ComponentStore;
+use integration_host_engine::{Engine, StorageComponent};
+use integration_host_storage::{KeyValueStore, MAX_LIST, MemoryStore, Write};
 
 use super::components::{Export, encode, exports, fixtures, noted};
 use super::{Cage, Log, Report, shortened};

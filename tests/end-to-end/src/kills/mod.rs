@@ -3,6 +3,7 @@
 
 mod administration;
 mod audit;
+mod between;
 mod hosts;
 mod load;
 mod silence;
@@ -18,6 +19,7 @@ use toggl_sandbox::Scenario;
 
 pub use self::administration::{InterruptedUseCases, interrupt_use_cases};
 use self::audit::Audit;
+pub use self::between::{BetweenReport, die_between};
 pub use self::hosts::{HostKillPlan, HostKillReport, run_hosts};
 use self::load::{Hook, Load};
 use crate::process::HostProcess;

@@ -36,6 +36,8 @@ async fn only_the_admin_token_opens_the_api_and_every_documented_address_answers
         "PUT /api/v1/connections/{id}/users/{remote_id}",
         "POST /api/v1/connections/{id}/check",
         "POST /api/v1/connections/{id}/reconcile",
+        "GET /api/v1/connections/{id}/missing",
+        "POST /api/v1/connections/{id}/missing/take-back",
         "GET /api/v1/users",
         "GET /api/v1/activities",
         "GET /api/v1/activities/changes",

@@ -77,10 +77,15 @@ async fn no_answer_allows_another_site_to_read_it() {
                 referrer == "no-referrer" || (is_page && referrer == "same-origin"),
                 "{why}: {referrer}"
             );
+            // What everybody may know can be kept, with a question whether it is still so.
+            let caching = match path == "/api/openapi.json" && answer.status == 200 {
+                true => "no-cache",
+                false => "no-store",
+            };
             for (name, value) in [
                 ("x-content-type-options", "nosniff"),
                 ("x-frame-options", "DENY"),
-                ("cache-control", "no-store"),
+                ("cache-control", caching),
                 ("cross-origin-resource-policy", "same-origin"),
                 ("cross-origin-opener-policy", "same-origin"),
             ] {
@@ -118,4 +123,24 @@ async fn a_name_that_was_made_to_lead_to_this_machine_is_refused() {
     // Probes and remote services come under whatever name leads here.
     let request = api.open("GET", "/healthz").header("host", "evil.example");
     assert_eq!(send(request).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_has_the_description_of_the_api_is_not_sent_it_again() {
+    let api = Api::connected().await;
+    let ask = || api.open("GET", "/api/openapi.json");
+    let first = send(ask()).await;
+    let tag = first.headers["etag"].to_str().unwrap().to_owned();
+    assert!(first.body.contains("\"openapi\""), "{}", first.body);
+    for (known, status) in [
+        (tag.clone(), 304),
+        (format!("W/{tag}"), 304),
+        (format!("\"other\", {tag}"), 304),
+        ("\"other\"".to_owned(), 200),
+    ] {
+        let again = send(ask().header("if-none-match", &known)).await;
+        assert_eq!(again.status, status, "{known}");
+        assert_eq!(again.body.is_empty(), status == 304, "{known}");
+        assert_eq!(again.headers["etag"], tag.as_str(), "{known}");
+    }
 }

@@ -173,6 +173,7 @@ async fn answers_have_the_published_fields() {
             "duration_seconds",
             "running",
             "deleted",
+            "missing",
             "scored",
             "source",
             "revision",
@@ -213,7 +214,7 @@ async fn answers_have_the_published_fields() {
     let range = json!({ "from": "2026-03-01", "to": "2026-03-02T12:00:00Z" });
     let result = call(Method::POST, "/connections/{id}/reconcile", range).await;
     assert!(
-        result["applied"].is_u64() && result["unchanged"].is_u64(),
+        result["applied"].is_u64() && result["unchanged"].is_u64() && result["missing"].is_u64(),
         "{result}"
     );
 

@@ -36,6 +36,11 @@ async fn who_guesses_is_locked_out_and_nobody_else_is() {
             .parse()
             .unwrap();
         assert!((1..=30).contains(&seconds), "{seconds}");
+        let told = &answer.body;
+        assert!(
+            told.contains("for another") && told.contains("second"),
+            "until when? {told}"
+        );
     }
     // What a client claims about itself, further left, changes nothing.
     let answer = ask(&api, "198.51.100.7, 192.0.2.1", &api.token).await;

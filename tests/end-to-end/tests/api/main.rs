@@ -8,5 +8,6 @@ mod fields;
 mod guessing;
 mod refusals;
 mod robustness;
+mod sessions;
 mod stream;
 mod support;

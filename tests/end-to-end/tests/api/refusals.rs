@@ -1,5 +1,6 @@
 //! Bodies, addresses, methods and queries that make no sense are refused with the reason.
 
+use integration_host_contract::limits::Limits;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -265,14 +266,20 @@ async fn a_body_that_does_not_fit_is_refused_with_the_reason() {
 
     // Too large: refused from its announced length, and when it is longer than nobody announced.
     let hook = format!("/hooks/{}", "0".repeat(32));
-    for (path, bytes) in [("/api/v1/test", 300 << 10), (&hook, (1 << 20) + 1)] {
+    for (path, bytes) in [
+        ("/api/v1/test", 300 << 10),
+        (&hook, Limits::default().delivery_bytes + 1),
+    ] {
         let body = vec![b' '; bytes];
         let request = || {
             api.open("POST", path)
                 .bearer_auth(&api.token)
                 .header("content-type", JSON)
                 // Without one, nobody would look at the body.
-                .header("x-webhook-signature-256", "sha256=00")
+                .header(
+                    "x-webhook-signature-256",
+                    format!("sha256={}", "0".repeat(64)),
+                )
         };
         api.refused(request().body(body.clone()), 413, path).await;
         let pieces = body
@@ -419,13 +426,20 @@ async fn addresses_methods_and_queries_that_make_no_sense_are_refused() {
             .unwrap()
             .contains("Last-Event-ID")
     );
-    // Nothing matches is no mistake.
-    for path in [
-        "/activities?user=none",
-        "/activities/changes?after=18446744073709551615",
-        "/activities/changes?after=9223372036854775808",
-        "/users?query=%25",
+    for place in [
+        "18446744073709551615",
+        "9223372036854775808",
+        "1000000",
+        "0123-0",
     ] {
+        let path = format!("/activities/changes?after={place}");
+        let problem = api
+            .refused(api.request("GET", &path), 410, "from the beginning")
+            .await;
+        assert_eq!(problem["code"], "feed-restarted", "{place}");
+    }
+    // Nothing matches is no mistake.
+    for path in ["/activities?user=none", "/users?query=%25"] {
         let answer = send(api.request("GET", path)).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
         let list: Value = serde_json::from_str(&answer.body).unwrap();

@@ -11,6 +11,16 @@ use tokio::time::timeout;
 use super::support::Api;
 
 #[tokio::test]
+async fn a_stream_says_at_once_that_it_is_open() {
+    let api = Api::connected().await;
+    let request = api.request("GET", "/activities/stream?after=now");
+    let mut stream = request.send().await.unwrap();
+    let first = timeout(Duration::from_secs(5), stream.chunk()).await;
+    let first = first.expect("nothing is sent before something happens");
+    assert_eq!(first.unwrap().unwrap(), ": connected\n\n");
+}
+
+#[tokio::test]
 async fn a_stream_delivers_what_happens_and_goes_on_where_it_was() {
     let api = Api::connected().await;
     let start = || StartTimer {
@@ -25,6 +35,7 @@ async fn a_stream_delivers_what_happens_and_goes_on_where_it_was() {
         .unwrap();
     assert_eq!(stream.status(), StatusCode::OK);
     assert_eq!(stream.headers()["content-type"], "text/event-stream");
+    assert_eq!(stream.headers()["cache-control"], "no-store");
     let first = api.setup.toggl().start_timer(start()).unwrap().id;
     let (id, activity) = next_event(&mut stream).await;
     assert_eq!(activity["source"]["entry_id"], first.to_string());
@@ -45,7 +56,10 @@ async fn a_stream_delivers_what_happens_and_goes_on_where_it_was() {
         entries,
         [&json!(first.to_string()), &json!(second.to_string())]
     );
-    let places = [&id, &one.0, &two.0].map(|place| place.parse::<u64>().unwrap());
+    let places = [&id, &one.0, &two.0].map(|place| {
+        let (_, number) = place.split_once('-').unwrap();
+        number.parse::<u64>().unwrap()
+    });
     assert!(places.is_sorted(), "{places:?}");
     // The ids are the cursors of the feed.
     let rest = api

@@ -8,7 +8,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
 use tokio::time::timeout;
 
-pub const CODES: [&str; 11] = [
+pub const CODES: [&str; 12] = [
     "unauthorized",
     "forbidden",
     "not-found",
@@ -19,6 +19,7 @@ pub const CODES: [&str; 11] = [
     "plan-limit",
     "upstream",
     "unavailable",
+    "feed-restarted",
     "internal",
 ];
 

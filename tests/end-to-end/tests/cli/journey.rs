@@ -40,7 +40,7 @@ async fn a_person_goes_from_a_token_to_a_timeline() {
         .fails(
             &["connect", "--workspace", "7400001"],
             1,
-            "already connected",
+            "already connected, as “Studio”",
         )
         .await;
     let lab = terminal.json(&["connect", "--workspace", "7400002"]).await;
@@ -252,7 +252,7 @@ async fn a_person_goes_from_a_token_to_a_timeline() {
         .await;
     assert_failure(&output, &["set-token"], 1, "token");
     let gone = terminal.json(&["disconnect", "Studio"]).await;
-    assert_eq!(gone, json!({ "disconnected": id }));
+    assert_eq!(gone, json!({ "disconnected": id, "stays": null }));
     let text = terminal
         .text(&["disconnect", lab["id"].as_str().unwrap()])
         .await;

@@ -1,6 +1,7 @@
 //! The command line against a running host: every command, for people and as JSON, and its mistakes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
+mod disconnecting;
 mod journey;
 mod mistakes;
 mod reading;

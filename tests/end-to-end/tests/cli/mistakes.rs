@@ -7,8 +7,20 @@ async fn what_is_wrong_with_a_command_is_told_in_a_sentence() {
     let terminal = Terminal::new().await;
     for (environment, input, arguments, exit_code, says) in [
         (&[][..], "", &["test"][..], 2, "TOGGL_API_TOKEN"),
-        (&[("TOGGL_API_TOKEN", "")], "", &["test"], 2, "empty"),
-        (&[("TOGGL_API_TOKEN", " \n")], "", &["test"], 2, "empty"),
+        (
+            &[("TOGGL_API_TOKEN", "")],
+            "",
+            &["test"],
+            2,
+            "there is no API token",
+        ),
+        (
+            &[("TOGGL_API_TOKEN", " \n")],
+            "",
+            &["test"],
+            2,
+            "there is no API token",
+        ),
         (&[], "", &["test", "--token-stdin"], 2, "empty"),
         (&[], "\n", &["connect", "--token-stdin"], 2, "empty"),
         (
@@ -35,6 +47,8 @@ async fn what_is_wrong_with_a_command_is_told_in_a_sentence() {
         (&[], "", &["show", "none"], 1, "connections"),
         (&[], "", &["users", "none"], 1, "connections"),
         (&[], "", &["check", "none"], 1, "connections"),
+        (&[], "", &["take-over", "none"], 1, "connections"),
+        (&[], "", &["separate", "none"], 1, "connections"),
         (&[], "", &["reconcile", "none"], 1, "connections"),
         (&[], "", &["rename", "none", "new"], 1, "connections"),
         (&[], "", &["disconnect", "none"], 1, "connections"),
@@ -74,7 +88,7 @@ async fn what_is_wrong_with_a_command_is_told_in_a_sentence() {
             "INTEGRATION_HOST_TOKEN",
         ),
         (
-            &[("INTEGRATION_HOST_TOKEN", "")],
+            &[("INTEGRATION_HOST_TOKEN", "two words")],
             "",
             &["connections"],
             2,
@@ -116,4 +130,23 @@ async fn what_is_wrong_with_a_command_is_told_in_a_sentence() {
         !folder.join("elsewhere").exists(),
         "a client makes no data directory"
     );
+}
+
+#[tokio::test]
+async fn no_proxy_reads_the_admin_token() {
+    let terminal = Terminal::new().await;
+    let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let environment = [
+        ("http_proxy", address.as_str()),
+        ("HTTP_PROXY", &address),
+        ("ALL_PROXY", &address),
+        ("all_proxy", &address),
+    ];
+    // An address that nobody has.
+    let arguments = ["connections", "--host", "http://192.0.2.1:8080"];
+    let output = terminal.run_with(&arguments, &environment, "").await;
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let asked = tokio::time::timeout(std::time::Duration::ZERO, proxy.accept()).await;
+    assert!(asked.is_err(), "the token went to the proxy in clear");
 }

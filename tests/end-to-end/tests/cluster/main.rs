@@ -1,6 +1,7 @@
 //! Several hosts on one Postgres database.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod clocks;
 mod refusals;
 mod sharing;
 mod standing_still;

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 
 use end_to_end::{PASSWORD, refusal, refusal_in};
-use integration_host::database::postgres::PostgresDatabase;
+use integration_host_database::postgres::PostgresDatabase;
 use tempfile::TempDir;
 use test_services::{Durability, PostgresServer, TestDatabase};
 

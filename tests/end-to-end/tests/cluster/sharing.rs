@@ -92,3 +92,55 @@ async fn an_open_stream_shows_at_once_what_another_host_accepted() {
             .expect("a page on the other host would not move before it is loaded again");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_good_at_every_host_and_ends_at_every_host() {
+    let Some(cluster) = two_hosts().await else {
+        return;
+    };
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let hosts = [0, 1].map(|number| cluster.host(number).unwrap());
+    let sign_in = async |number: usize| {
+        let host = hosts[number];
+        let (_, made) = host
+            .call(Method::POST, "/sign-in-links", Value::Null)
+            .await
+            .unwrap();
+        let (page, code) = made["path"].as_str().unwrap().split_once('?').unwrap();
+        let answer = client
+            .post(format!("{}{page}", host.url))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(code.to_owned())
+            .send()
+            .await
+            .unwrap();
+        let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+        cookie.split(';').next().unwrap().to_owned()
+    };
+    let is_signed_in = async |number: usize, cookie: &str| {
+        let request = client.get(format!("{}/timeline", hosts[number].url));
+        let answer = request.header("cookie", cookie).send().await.unwrap();
+        answer.text().await.unwrap().contains("Sign out")
+    };
+    let (first, second) = (sign_in(0).await, sign_in(1).await);
+    for number in [0, 1] {
+        assert!(is_signed_in(number, &first).await && is_signed_in(number, &second).await);
+    }
+    let sign_out = client.post(format!("{}/sign-out", hosts[0].url));
+    sign_out.header("cookie", &first).send().await.unwrap();
+    for number in [1, 0] {
+        assert!(
+            !is_signed_in(number, &first).await,
+            "a copied cookie opens host {number} after its owner signed out"
+        );
+        assert!(is_signed_in(number, &second).await);
+    }
+    let everybody = hosts[1]
+        .call(Method::DELETE, "/sessions", Value::Null)
+        .await
+        .unwrap();
+    assert_eq!(everybody.0, StatusCode::NO_CONTENT);
+    for number in [0, 1] {
+        assert!(!is_signed_in(number, &second).await);
+    }
+}

@@ -30,7 +30,11 @@ async fn a_host_that_stands_still_in_the_middle_of_a_change_does_not_hold_up_the
     let first = to_host(&cluster, 0, 1);
     let first = tokio::spawn(async move { first.send().await.unwrap().status() });
     let waits = async {
-        let locks = "SELECT FROM pg_locks WHERE NOT granted";
+        // Whoever waits without having changed or locked anything is no delivery.
+        let locks = "SELECT FROM pg_locks AS waiting WHERE NOT granted AND EXISTS (
+            SELECT FROM pg_locks AS own
+            WHERE own.pid = waiting.pid AND own.granted AND own.locktype = 'transactionid'
+        )";
         while database.query(locks, &[]).await.unwrap().is_empty() {
             sleep(Duration::from_millis(20)).await;
         }

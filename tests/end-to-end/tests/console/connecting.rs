@@ -64,6 +64,13 @@ async fn a_workspace_is_connected_with_the_keyboard_alone() {
     tab_to(browser, "link", "Connect").await;
     browser.press(Key::Enter).await.unwrap();
     browser.wait_for_path("/connect").await.unwrap();
+    browser
+        .wait_until(
+            "the focus to be somewhere",
+            "document.activeElement !== document.body",
+        )
+        .await
+        .unwrap();
     let focus = browser.focus().await.unwrap().unwrap();
     assert_eq!(focus.name, "API token", "nobody can paste right away");
     let connect = browser.control("button", "Connect").await.unwrap();
@@ -93,10 +100,7 @@ async fn a_workspace_is_connected_with_the_keyboard_alone() {
     browser.wait_for_text("is connected").await.unwrap();
     let list = console.setup.host.get("/connections").await.unwrap();
     let users = &list["connections"][0]["users"];
-    let matched = format!(
-        "{} of {} matched by e-mail",
-        users["mapped"], users["total"]
-    );
+    let matched = format!("{} of {} mapped", users["mapped"], users["total"]);
     browser.wait_for_text(&matched).await.unwrap();
     // It says so by itself, without a reload.
     browser.wait_for_text("All names are loaded").await.unwrap();

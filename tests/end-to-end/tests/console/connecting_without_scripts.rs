@@ -42,8 +42,13 @@ impl Visitor {
             cookie: String::new(),
             seen: Mutex::default(),
         };
-        let url = visitor.at(made.1["path"].as_str().unwrap());
-        let answer = visitor.client.get(url).send().await.unwrap();
+        let (page, code) = made.1["path"].as_str().unwrap().split_once('?').unwrap();
+        let request = visitor
+            .client
+            .post(visitor.at(page))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(code.to_owned());
+        let answer = request.send().await.unwrap();
         let cookie = answer.headers()[SET_COOKIE].to_str().unwrap();
         visitor.cookie = cookie.split(';').next().unwrap().to_owned();
         visitor

@@ -1,12 +1,15 @@
 //! The pages of a connection: how it is, what can be changed, and its end.
 
+use std::time::Duration;
+
 use end_to_end::browser::{Browser, Console, Screen};
-use end_to_end::{NORTHWIND, Setup};
+use end_to_end::{NORTHWIND, Setup, unlimited_scenario};
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use toggl_sandbox::CallFault;
-use toggl_sandbox::NewEntry;
-use toggl_sandbox::control::{SetSubscription, SetToken, SetWorkspace};
+use toggl_sandbox::control::{DeleteEntry, SetSubscription, SetToken, SetWorkspace};
+use toggl_sandbox::{CallFault, DeliveryFault, NewEntry};
+use tokio::time::{Instant, sleep};
 
 /// What a browser says when a form is shown again because what was sent does not do.
 const UNFIT: &str = "status of 422";
@@ -27,6 +30,21 @@ async fn connected() -> (Console, String) {
 async fn rename(browser: &Browser, name: &str) {
     browser.fill("Name", name).await.unwrap();
     browser.click_button("Save the name").await.unwrap();
+}
+
+/// On the page that asks whether to disconnect.
+async fn disconnect(browser: &Browser, name: &str) {
+    browser.fill("Name of the connection", name).await.unwrap();
+    browser.click_button("Disconnect").await.unwrap();
+}
+
+/// Has Toggl take this token of the connection's owner, and no other.
+fn set_token(setup: &Setup, token: &str) {
+    let token = SetToken {
+        user_id: MARA,
+        token: token.to_owned(),
+    };
+    setup.toggl().set_token(token).unwrap();
 }
 
 async fn connection(setup: &Setup, page: &str) -> Value {
@@ -53,7 +71,6 @@ async fn the_overview_says_how_a_connection_is() {
     browser.click_link("Northwind Studio").await.unwrap();
     browser.wait_for_path(&page).await.unwrap();
     let shown = connection(setup, &page).await;
-    let text = browser.text().await.unwrap();
     let mapped = format!(
         "{} of {} mapped",
         shown["users"]["mapped"], shown["users"]["total"]
@@ -67,7 +84,7 @@ async fn the_overview_says_how_a_connection_is() {
         "2 deliveries in the last hour. Most arrived at",
         "(organization), full again",
     ] {
-        assert!(text.contains(fact), "“{fact}” is not in: {text}");
+        browser.wait_for_text(fact).await.unwrap();
     }
     let picture = browser.names("image").await.unwrap();
     let picture = picture
@@ -76,6 +93,110 @@ async fn the_overview_says_how_a_connection_is() {
     assert!(
         picture.is_some(),
         "the chart says nothing to who cannot see it"
+    );
+    console.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium; `cargo xtask test` runs it"]
+async fn a_mark_that_something_is_missing_is_taken_back_with_a_button() {
+    let mut scenario = unlimited_scenario();
+    // A delivery that fails is lost.
+    scenario.delivery.retry_delays_ms = Vec::new();
+    let quick =
+        "[background]\nupkeep_ms = 700\nretry_ms = 300\nsilence_ms = 1000\nverify_ms = 900\n";
+    let setup = Setup::start_configured(scenario, quick).await.unwrap();
+    let made = setup.connect(NORTHWIND).await.unwrap();
+    let page = format!("/connections/{}", made["id"].as_str().unwrap());
+    let console = Console::start_on(setup).await.unwrap();
+    let (setup, browser) = (&console.setup, &console.browser);
+    let start = Timestamp::now();
+    let entry = NewEntry {
+        workspace_id: NORTHWIND,
+        user_id: MARA,
+        start: Some(start),
+        stop: Some(start + SignedDuration::from_mins(1)),
+        ..NewEntry::default()
+    };
+    let entry = setup.toggl().log_time(entry).unwrap().id;
+    setup.settle().await.unwrap();
+    setup
+        .toggl()
+        .fail_deliveries(DeliveryFault::Drop { count: 1 });
+    let delete = DeleteEntry {
+        entry_id: entry,
+        ..DeleteEntry::default()
+    };
+    setup.toggl().delete_entry(delete).unwrap();
+    let began = Instant::now();
+    while setup.activity(entry).await.unwrap()["missing"] != true {
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "it is not found"
+        );
+        sleep(Duration::from_millis(200)).await;
+    }
+    browser.open(&page).await.unwrap();
+    browser
+        .wait_for_text("One entry is marked as deleted")
+        .await
+        .unwrap();
+    browser.assert_accessible().await.unwrap();
+    browser.click_button("Take the marks back").await.unwrap();
+    browser
+        .wait_for_text("Nothing is marked as deleted any more")
+        .await
+        .unwrap();
+    assert_eq!(setup.activity(entry).await.unwrap()["deleted"], false);
+    console.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium; `cargo xtask test` runs it"]
+async fn beside_a_copy_of_the_host_a_person_decides_with_a_button() {
+    let (console, page) = connected().await;
+    let (setup, browser) = (&console.setup, &console.browser);
+    let own = setup.toggl().subscriptions()[0].clone();
+    let (_, hook) = own.url_callback.rsplit_once('/').unwrap();
+    let copys = format!("http://127.0.0.1:9/hooks/{hook}");
+    // A copy repairs the webhook for itself each time.
+    let repair = || {
+        let change = SetSubscription {
+            subscription_id: own.id,
+            url_callback: Some(copys.clone()),
+            ..SetSubscription::default()
+        };
+        setup.toggl().set_subscription(change).unwrap();
+    };
+    let called = || -> Vec<String> {
+        let webhooks = setup.toggl().subscriptions();
+        webhooks.into_iter().map(|one| one.url_callback).collect()
+    };
+    repair();
+    let id = page.trim_start_matches("/connections/");
+    setup.ensure_healthy(id).await.unwrap();
+    repair();
+    browser.open(&page).await.unwrap();
+    browser.expect_complaint(UNFIT).await;
+    browser.click_button("Check now").await.unwrap();
+    browser.wait_for_text("Stop one of the two").await.unwrap();
+    browser.click_button("Take the webhook over").await.unwrap();
+    browser.wait_for_text("Checked just now").await.unwrap();
+    assert_eq!(called(), std::slice::from_ref(&own.url_callback));
+
+    repair();
+    browser.open(&page).await.unwrap();
+    browser.click_button("Check now").await.unwrap();
+    browser.wait_for_text("Stop one of the two").await.unwrap();
+    browser
+        .click_button("Make it a separate connection")
+        .await
+        .unwrap();
+    browser.wait_for_text("Checked just now").await.unwrap();
+    let both = called();
+    assert!(
+        both.len() == 2 && both.contains(&copys) && !both.contains(&own.url_callback),
+        "{both:?}"
     );
     console.finish().await.unwrap();
 }
@@ -159,11 +280,7 @@ async fn a_lost_token_is_noticed_and_a_new_one_puts_it_right() {
     let (console, page) = connected().await;
     let (setup, browser) = (&console.setup, &console.browser);
     let token = "f".repeat(32);
-    let lost = SetToken {
-        user_id: MARA,
-        token: token.clone(),
-    };
-    setup.toggl().set_token(lost).unwrap();
+    set_token(setup, &token);
     browser.open(&page).await.unwrap();
     browser.expect_complaint(UNFIT).await;
     browser.click_button("Check now").await.unwrap();
@@ -173,13 +290,62 @@ async fn a_lost_token_is_noticed_and_a_new_one_puts_it_right() {
     browser.open("/").await.unwrap();
     browser.wait_for_text("Needs attention").await.unwrap();
 
+    // Who is about to disconnect because of it is shown the better way.
     browser.open(&page).await.unwrap();
-    browser.click_link("Give a new token").await.unwrap();
+    browser.click_link("Disconnect…").await.unwrap();
+    browser
+        .wait_for_text("could not delete the webhook there")
+        .await
+        .unwrap();
+    browser
+        .click_link("Give a new token instead")
+        .await
+        .unwrap();
     browser.fill("API token", &token).await.unwrap();
     browser.click_button("Replace").await.unwrap();
-    browser.wait_for_path_below(&page).await.unwrap();
+    browser
+        .wait_for_text("uses the new token from now on")
+        .await
+        .unwrap();
     browser.wait_until_gone("Needs attention").await.unwrap();
     assert_eq!(connection(setup, &page).await["attention"], Value::Null);
+    // Where all is well a token may be about to be changed, too.
+    browser.open(&page).await.unwrap();
+    browser.click_link("Give a new token").await.unwrap();
+    browser
+        .wait_for_path(&format!("{page}/token"))
+        .await
+        .unwrap();
+    console.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium; `cargo xtask test` runs it"]
+async fn disconnecting_with_a_refused_token_says_what_stays_and_where() {
+    let (console, page) = connected().await;
+    let (setup, browser) = (&console.setup, &console.browser);
+    let token = "f".repeat(32);
+    set_token(setup, &token);
+    let name = connection(setup, &page).await["name"].clone();
+    let name = name.as_str().unwrap();
+    browser.open(&format!("{page}/disconnect")).await.unwrap();
+    disconnect(browser, name).await;
+    let stays = "stays at Toggl";
+    browser.wait_for_text(stays).await.unwrap();
+    browser.wait_for_text("under Integrations").await.unwrap();
+    browser.assert_accessible().await.unwrap();
+    assert_eq!(setup.toggl().subscriptions().len(), 1);
+
+    // The next connection takes it over, also where the plan has room for one alone.
+    let body = json!({ "secrets": { "api-token": token }, "scope_id": NORTHWIND.to_string(), "name": null });
+    let host = &setup.host;
+    let (status, again) = host.call(Method::POST, "/connections", body).await.unwrap();
+    assert_eq!(status, StatusCode::CREATED, "{again}");
+    assert_eq!(
+        setup.toggl().subscriptions().len(),
+        1,
+        "the webhook is doubled"
+    );
     console.finish().await.unwrap();
 }
 
@@ -188,7 +354,12 @@ async fn a_lost_token_is_noticed_and_a_new_one_puts_it_right() {
 async fn days_are_read_again_and_the_log_says_what_was_found() {
     let (console, page) = connected().await;
     let browser = &console.browser;
+    browser.set_time_zone("Asia/Tokyo").await.unwrap();
     browser.open(&page).await.unwrap();
+    browser
+        .wait_for_text("Times are in Asia/Tokyo")
+        .await
+        .unwrap();
     let choose = |from: &str, to: &str| {
         format!(
             "(() => {{ document.getElementById('from').value = '{from}'; \
@@ -196,6 +367,17 @@ async fn days_are_read_again_and_the_log_says_what_was_found() {
         )
     };
     browser.expect_complaint(UNFIT).await;
+    let tomorrow = Timestamp::now() + SignedDuration::from_hours(48);
+    let tomorrow = tomorrow.strftime("%Y-%m-%d").to_string();
+    browser
+        .evaluate(&choose(&tomorrow, &tomorrow))
+        .await
+        .unwrap();
+    browser.click_button("Read again").await.unwrap();
+    browser
+        .wait_for_text("The range is in the future")
+        .await
+        .unwrap();
     browser
         .evaluate(&choose("2026-03-05", "2026-03-04"))
         .await
@@ -217,7 +399,8 @@ async fn days_are_read_again_and_the_log_says_what_was_found() {
         .wait_for_text("The days were read again.")
         .await
         .unwrap();
-    browser.wait_for_text("was read on request").await.unwrap();
+    let said = "From 2 Mar 2026, 00:00 to 5 Mar 2026, 00:00 was read on request";
+    browser.wait_for_text(said).await.unwrap();
     console.finish().await.unwrap();
 }
 
@@ -234,11 +417,7 @@ async fn disconnecting_asks_for_the_name() {
     browser.assert_accessible().await.unwrap();
 
     browser.expect_complaint(UNFIT).await;
-    browser
-        .fill("Name of the connection", "Rome office")
-        .await
-        .unwrap();
-    browser.click_button("Disconnect").await.unwrap();
+    disconnect(browser, "Rome office").await;
     browser.wait_for_text("not its name").await.unwrap();
     browser.assert_accessible().await.unwrap();
     assert_eq!(
@@ -248,11 +427,7 @@ async fn disconnecting_asks_for_the_name() {
     );
 
     // As the page shows it: a run of spaces as one.
-    browser
-        .fill("Name of the connection", "Paris office")
-        .await
-        .unwrap();
-    browser.click_button("Disconnect").await.unwrap();
+    disconnect(browser, "Paris office").await;
     browser
         .wait_for_text("The connection was disconnected.")
         .await
@@ -262,6 +437,36 @@ async fn disconnecting_asks_for_the_name() {
         .wait_for_text("Nothing is connected yet")
         .await
         .unwrap();
+    console.finish().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium; `cargo xtask test` runs it"]
+async fn disconnecting_with_a_dead_token_says_what_stays_and_the_time_in_between_is_offered() {
+    let (console, page) = connected().await;
+    let (setup, browser) = (&console.setup, &console.browser);
+    set_token(setup, &"f".repeat(32));
+    let name = connection(setup, &page).await["name"].clone();
+    browser.open(&page).await.unwrap();
+    assert!(browser.has("link", "Give a new token").await.unwrap());
+    browser.click_link("Disconnect…").await.unwrap();
+    disconnect(browser, name.as_str().unwrap()).await;
+    browser.wait_for_text("stays at Toggl").await.unwrap();
+    browser.wait_for_text("under Integrations").await.unwrap();
+    browser.assert_accessible().await.unwrap();
+
+    set_token(setup, setup.sandbox.token());
+    setup.connect(NORTHWIND).await.unwrap();
+    browser.open(&page).await.unwrap();
+    browser
+        .wait_for_text("What was logged then is not here.")
+        .await
+        .unwrap();
+    browser.assert_accessible().await.unwrap();
+    browser.click_button("Read that time").await.unwrap();
+    browser.wait_for_text("was read on request").await.unwrap();
+    browser.open(&page).await.unwrap();
+    assert!(!browser.has("button", "Read that time").await.unwrap());
     console.finish().await.unwrap();
 }
 

@@ -22,7 +22,7 @@ async fn connected() -> (Console, String) {
 }
 
 /// What the integration keeps, damaged so that no signature can be verified.
-struct Damage {
+pub struct Damage {
     database: rusqlite::Connection,
     intact: Vec<(i64, Vec<u8>)>,
 }
@@ -43,7 +43,7 @@ impl Damage {
         damage
     }
 
-    fn repair(&self) {
+    pub fn repair(&self) {
         self.store(|value| value);
     }
 
@@ -59,7 +59,7 @@ impl Damage {
 }
 
 /// Deliveries of so many entries that fail, and what has to be repaired before they can be handled.
-async fn fail(setup: &Setup, entries: std::ops::Range<u64>) -> Damage {
+pub async fn fail(setup: &Setup, entries: std::ops::Range<u64>) -> Damage {
     let subscription = setup.toggl().subscriptions().remove(0);
     let damage = Damage::new(setup);
     for entry in entries {
@@ -82,7 +82,10 @@ async fn a_failed_delivery_is_replayed() {
     let damage = fail(setup, 500..501).await;
     browser.open(&page).await.unwrap();
     browser.click_link("Failed").await.unwrap();
-    browser.wait_for_path_below(&page).await.unwrap();
+    browser
+        .wait_for_text("They could not be handled")
+        .await
+        .unwrap();
     let button = browser.names("button").await.unwrap();
     let button = button
         .iter()
@@ -94,8 +97,12 @@ async fn a_failed_delivery_is_replayed() {
     // While the reason is still there it stays, and the page says why.
     browser.expect_complaint("status of 422").await;
     browser.click_button(&button).await.unwrap();
+    let told = "document.querySelector('[role=alert]')";
+    browser
+        .wait_until("somebody to be told", told)
+        .await
+        .unwrap();
     browser.wait_for_text("cannot be read").await.unwrap();
-    assert!(browser.has("alert", "").await.unwrap(), "nobody is told");
     damage.repair();
     browser.click_button(&button).await.unwrap();
     browser
@@ -215,6 +222,11 @@ async fn a_long_log_is_read_page_by_page() {
     let rows = "document.querySelectorAll('tbody tr').length";
     browser.open(&page).await.unwrap();
     browser.click_link("Accepted").await.unwrap();
+    // The page of all deliveries has fifty rows as well.
+    browser
+        .wait_for_text("They are in the ledger.")
+        .await
+        .unwrap();
     browser
         .wait_until("fifty rows", &format!("{rows} === 50"))
         .await

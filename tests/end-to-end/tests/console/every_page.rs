@@ -4,7 +4,7 @@ use end_to_end::NORTHWIND;
 use end_to_end::browser::{Browser, Console, Screen, Theme};
 
 /// Every page of the console; `{id}` stands for a connection.
-const PAGES: &[&str] = &[
+pub const PAGES: &[&str] = &[
     "/",
     "/connect",
     "/timeline",
@@ -17,6 +17,7 @@ const PAGES: &[&str] = &[
     "/connections/{id}/deliveries",
     "/connections/{id}/disconnect",
     "/connections/{id}/token",
+    "/sign-in?code=0123",
 ];
 
 /// Every page, signed in, with a workspace connected and without.

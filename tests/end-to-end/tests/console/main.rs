@@ -11,3 +11,4 @@ mod signing_in;
 mod the_checks;
 mod timeline;
 mod users;
+mod widths;

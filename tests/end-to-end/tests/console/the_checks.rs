@@ -2,7 +2,7 @@
 
 use end_to_end::browser::{Browser, Focus, Key, Screen, Theme};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// A site with this one page, whose policy allows its own scripts and pictures only.
 async fn site(page: &'static str) -> String {
@@ -15,24 +15,30 @@ pub async fn site_of(page: String) -> String {
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).await.unwrap();
-            let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            let path = request.split(' ').nth(1).unwrap_or_default();
-            let (kind, body) = match path {
-                "/script.js" => ("text/javascript", SCRIPT),
-                _ => ("text/html; charset=utf-8", page.as_str()),
-            };
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\
-                 content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'\r\n\r\n{body}",
-                body.len()
-            );
-            let _ = stream.write_all(answer.as_bytes()).await;
+            let (stream, _) = listener.accept().await.unwrap();
+            // Browsers open connections that they do not use.
+            tokio::spawn(answer(stream, page.clone()));
         }
     });
     url
+}
+
+/// Answers one request.
+async fn answer(mut stream: TcpStream, page: String) {
+    let mut request = [0; 4096];
+    let length = stream.read(&mut request).await.unwrap_or_default();
+    let request = String::from_utf8_lossy(&request[..length]).into_owned();
+    let path = request.split(' ').nth(1).unwrap_or_default();
+    let (kind, body) = match path {
+        "/script.js" => ("text/javascript", SCRIPT),
+        _ => ("text/html; charset=utf-8", page.as_str()),
+    };
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\
+         content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'\r\n\r\n{body}",
+        body.len()
+    );
+    let _ = stream.write_all(answer.as_bytes()).await;
 }
 
 const SCRIPT: &str = "
@@ -147,6 +153,33 @@ async fn a_page_that_keeps_somebody_out_is_found() {
     let foreign = browser.finish().await.unwrap_err().to_string();
     assert!(foreign.contains("127.0.0.1:9"), "{foreign}");
     assert!(foreign.contains("Content Security Policy"), "{foreign}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium; `cargo xtask test` runs it"]
+async fn a_word_in_pieces_and_a_part_that_scrolls_are_found() {
+    let page = "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>T</title>
+        <p>Tomás Wolfeschlegelsteinhausenbergerdorff</p></html>";
+    let browser = Browser::start(&site(page).await).await.unwrap();
+    browser.open("/").await.unwrap();
+    browser.assert_laid_out().await.unwrap();
+    let style = |name: &str, value: &str| {
+        format!("document.querySelector('p').style.setProperty('{name}', '{value}')")
+    };
+    for (name, value) in [("overflow-wrap", "anywhere"), ("width", "2em")] {
+        browser.evaluate(&style(name, value)).await.unwrap();
+    }
+    let broken = browser.assert_laid_out().await.unwrap_err().to_string();
+    assert!(
+        broken.contains("“Tomás”") && broken.contains("“Wolf"),
+        "{broken}"
+    );
+    for (name, value) in [("overflow-wrap", "normal"), ("overflow-x", "auto")] {
+        browser.evaluate(&style(name, value)).await.unwrap();
+    }
+    let wide = browser.assert_laid_out().await.unwrap_err().to_string();
+    assert!(wide.contains("auto: <p"), "{wide}");
+    browser.finish().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,6 +96,10 @@ async fn the_list_follows_the_search_and_its_address_shows_the_same_again() {
 
     browser.fill("Search", "").await.unwrap();
     browser.choose("Show", "Not mapped").await.unwrap();
+    browser
+        .wait_for_path(&team.path("?show=unmapped"))
+        .await
+        .unwrap();
     browser.wait_for_text("of 12 members").await.unwrap();
     browser.wait_until_gone("Mara Lindqvist").await.unwrap();
     browser.wait_for_text("Jonas Weber").await.unwrap();
@@ -105,6 +109,7 @@ async fn the_list_follows_the_search_and_its_address_shows_the_same_again() {
         .await
         .unwrap();
     browser.click_link("Show everybody").await.unwrap();
+    browser.wait_for_text("Mara Lindqvist").await.unwrap();
     browser.wait_for_text("12 members").await.unwrap();
     team.finish().await;
 }
@@ -164,6 +169,63 @@ async fn what_was_mapped_by_email_is_again_after_it_was_removed_and_taken_back()
         .await
         .unwrap();
     assert_eq!(team.mapping(mara).await, (json!("u-mara"), json!("email")));
+    team.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Chromium; `cargo xtask test` runs it"]
+async fn mappings_that_no_address_confirms_any_more_stay_and_are_decided_on() {
+    let team = Team::open().await;
+    let browser = team.browser();
+    let setup = &team.console.setup;
+    let directory = setup.options.directory.clone().unwrap();
+    std::fs::write(
+        directory,
+        "id,email,name\nu-else,else@example.com,Somebody Else\n",
+    )
+    .unwrap();
+    // The file is watched; until it was read again, imports find everybody.
+    for _ in 0..600 {
+        let users = setup.host.get("/users?query=mara").await.unwrap();
+        if users["users"].as_array().unwrap().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    browser.click_button("Import again").await.unwrap();
+    browser
+        .wait_for_text("mappings are no longer confirmed by e-mail. They stay")
+        .await
+        .unwrap();
+    browser.assert_accessible().await.unwrap();
+    browser.choose("Show", "To be looked at").await.unwrap();
+    // The list of everybody says the same.
+    browser
+        .wait_for_path(&team.path("?show=doubt"))
+        .await
+        .unwrap();
+    browser
+        .wait_for_text("No user has the member's e-mail address any more.")
+        .await
+        .unwrap();
+    let mara = "9500001";
+    browser
+        .click_button("Keep the mapping of Mara Lindqvist as it is")
+        .await
+        .unwrap();
+    browser
+        .wait_for_text("Mara Lindqvist is mapped to Mara Lindqvist, by hand.")
+        .await
+        .unwrap();
+    assert_eq!(team.mapping(mara).await, (json!("u-mara"), json!("manual")));
+
+    browser.open(&team.path("")).await.unwrap();
+    browser.click_button("Import again").await.unwrap();
+    browser.wait_for_text("They stay").await.unwrap();
+    browser.click_button("Remove 4 mappings").await.unwrap();
+    browser.wait_until_gone("They stay").await.unwrap();
+    assert_eq!(team.mapping("9500005").await, (Value::Null, Value::Null));
+    assert_eq!(team.mapping(mara).await, (json!("u-mara"), json!("manual")));
     team.finish().await;
 }
 

@@ -2,8 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 mod attention;
+mod clocks;
+mod copies;
+mod leisure;
+mod lies;
+mod nonsense;
+mod odd_rows;
 mod outage;
+mod pages;
 mod quota;
 mod repair;
 mod silence;
 mod support;
+mod tags;
+mod timers;
+mod tokens;

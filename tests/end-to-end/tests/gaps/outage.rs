@@ -10,7 +10,11 @@ use super::support::{Connected, JONAS, forgetful};
 
 #[tokio::test]
 async fn what_happened_while_the_host_was_down_is_there_after_its_start() {
-    let mut connected = Connected::start(forgetful(), "outage_ms = 1\nstart_delay_ms = 50").await;
+    let mut connected = Connected::start(
+        forgetful(),
+        "outage_ms = 1\nstart_delay_ms = 50\nupkeep_ms = 12000",
+    )
+    .await;
     let toggl = connected.setup.toggl().clone();
     let running = connected.start_timer(TOMAS);
     let edited = connected.log_time(JONAS);
@@ -61,11 +65,6 @@ async fn what_happened_while_the_host_was_down_is_there_after_its_start() {
         serde_json::json!(["Written while nobody listened"]),
         "an edit during the outage is lost"
     );
-    assert_eq!(
-        activity(deleted).await["deleted"],
-        true,
-        "an entry deleted during the outage is still counted"
-    );
     let connection = connected.connection().await;
     assert_eq!(connection["gap"], Value::Null, "{connection}");
     assert_eq!(connection["status"], "active", "nobody has to do anything");
@@ -83,6 +82,13 @@ async fn what_happened_while_the_host_was_down_is_there_after_its_start() {
     let message = noticed["message"].as_str().unwrap();
     assert!(message.contains("The host did not run from"), "{message}");
     connected.assert_live("after the outage").await;
+    // That something is not listed is believed when it was asked for again.
+    connected.until_logged("activities-marked", 1).await;
+    assert_eq!(
+        activity(deleted).await["deleted"],
+        true,
+        "an entry deleted during the outage is still counted"
+    );
 }
 
 #[tokio::test]
@@ -94,4 +100,33 @@ async fn a_host_that_was_only_restarted_asks_nothing() {
     let connection = connected.connection().await;
     assert_eq!(connection["gap"], Value::Null, "{connection}");
     assert_eq!(connected.kinds().await, ["connected"]);
+}
+
+#[tokio::test]
+async fn an_outage_that_could_not_be_noted_is_noted_at_the_next_start() {
+    let mut connected = Connected::start(forgetful(), "").await;
+    connected.setup.host.kill().await.unwrap();
+    let path = connected.setup.options.data.join("host.sqlite");
+    let change = |statements: &str| {
+        let database = rusqlite::Connection::open(&path).unwrap();
+        database.execute_batch(statements).unwrap();
+    };
+    change(
+        "UPDATE heartbeat SET at = at - 3600000;
+             CREATE TRIGGER in_the_way BEFORE UPDATE ON connections WHEN NEW.gap_from IS NOT NULL
+             BEGIN SELECT RAISE(ABORT, 'no gap can be noted'); END;",
+    );
+    connected.setup.restart().await.unwrap();
+    connected
+        .until("nothing was tried", async || {
+            let log = connected.setup.host.log().unwrap();
+            log.contains("heartbeat could not be recorded")
+        })
+        .await;
+    // As if it had been killed before it could try again.
+    connected.setup.host.kill().await.unwrap();
+    change("DROP TRIGGER in_the_way");
+    connected.setup.restart().await.unwrap();
+    connected.until_logged("gap-noticed", 1).await;
+    connected.until_logged("gap-reconciled", 1).await;
 }

@@ -1,8 +1,9 @@
 //! The subscription was changed at Toggl behind the host's back.
 
 use serde_json::Value;
-use toggl_sandbox::CallFault;
 use toggl_sandbox::control::SetSubscription;
+use toggl_sandbox::model::EventFilter;
+use toggl_sandbox::{CallFault, Lie, Lies};
 
 use super::support::{Connected, JONAS, forgetful};
 
@@ -39,7 +40,26 @@ async fn a_subscription_that_was_changed_is_repaired_and_its_gap_read() {
                 ..SetSubscription::default()
             },
         ),
+        (
+            "told to report something else",
+            SetSubscription {
+                event_filters: Some(vec![EventFilter {
+                    entity: "tag".into(),
+                    action: "created".into(),
+                }]),
+                ..SetSubscription::default()
+            },
+        ),
+        (
+            "renamed",
+            SetSubscription {
+                description: Some("Somebody's".into()),
+                ..SetSubscription::default()
+            },
+        ),
     ];
+    let rounds = cases.len();
+    let asked_for = toggl.subscriptions()[0].event_filters.clone();
     for (round, (what, change)) in (1..).zip(cases) {
         let subscription_id = toggl.subscriptions()[0].id;
         toggl
@@ -60,6 +80,7 @@ async fn a_subscription_that_was_changed_is_repaired_and_its_gap_read() {
             subscription.enabled && subscription.validated_at.is_some(),
             "{what}: {subscription:?}"
         );
+        assert_eq!(subscription.event_filters, asked_for, "{what}");
         connected.assert_live(what).await;
         let connection = connected.connection().await;
         assert_eq!(connection["attention"], Value::Null, "{what}");
@@ -68,7 +89,7 @@ async fn a_subscription_that_was_changed_is_repaired_and_its_gap_read() {
     let kinds = connected.kinds().await;
     assert_eq!(
         kinds.len(),
-        1 + 4 * 3,
+        1 + rounds * 3,
         "nothing else was worth a line: {kinds:?}"
     );
     let metrics = reqwest::Client::builder()
@@ -88,11 +109,11 @@ async fn a_subscription_that_was_changed_is_repaired_and_its_gap_read() {
         .await
         .unwrap();
     for line in [
-        "integration_gaps_total{event=\"noticed\"} 4",
-        "integration_gaps_total{event=\"closed\"} 4",
-        "integration_subscriptions_repaired_total 4",
+        format!("integration_gaps_total{{event=\"noticed\"}} {rounds}"),
+        format!("integration_gaps_total{{event=\"closed\"}} {rounds}"),
+        format!("integration_subscriptions_repaired_total {rounds}"),
     ] {
-        assert!(metrics.contains(line), "{line} is not in\n{metrics}");
+        assert!(metrics.contains(&line), "{line} is not in\n{metrics}");
     }
 }
 
@@ -143,4 +164,24 @@ async fn what_is_logged_while_toggl_cannot_reach_the_callback_is_read_all_the_sa
     connected
         .assert_live("after the callback was unreachable")
         .await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_empty_for_a_while_makes_no_second_webhook() {
+    let connected = Connected::start(forgetful(), "upkeep_ms = 500\nretry_ms = 200").await;
+    let toggl = connected.setup.toggl();
+    toggl.tell_lies(Lies {
+        kinds: vec![Lie::Empty],
+        for_ms: 4_000,
+        ..Lies::default()
+    });
+    connected.until_logged("gap-noticed", 1).await;
+    toggl.tell_the_truth();
+    connected
+        .until("the gap stays open", async || {
+            connected.connection().await["gap"] == Value::Null
+        })
+        .await;
+    assert_eq!(toggl.subscriptions().len(), 1, "a second webhook was made");
+    connected.assert_live("after an empty list").await;
 }

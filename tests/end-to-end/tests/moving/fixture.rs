@@ -6,20 +6,23 @@ use std::process::Output;
 use std::sync::Arc;
 
 use end_to_end::run_cli;
-use integration_host::capability::storage::{KeyValueStore as _, SealedStore, SqliteStore, Write};
-use integration_host::clock::SystemClock;
-use integration_host::contract::{
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::id::{
+    ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId,
+};
+use integration_host_contract::{
     Account, Activity, Changes, MemberState, Quota, RemoteUser, Subject, Subscription, TeamMember,
     TimeLog, User, UserMatch,
 };
-use integration_host::database::SqliteDatabase;
-use integration_host::id::{ConnectionId, DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
-use integration_host::ledger::{
+use integration_host_database::SqliteDatabase;
+use integration_host_ledger::{
     Attention, ConnectionEvent, ConnectionState, ConnectionUpdate, Continuity as _, CoverageChange,
-    DeliveryRecord, DeliveryStatus, EventKind, Ledger as _, MappingChange, NewConnection,
-    SeenQuotas, SqliteLedger,
+    DeliveryRecord, DeliveryStatus, EventKind, ImportLimits, Ledger as _, MappingChange,
+    NewConnection, SeenQuotas,
 };
-use integration_host::seal::{KeySource, SealingKeys};
+use integration_host_ledger_sql::SqliteLedger;
+use integration_host_seal::{KeySource, SealingKeys};
+use integration_host_storage::{KeyValueStore as _, SealedStore, SqliteStore, Write};
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -246,9 +249,10 @@ fn activity(number: u32) -> Activity {
     Activity {
         id: number.to_string(),
         revision: format!("2026-{number:06}"),
-        event_id: number.is_multiple_of(4).then(|| format!("e{number}")),
+        // Of some nothing but the deletion is known; without an event it would be nothing.
+        event_id: (number.is_multiple_of(4) || number.is_multiple_of(13 * 17))
+            .then(|| format!("e{number}")),
         deleted: number.is_multiple_of(13),
-        // Of some nothing but the deletion is known.
         content: (!number.is_multiple_of(13 * 17)).then_some(content),
     }
 }
@@ -287,7 +291,10 @@ async fn map(ledger: &SqliteLedger, id: &ConnectionId) {
             },
         })
         .collect();
-    ledger.import_members(id, &team).await.unwrap();
+    ledger
+        .import_members(id, &team, &ImportLimits::default())
+        .await
+        .unwrap();
     for (member, user) in [("3", Some(user)), ("4", None)] {
         ledger
             .set_mapping(
@@ -299,7 +306,10 @@ async fn map(ledger: &SqliteLedger, id: &ConnectionId) {
             .unwrap();
     }
     // Gone from the team, and kept because of what was logged.
-    ledger.import_members(id, &team[..6]).await.unwrap();
+    ledger
+        .import_members(id, &team[..6], &ImportLimits::default())
+        .await
+        .unwrap();
 }
 
 async fn record_deliveries(ledger: &SqliteLedger, id: &ConnectionId, keys: &SealingKeys) {
@@ -321,6 +331,8 @@ async fn record_deliveries(ledger: &SqliteLedger, id: &ConnectionId, keys: &Seal
             detail: "It “arrived”.".to_owned(),
             size_bytes: 900,
             sealed_request,
+            digest: None,
+            times: 1,
         };
         let nothing = Changes::default();
         for _ in 0..1 + number % 2 {

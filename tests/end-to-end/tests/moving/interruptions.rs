@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -110,4 +111,47 @@ async fn a_file_that_was_cut_off_or_damaged_says_so_and_a_whole_one_goes_on() {
 
     places.import("file", &place).await;
     assert_eq!(before, places.export(&place, "again").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_export_leaves_is_private_and_removed_by_the_next() {
+    let places = Places::start().await;
+    let exports = places.path("exports");
+    fs::create_dir(&exports).unwrap();
+    let (file, origin) = (places.shown("exports/file"), places.shown("origin"));
+    let begun = || -> Vec<fs::DirEntry> {
+        let files = fs::read_dir(&exports).unwrap().flatten();
+        files
+            .filter(|file| file.metadata().is_ok_and(|metadata| metadata.len() > 0))
+            .collect()
+    };
+    let mut child = Command::new(end_to_end::host_program().unwrap())
+        .args(["export", "--output", &file, "--data", &origin])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    while begun().is_empty() {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "nothing is written"
+        );
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let left = begun();
+    assert_eq!(left.len(), 1);
+    assert_ne!(
+        left[0].path(),
+        places.path("exports/file"),
+        "a part of an export is taken for one, or it was too fast to be killed"
+    );
+    let mode = left[0].metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "others can read names and descriptions");
+
+    places.export(&["--data", &origin], "exports/file").await;
+    let names: Vec<_> = begun().iter().map(fs::DirEntry::file_name).collect();
+    assert_eq!(names, ["file"]);
 }

@@ -41,6 +41,25 @@ async fn mistakes_are_told_in_one_sentence() {
         assert!(!refused.status.success());
     }
 
+    // Something twice: on SQLite and, as the conformance suite has it, everywhere.
+    let lines: Vec<&str> = text.lines().collect();
+    for kind in ["connection", "member", "subject", "activity"] {
+        let mark = format!("{{\"record\":{{\"{kind}\":");
+        let line = (lines.iter().position(|line| line.starts_with(&mark))).unwrap();
+        let mut doubled = lines.clone();
+        doubled.insert(line + 1, lines[line]);
+        fs::write(places.path("doubled"), doubled.join("\n") + "\n").unwrap();
+        let data = places.shown(&format!("for-doubled-{kind}"));
+        let place = ["--data", &data, "--sealing-key-file", &key];
+        let refused = places.try_import("doubled", &place).await;
+        let sentence = complaint(&refused);
+        assert!(
+            sentence.contains(&format!("line {} of the export, the {kind} ", line + 2))
+                && sentence.contains("it is there already"),
+            "{kind}: {sentence}"
+        );
+    }
+
     // Something is there already.
     let refused = places.try_import("file", &["--data", &origin]).await;
     let sentence = complaint(&refused);

@@ -1,6 +1,6 @@
 //! From SQLite to Postgres and back, nothing is another.
 
-use integration_host::database::postgres::PostgresDatabase;
+use integration_host_database::postgres::PostgresDatabase;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use test_services::TestDatabase;

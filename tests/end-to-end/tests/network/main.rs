@@ -6,4 +6,5 @@ mod connections;
 mod forged;
 mod fuzz;
 mod hooks;
+mod reverse_proxy;
 mod support;

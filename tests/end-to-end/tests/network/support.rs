@@ -66,6 +66,13 @@ impl Network {
         delivery(&self.subscription.secret, &self.event(entry))
     }
 
+    /// The signature and body of a real delivery of so many bytes.
+    pub fn large(&self, entry: u64, bytes: usize) -> (String, Vec<u8>) {
+        let mut event = self.event(entry);
+        event["more"] = "a".repeat(bytes).into();
+        delivery(&self.subscription.secret, &event)
+    }
+
     /// One that was signed with another secret.
     pub fn forged(&self, path: &str) -> Vec<u8> {
         let (signature, body) = delivery("not the secret", &self.event(666));

@@ -8,10 +8,10 @@ mod refusals;
 use std::sync::Arc;
 use std::time::Duration;
 
-use integration_host::capability::storage::{Entry, KeyValueStore, RedisStore, Write};
-use integration_host::clock::SystemClock;
-use integration_host::id::ConnectionId;
-use test_services::RedisServer;
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::id::ConnectionId;
+use integration_host_storage::{Entry, KeyValueStore, RedisStore, Write};
+use test_services::{Forwarder, RedisServer};
 
 /// How long a request may take in tests that do not wait for that.
 const PATIENCE: Duration = Duration::from_secs(30);

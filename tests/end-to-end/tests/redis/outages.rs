@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use integration_host::capability::storage::{Commit, StorageError};
-use integration_host::clock::{Clock as _, ManualClock};
+use integration_host_contract::clock::{Clock as _, ManualClock};
+use integration_host_storage::{Commit, StorageError};
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
@@ -157,4 +157,46 @@ async fn what_has_expired_and_what_is_deleted_takes_up_no_room() {
     }
     // The last version is all there is to remember.
     assert_eq!(server.ask(&["DBSIZE"]).unwrap(), ":1");
+}
+
+/// As behind a balancer, or a name that leads elsewhere: what is open goes on leading to the server that was the first.
+#[tokio::test]
+async fn a_server_that_has_become_a_replica_is_left_for_the_one_that_took_over() {
+    let Some(first) = RedisServer::start(&[]).unwrap() else {
+        return;
+    };
+    let second = RedisServer::start(&[]).unwrap().unwrap();
+    let replicate = |server: &RedisServer, of: &RedisServer| {
+        let (host, port) = of
+            .address()
+            .split_once(':')
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .unwrap();
+        server.ask(&["REPLICAOF", &host, &port]).unwrap();
+    };
+    replicate(&second, &first);
+    let forwarder = Forwarder::start(&first.address()).unwrap();
+    let address = format!("redis://{}/0", forwarder.address())
+        .parse()
+        .unwrap();
+    let store = RedisStore::open(&address, PATIENCE, Arc::new(SystemClock))
+        .await
+        .unwrap();
+    let commit = async |value: &[u8]| store.commit(&connection(), &[], &[put("key", value)]).await;
+    commit(b"1").await.unwrap();
+    // The replica has it before it takes over.
+    let size = |server: &RedisServer| server.ask(&["DBSIZE"]).unwrap();
+    while size(&second) != size(&first) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    second.ask(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    replicate(&first, &second);
+    // Not used, as long as nothing else takes over: what it holds may be old.
+    commit(b"2").await.unwrap_err();
+    store.get(&connection(), "key").await.unwrap_err();
+    commit(b"2").await.unwrap_err();
+    forwarder.lead_to(&second.address());
+    assert_eq!(get(&store, "key").await.unwrap().value, b"1");
+    assert_eq!(commit(b"3").await.unwrap(), Commit::Committed);
+    assert_eq!(get(&store, "key").await.unwrap().value, b"3");
 }

@@ -88,6 +88,17 @@ async fn a_wrong_flag_is_named_with_what_it_takes() {
     for secret in [
         &["--storage", "postgres://user:hunter2@localhost/host"][..],
         &["--storage", "mysql://user:hunter2@localhost/host"],
+        &["--storage", "host=localhost password=hunter2"],
+        &["--storage", "user:hunter2@localhost:5432/host"],
+        &["--storage", "sqlite://user:hunter2@localhost/host"],
+        &["--storage", "postgres://user:1?hunter2=1@localhost/host"],
+        &["--ledger", "host=localhost password=hunter2"],
+        &["--directory", "host=localhost password=hunter2"],
+        &["--directory", "user:hunter2@localhost/platform"],
+        &["--public-url", "user:hunter2@host.example.com"],
+        &["postgres://user:hunter2@localhost/host"],
+        &["--stroage=postgres://user:hunter2@localhost/host"],
+        &["--log-format", "postgres://user:hunter2@localhost/host"],
         &["--public-url", "https://user:hunter2@host.example.com"],
         &[
             "--directory",
@@ -106,7 +117,7 @@ async fn a_wrong_flag_is_named_with_what_it_takes() {
             "a password is repeated: {error}"
         );
     }
-    for token in ["", "two words"] {
+    for token in ["two words", "x", "fifteen-letters"] {
         folder
             .refuses_with(
                 &[],
@@ -131,7 +142,7 @@ async fn a_wrong_configuration_file_is_named_with_the_place() {
         (b"[background]\nupkeep_ms = 0", &["upkeep_ms", "larger"]),
         (b"[background]\nupkeep = 1", &["upkeep", "upkeep_ms"]),
         (b"[limits]\ncpu_ms = -1", &["line 2"]),
-        (b"[limits]\ncpu_ms = \"fast\"", &["line 2", "fast"]),
+        (b"[limits]\ncpu_ms = \"fast\"", &["line 2", "a text"]),
         (b"listen = ", &["line 1"]),
         (b"listen = 8080", &["line 1", "8080"]),
         (b"a = 1\na = 2", &["line 2"]),
@@ -167,7 +178,10 @@ async fn a_directory_that_cannot_be_asked_is_named_with_the_remedy() {
     let made = "CREATE TABLE people (id INTEGER, mail TEXT, name TEXT)";
     database.execute_batch(made).unwrap();
     for (section, names) in [
-        ("from = 'ldap://localhost'", &["ldap:", "scim:https://"][..]),
+        (
+            "from = 'ldap://localhost'",
+            &["not known", "scim:https://"][..],
+        ),
         (
             "from = 'sqlite:nowhere.sqlite'",
             &["nowhere.sqlite", "No such file"],
@@ -255,7 +269,7 @@ async fn a_wrong_directory_file_is_named_with_the_line() {
             b"{\"id\": \"u-1\", \"name\": \"A\"}",
             &["JSON array"],
         ),
-        ("i.json", b"[{\"id\": 1, \"name\": \"A\"}]", &["line 1"]),
+        ("i.json", b"[{\"id\": true, \"name\": \"A\"}]", &["line 1"]),
         (
             "j.json",
             b"[{\"id\":\"u\",\"name\":\"A\"},{\"id\":\"u\",\"name\":\"B\"}]",
@@ -270,4 +284,47 @@ async fn a_wrong_directory_file_is_named_with_the_line() {
     folder
         .refuses(&["--directory", "."], &["user directory"])
         .await;
+}
+
+/// As a compose file has them: `INTEGRATION_HOST_STORAGE: ${STORAGE:-}`.
+#[tokio::test]
+async fn an_empty_variable_is_not_set() {
+    let folder = Folder::new();
+    let variables = [
+        "COMPONENT",
+        "CONFIG",
+        "DATA",
+        "DELETED_ENTRIES",
+        "DIRECTORY",
+        "DIRECTORY_TOKEN",
+        "LEDGER",
+        "LISTEN",
+        "LOG_FORMAT",
+        "LOG_LEVEL",
+        "PUBLIC_URL",
+        "SEALING_KEY",
+        "SEALING_KEY_FILE",
+        "STORAGE",
+        "TOKEN",
+        "TRUSTED_PROXIES",
+        "UPSTREAM",
+        "URL",
+    ]
+    .map(|name| format!("INTEGRATION_HOST_{name}"));
+    let environment: Vec<_> = variables.iter().map(|name| (name.as_str(), "")).collect();
+    // The start comes as far as the port, which is the last thing to be looked at.
+    let occupied = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap().to_string();
+    let names = [address.as_str(), "another program listens there"];
+    folder
+        .refuses_with(&["--listen", &address], &environment, &names)
+        .await;
+    assert!(folder.path("data/admin-token").exists());
+    // Other commands have the same variables.
+    let output = run_cli(&["connections"], &environment, folder.0.path())
+        .await
+        .unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_sentence(&error);
+    assert!(error.contains("integration-host-data"), "{error}");
 }

@@ -8,7 +8,10 @@ async fn a_key_or_token_that_cannot_be_used_is_named() {
     fs::create_dir(folder.path("data")).unwrap();
     let key = folder.write("data/sealing-key", "ab".repeat(32));
     fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
-    folder.refuses(&[], &["sealing-key", "chmod 600"]).await;
+    let sentence = ["data/host.sqlite is missing", "data/sealing-key", "--new"];
+    folder.refuses(&[], &sentence).await;
+    let exposed = ["sealing-key", "chmod 600"];
+    folder.refuses(&["--new"], &exposed).await;
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
     for content in [&b""[..], b"too short", b"\xff\xfe"] {
         fs::write(&key, content).unwrap();

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use end_to_end::{NORTHWIND, Setup, run_cli, write_directory};
-use integration_host::database::SqliteDatabase;
+use integration_host_database::SqliteDatabase;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;

@@ -199,3 +199,42 @@ async fn a_data_directory_that_cannot_be_written_is_named() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn a_second_host_with_the_same_database_is_refused_and_the_first_named() {
+    let setup = Setup::start().await.unwrap();
+    setup.connect(NORTHWIND).await.unwrap();
+    let data = setup.host.summary["data"].as_str().unwrap().to_owned();
+    let process = setup.host.id().unwrap().to_string();
+    let folder = Folder::new();
+    let names = [process.as_str(), "runs a host", "host.sqlite", "--data"];
+    folder.refuses(&["--data", &data], &names).await;
+    let storage = format!("sqlite:{data}/host.sqlite");
+    folder.refuses(&["--storage", &storage], &names).await;
+    setup.ensure_deliveries_arrive().await.unwrap();
+}
+
+/// The program with a bound on its address space, in KiB, as `ulimit -v` sets it.
+async fn run_within(kibibytes: u64, arguments: &str) -> std::process::Output {
+    let program = end_to_end::host_program().unwrap().display().to_string();
+    let line = format!("ulimit -v {kibibytes}; exec '{program}' {arguments}");
+    let mut command = tokio::process::Command::new("sh");
+    command.args(["-c", &line]).output().await.unwrap()
+}
+
+#[tokio::test]
+async fn little_address_space_is_enough_or_the_setting_is_named() {
+    let component = end_to_end::component().unwrap().display().to_string();
+    let inspect = format!("inspect '{component}' --json");
+    let output = run_within(12 << 20, &inspect).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "with 12 GiB: {error}");
+    let output = run_within(2 << 20, &inspect).await;
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert_sentence(&error);
+    assert!(
+        error.contains("concurrent_calls") && error.contains("ulimit -v"),
+        "{error}"
+    );
+}

@@ -1,9 +1,7 @@
 //! A Toggl whose every answer is a good one, so that what a host answers is the host's own doing.
 
 use async_trait::async_trait;
-use integration_host::capability::http::{
-    HttpClient, HttpError, IncomingResponse, OutgoingRequest,
-};
+use integration_host_http::{HttpClient, HttpError, IncomingResponse, OutgoingRequest};
 use serde_json::{Value, json};
 
 use crate::lent::WORKSPACE;

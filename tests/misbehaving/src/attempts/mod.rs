@@ -7,7 +7,7 @@ mod memory;
 pub mod returns;
 mod storage;
 
-use crate::exports::worksights::integration::integration::Error;
+use crate::exports::worksights::integration::integration::{Error, QuotaExhaustion, RateLimit};
 use crate::worksights::integration::storage as keys;
 
 /// The attempt that the test has stored for functions without arguments.
@@ -22,6 +22,18 @@ pub fn attempt(name: &str) -> Result<String, Error> {
         "" => "nothing was tried".into(),
         "trap" => panic!("on purpose"),
         "fail" => return Err(Error::Internal(returns::forged_line())),
+        "rate-limited" => {
+            return Err(Error::RateLimited(RateLimit {
+                message: "too fast on purpose".into(),
+                retry_after_seconds: 7,
+            }));
+        }
+        "quota-exhausted" => {
+            return Err(Error::QuotaExhausted(QuotaExhaustion {
+                message: "used up on purpose".into(),
+                resets_in_seconds: 7,
+            }));
+        }
         "loop" => cpu::endless_loop(),
         "loop-log" => cpu::log_for_ever(),
         "loop-random" => cpu::draw_for_ever(),

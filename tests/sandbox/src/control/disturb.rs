@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::{Control, ControlError};
 use crate::{
     faults::CallFault,
+    lies::{Lies, Telling},
     scenario::{Behaviour, DeliverySettings, Limits},
     webhooks::outbox::DeliveryFault,
-    world::model::Subscription,
+    world::model::{EventFilter, Subscription},
 };
 
 /// How many faults of a kind may wait for a call or a delivery.
@@ -30,6 +31,12 @@ pub struct SetSubscription {
     pub in_order: Option<bool>,
     /// Another callback, as if somebody had edited it.
     pub url_callback: Option<String>,
+    /// Other event filters.
+    pub event_filters: Option<Vec<EventFilter>>,
+    /// Another signing secret.
+    pub secret: Option<String>,
+    /// Another description.
+    pub description: Option<String>,
     /// Removes it.
     pub deleted: bool,
 }
@@ -76,6 +83,17 @@ impl Control {
         });
     }
 
+    /// Tells lies from now on, in place of those that are being told.
+    pub fn tell_lies(&self, lies: Lies) {
+        self.shared
+            .change(|world| world.lies = Some(Telling::new(lies)));
+    }
+
+    /// Tells the truth from now on.
+    pub fn tell_the_truth(&self) {
+        self.shared.change(|world| world.lies = None);
+    }
+
     /// Disables, enables, (un)validates, redirects or removes a subscription.
     ///
     /// # Errors
@@ -91,8 +109,14 @@ impl Control {
             if let Some(validated) = change.validated {
                 subscription.validated_at = validated.then_some(now);
             }
-            if let Some(url) = change.url_callback {
-                subscription.url_callback = url;
+            let set = |field: &mut String, value: Option<String>| {
+                *field = value.unwrap_or_else(|| std::mem::take(field));
+            };
+            set(&mut subscription.url_callback, change.url_callback);
+            set(&mut subscription.secret, change.secret);
+            set(&mut subscription.description, change.description);
+            if let Some(filters) = change.event_filters {
+                subscription.event_filters = filters;
             }
             subscription.updated_at = now;
             let subscription = subscription.clone();

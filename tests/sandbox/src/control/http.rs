@@ -96,6 +96,17 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
             post(async |control: Control| control.clear_faults()),
         )
         .route(
+            "/lies",
+            command(|control, body| {
+                control.tell_lies(body);
+                Ok(())
+            }),
+        )
+        .route(
+            "/truth",
+            post(async |control: Control| control.tell_the_truth()),
+        )
+        .route(
             "/state",
             get(async |control: Control| Json(control.state())),
         )

@@ -10,6 +10,8 @@ pub struct Limits {
     pub hourly_quota: bool,
     /// `/me` requests per user and hour.
     pub user_requests_per_hour: i64,
+    /// How long a quota's hour is, in seconds: shorter ones are for tests that wait for several.
+    pub quota_window_seconds: i64,
     /// Whether Webhooks API calls use up the organisation's quota; Toggl does not say, so the harsher answer is the default.
     pub webhook_calls_count: bool,
     /// Size of the leaky bucket per token; 0 switches the rate limit off.
@@ -25,6 +27,7 @@ impl Default for Limits {
         Self {
             hourly_quota: true,
             user_requests_per_hour: 30,
+            quota_window_seconds: 3600,
             webhook_calls_count: true,
             burst: 0,
             requests_per_second: 1.0,

@@ -48,6 +48,7 @@ impl World {
             behaviour: scenario.behaviour.clone(),
             quota: QuotaBook::default(),
             call_faults: VecDeque::new(),
+            lies: None,
             requests: RequestLog::default(),
             outbox: Outbox::default(),
             clock_offset: SignedDuration::ZERO,

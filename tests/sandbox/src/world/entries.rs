@@ -177,7 +177,8 @@ impl World {
                 "Time entry already stopped",
             ));
         }
-        let stop = whole_seconds(stop).max(entry.start);
+        // It may be before the start, if the clock was ahead that started it.
+        let stop = whole_seconds(stop);
         entry.stop = Some(stop);
         entry.duration = stop.as_second() - entry.start.as_second();
         entry.at = at;

@@ -21,6 +21,7 @@ pub(crate) use self::{
 use crate::{
     api_error::ApiError,
     faults::CallFault,
+    lies::Telling,
     quota::QuotaBook,
     requests::RequestLog,
     scenario::{Behaviour, DeliverySettings, Limits},
@@ -48,6 +49,7 @@ pub(crate) struct World {
     pub behaviour: Behaviour,
     pub quota: QuotaBook,
     pub call_faults: VecDeque<CallFault>,
+    pub lies: Option<Telling>,
     pub requests: RequestLog,
     pub outbox: Outbox,
     clock_offset: SignedDuration,

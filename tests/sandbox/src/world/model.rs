@@ -216,19 +216,19 @@ pub struct TimeEntry {
 }
 
 impl TimeEntry {
-    /// An entry runs exactly while its duration is negative; a missing stop alone proves nothing.
+    /// An entry runs while it has no stop and a negative duration; a missing stop alone proves nothing, and neither does
+    /// the duration: whoever stops a timer that a clock ahead has started leaves a negative one.
     pub fn is_running(&self) -> bool {
-        self.duration < 0 && self.deleted_at.is_none()
+        self.duration < 0 && self.stop.is_none() && self.deleted_at.is_none()
     }
 
     /// The stop a later GET shows: an entry created without duration and stop ends where it starts.
     pub fn effective_stop(&self) -> Option<Timestamp> {
-        if self.duration < 0 {
-            None
-        } else {
-            self.stop
-                .or_else(|| crate::world::plus_seconds(self.start, self.duration))
-        }
+        let counted = || {
+            let seconds = (self.duration >= 0).then_some(self.duration)?;
+            crate::world::plus_seconds(self.start, seconds)
+        };
+        self.stop.or_else(counted)
     }
 }
 

@@ -12,6 +12,7 @@ mod accounts;
 mod answers;
 mod control;
 mod deliveries;
+mod lies;
 mod limits;
 mod reports;
 mod subscriptions;

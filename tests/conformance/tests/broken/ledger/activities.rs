@@ -10,6 +10,8 @@ noticed! {
     the_order_of_arrival_matters: TheLastWins::default() => any_order_and_repetition_ends_in_the_same_ledger,
     revisions_are_numbers: Numbers => the_newest_content_counts,
     deletions_are_forgotten: NothingIsDeleted => a_deleted_activity_stays_deleted,
+    nothing_is_weak: AllIsTold => what_is_seen_again_is_not_deleted,
+    weak_deletions_stay: AllIsTold => random_histories_with_weak_deletions_end_as_the_contract_says,
     deletions_end_otherwise: NothingIsDeleted => random_histories_end_as_the_contract_says,
     everything_counts_as_changed: AllChanged => what_arrives_is_counted,
     tags_are_sorted: SortsTags => an_activity_is_told_as_it_arrived,
@@ -34,6 +36,26 @@ async fn apply_changed(
     let mut changes = changes.clone();
     changes.activities.iter_mut().for_each(change);
     ledger.apply(id, &changes, delivery).await
+}
+
+/// Takes every deletion for one that was told of.
+struct AllIsTold;
+#[async_trait]
+impl Flaw for AllIsTold {
+    async fn apply(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Result<Applied> {
+        let tell = |activity: &mut Activity| {
+            if activity.deleted && activity.event_id.is_none() {
+                activity.event_id = Some("event".to_owned());
+            }
+        };
+        apply_changed(ledger, id, changes, delivery, tell).await
+    }
 }
 
 #[derive(Default)]

@@ -1,7 +1,7 @@
 //! Connections that are made twice, lost, or take over what is not theirs.
 
-use integration_host::id::ScopeId;
-use integration_host::ledger::ConnectionState;
+use integration_host_contract::id::ScopeId;
+use integration_host_ledger::{ConnectionState, IntegrationVersion};
 
 use super::*;
 
@@ -9,17 +9,23 @@ noticed! {
     a_scope_is_connected_twice: Renames => a_scope_is_connected_once,
     a_revived_connection_is_a_new_one: RevivesAnew => a_revived_connection_has_what_it_had,
     a_disconnected_hook_answers: AnyHook => a_hook_leads_to_its_connection,
+    a_new_hook_leads_nowhere: KeepsHook => a_hook_leads_to_its_connection,
     an_update_clears_what_it_does_not_name: Clears => an_update_changes_what_it_names,
     removing_disconnects: NeverRemoves => a_connection_never_completed_is_removed_whole,
     an_active_connection_is_removed: RemovesAnything => a_completed_connection_is_not_removed,
     connections_are_in_any_order: Sorted => connections_are_told_in_order,
     standings_are_of_those_that_work: OnlyActive => standings_tell_state_and_gap_of_every_connection,
+    a_webhook_that_may_still_come_is_forgotten: AllSettled => standings_tell_state_and_gap_of_every_connection,
     standings_go_on_after_a_connection_that_is_there: AfterExisting => standings_stay_whole_while_connections_come_and_go,
     an_unknown_connection_is_accepted: AcceptsAnything => what_names_no_connection_is_not_found,
     a_name_is_never_taken_over: Unnamed => a_new_connection_is_called_like_its_scope,
     a_gap_is_forgotten: ForgetsGaps => coverage_changes_as_it_is_said_to,
     changes_of_coverage_overtake_each_other: TwoAreOne::default() => no_change_of_coverage_is_lost,
+    notes_are_changed_whatever_they_are: ChangesAnyNote => notes_are_changed_from_what_they_are,
+    only_the_first_version_is_kept: FirstVersion::default() => the_integrations_that_ran_are_remembered,
     the_heartbeat_is_not_kept: NoHeartbeat => the_heartbeat_tells_when_a_host_last_ran,
+    the_heartbeat_goes_back: LastHeartbeat::default() => a_heartbeat_does_not_go_back,
+    the_heartbeat_only_grows: GreatestHeartbeat::default() => a_heartbeat_that_lies_ahead_is_taken_back,
     events_repeat: Repeats::default() => the_log_is_paged_bounded_and_without_repetition,
 }
 
@@ -141,6 +147,41 @@ impl Flaw for OnlyActive {
     }
 }
 
+struct KeepsHook;
+#[async_trait]
+impl Flaw for KeepsHook {
+    async fn update_connection(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        update: ConnectionUpdate,
+        now: Timestamp,
+    ) -> Result<Connection> {
+        let update = ConnectionUpdate {
+            hook: None,
+            ..update
+        };
+        ledger.update_connection(id, update, now).await
+    }
+}
+
+struct AllSettled;
+#[async_trait]
+impl Flaw for AllSettled {
+    async fn standings(
+        &self,
+        ledger: &SqliteLedger,
+        after: Option<&ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<Standing>> {
+        let mut standings = ledger.standings(after, limit).await?;
+        for standing in &mut standings {
+            standing.is_unsettled = false;
+        }
+        Ok(standings)
+    }
+}
+
 /// Looks for the place of the one that was told last, which is nowhere once that is gone.
 struct AfterExisting;
 #[async_trait]
@@ -238,11 +279,68 @@ impl Flaw for TwoAreOne {
     }
 }
 
+/// Changes a note whatever it is.
+struct ChangesAnyNote;
+#[async_trait]
+impl Flaw for ChangesAnyNote {
+    async fn change_note(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        name: &str,
+        _: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<bool> {
+        let before = ledger.note(id, name).await?;
+        ledger.change_note(id, name, before.as_deref(), after).await
+    }
+}
+
+#[derive(Default)]
+struct FirstVersion(tokio::sync::Mutex<Vec<String>>);
+#[async_trait]
+impl Flaw for FirstVersion {
+    async fn record_integration(
+        &self,
+        ledger: &SqliteLedger,
+        running: &IntegrationVersion,
+    ) -> Result<()> {
+        let mut seen = self.0.lock().await;
+        if seen.contains(&running.id) {
+            return Ok(());
+        }
+        seen.push(running.id.clone());
+        ledger.record_integration(running).await
+    }
+}
+
 struct NoHeartbeat;
 #[async_trait]
 impl Flaw for NoHeartbeat {
     async fn heartbeat(&self, _: &SqliteLedger, _: Timestamp) -> Result<Option<Timestamp>> {
         Ok(None)
+    }
+}
+
+#[derive(Default)]
+struct LastHeartbeat(tokio::sync::Mutex<Option<Timestamp>>);
+#[async_trait]
+impl Flaw for LastHeartbeat {
+    async fn heartbeat(&self, _: &SqliteLedger, now: Timestamp) -> Result<Option<Timestamp>> {
+        let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap();
+        Ok(self.0.lock().await.replace(now))
+    }
+}
+
+#[derive(Default)]
+struct GreatestHeartbeat(tokio::sync::Mutex<Option<Timestamp>>);
+#[async_trait]
+impl Flaw for GreatestHeartbeat {
+    async fn heartbeat(&self, _: &SqliteLedger, now: Timestamp) -> Result<Option<Timestamp>> {
+        let mut last = self.0.lock().await;
+        let before = *last;
+        *last = before.max(Some(now));
+        Ok(before)
     }
 }
 

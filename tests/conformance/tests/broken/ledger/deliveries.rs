@@ -1,8 +1,10 @@
 //! Delivery logs that double, lose or confuse.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use integration_host::id::DeliveryId;
+use integration_host_contract::id::DeliveryId;
+use integration_host_ledger::AgeLook;
 use jiff::SignedDuration;
 
 use super::*;
@@ -10,6 +12,9 @@ use super::*;
 noticed! {
     a_delivery_is_recorded_again: Doubles::default() => a_delivery_that_was_handled_stays_as_it_is,
     a_delivery_loses_its_event: NoEvents => a_delivery_is_told_as_it_was_recorded,
+    each_repetition_is_another_delivery: NoEvents => a_delivery_that_comes_again_counts_in_its_row,
+    repetitions_at_once_are_told_apart: NoEvents => repetitions_at_once_are_one_row,
+    each_failure_is_another_delivery: NoDigests => a_failure_that_comes_again_is_kept_once,
     another_connections_delivery_is_taken: TakesAnybodys => a_delivery_is_of_one_connection,
     the_log_ignores_the_status: AnyStatus => the_log_is_listed_newest_first_and_filtered,
     the_log_skips_a_delivery: SkipsDeliveries => the_log_stays_whole_while_deliveries_arrive,
@@ -24,6 +29,8 @@ noticed! {
     a_kept_request_is_always_replaced: AlwaysReplaces => a_kept_request_is_replaced_only_as_it_was_given_out,
     pruning_never_ends: PrunesForEver => what_is_young_enough_is_not_removed,
     pruning_takes_what_is_young: PrunesEarly => what_is_young_enough_is_not_removed,
+    what_is_old_is_removed_at_once: BelievesTheClock => a_look_at_the_time_comes_before_what_it_removes,
+    looks_are_forgotten: ForgetsLooks => a_look_at_the_time_comes_before_what_it_removes,
     pruning_removes_nothing: PrunesNothing => what_is_too_old_is_removed,
 }
 
@@ -123,6 +130,20 @@ impl Flaw for NoEvents {
             record.event_id = None
         })
         .await
+    }
+}
+
+struct NoDigests;
+#[async_trait]
+impl Flaw for NoDigests {
+    async fn apply(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Result<Applied> {
+        record_changed(ledger, id, changes, delivery, |record| record.digest = None).await
     }
 }
 
@@ -346,6 +367,32 @@ impl Flaw for PrunesEarly {
     async fn prune_deliveries(&self, ledger: &SqliteLedger, now: Timestamp) -> Result<bool> {
         let later = now + SignedDuration::from_hours(24 * 1000);
         ledger.prune_deliveries(later).await
+    }
+}
+
+struct BelievesTheClock;
+#[async_trait]
+impl Flaw for BelievesTheClock {
+    async fn look_at_age(
+        &self,
+        _: &SqliteLedger,
+        now: Timestamp,
+        _: Duration,
+    ) -> Result<Option<Timestamp>> {
+        Ok(Some(now))
+    }
+}
+
+struct ForgetsLooks;
+#[async_trait]
+impl Flaw for ForgetsLooks {
+    async fn look_at_age(
+        &self,
+        _: &SqliteLedger,
+        now: Timestamp,
+        ran: Duration,
+    ) -> Result<Option<Timestamp>> {
+        Ok(AgeLook::after(None, now, ran).1)
     }
 }
 

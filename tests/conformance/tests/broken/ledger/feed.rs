@@ -14,6 +14,8 @@ noticed! {
     everything_moves: Touches => what_is_known_already_moves_nothing,
     what_moves_changes_its_order: MovesBackwards => activities_that_move_together_keep_their_order,
     names_move_nothing: NamesWithoutPlace::default() => names_of_subjects_that_arrive_late_move_what_is_below,
+    nothing_spreads: SpreadsNothing => what_many_activities_share_is_told_of_all_of_them,
+    everything_spreads_at_once: SpreadsAtOnce => what_many_activities_share_is_told_a_few_at_a_time,
     mappings_move_nothing: MapsUnseen::default() => mappings_and_names_of_people_move_their_activities,
 }
 
@@ -45,6 +47,22 @@ impl Flaw for SkipsChanges {
             after.saturating_add(1)
         };
         ledger.changes(first, limit).await
+    }
+}
+
+struct SpreadsNothing;
+#[async_trait]
+impl Flaw for SpreadsNothing {
+    async fn spread_changes(&self, _: &SqliteLedger, _: usize) -> Result<bool> {
+        Ok(false)
+    }
+}
+
+struct SpreadsAtOnce;
+#[async_trait]
+impl Flaw for SpreadsAtOnce {
+    async fn spread_changes(&self, ledger: &SqliteLedger, _: usize) -> Result<bool> {
+        ledger.spread_changes(1_000).await
     }
 }
 

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use super::keeper::Host;
 use super::*;
-use integration_host::contract::TeamMember;
-use integration_host::id::DeliveryId;
-use integration_host::ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
-use integration_host::ledger::{Lease, LeaseAnswer, Leases, TeamChanges};
+use integration_host_contract::TeamMember;
+use integration_host_contract::id::{DeliveryId, SessionEpoch, SessionId};
+use integration_host_ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
+use integration_host_ledger::{
+    ImportLimits, IntegrationVersion, Lease, LeaseAnswer, Leases, LedgerIdentity, Sessions,
+    TeamChanges,
+};
 use tokio::sync::watch;
 
 /// A ledger with a flaw.
@@ -37,6 +40,7 @@ macro_rules! calls {
     (
         Ledger { $($call:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* }
         Continuity { $($other:ident($($other_argument:ident: $other_type:ty),*) -> $other_answer:ty;)* }
+        Sessions { $($session:ident($($session_argument:ident: $session_type:ty),*) -> $session_answer:ty;)* }
         Transfer { $($moving:ident($($moving_argument:ident: $moving_type:ty),*) -> $moving_answer:ty;)* }
     ) => {
         /// What is wrong with a ledger. Each method does by itself what is right.
@@ -47,6 +51,9 @@ macro_rules! calls {
             })*
             $(async fn $other(&self, ledger: &SqliteLedger, $($other_argument: $other_type),*) -> Result<$other_answer> {
                 ledger.$other($($other_argument),*).await
+            })*
+            $(async fn $session(&self, ledger: &SqliteLedger, $($session_argument: $session_type),*) -> Result<$session_answer> {
+                ledger.$session($($session_argument),*).await
             })*
             $(async fn $moving(&self, ledger: &SqliteLedger, $($moving_argument: $moving_type),*) -> Result<$moving_answer> {
                 ledger.$moving($($moving_argument),*).await
@@ -78,6 +85,13 @@ macro_rules! calls {
             $(async fn $other(&self, $($other_argument: $other_type),*) -> Result<$other_answer> {
                 let _admitted = Host::admit(self.host.as_ref(), stringify!($other)).await?;
                 self.flaw.$other(&self.ledger, $($other_argument),*).await
+            })*
+        }
+
+        #[async_trait]
+        impl<F: Flaw> Sessions for Flawed<F> {
+            $(async fn $session(&self, $($session_argument: $session_type),*) -> Result<$session_answer> {
+                self.flaw.$session(&self.ledger, $($session_argument),*).await
             })*
         }
 
@@ -128,14 +142,18 @@ impl<F: Flaw> Leases for Flawed<F> {
 
 calls! {
     Ledger {
+        identity() -> LedgerIdentity;
+        begin_life() -> LedgerIdentity;
         create_connection(new: NewConnection) -> Connection;
         connection(id: &ConnectionId) -> Option<Connection>;
         connection_by_hook(hook: &HookId) -> Option<Connection>;
         connections() -> Vec<Connection>;
         standings(after: Option<&ConnectionId>, limit: usize) -> Vec<Standing>;
+        integrations() -> Vec<IntegrationVersion>;
+        record_integration(running: &IntegrationVersion) -> ();
         update_connection(id: &ConnectionId, update: ConnectionUpdate, now: Timestamp) -> Connection;
         remove_connection(id: &ConnectionId) -> ();
-        import_members(id: &ConnectionId, team: &[TeamMember]) -> TeamChanges;
+        import_members(id: &ConnectionId, team: &[TeamMember], limits: &ImportLimits) -> TeamChanges;
         members(id: &ConnectionId, filter: &MemberFilter, cursor: Option<&str>, limit: usize) -> MemberPage;
         member(id: &ConnectionId, remote_user: &RemoteUserId) -> Option<Member>;
         set_mapping(id: &ConnectionId, remote_user: &RemoteUserId, change: &MappingChange) -> Member;
@@ -143,7 +161,9 @@ calls! {
         activities(filter: &ActivityFilter, cursor: Option<&str>, limit: usize) -> Page<LedgerActivity>;
         summary(filter: &ActivityFilter, boundaries: &[Timestamp], now: Timestamp) -> Summary;
         activity_ids(id: &ConnectionId, from: Timestamp, to: Timestamp, after: Option<&str>, limit: usize) -> Vec<String>;
+        activities_by_id(id: &ConnectionId, entry_ids: &[String]) -> Vec<LedgerActivity>;
         changes(after: u64, limit: usize) -> Vec<LedgerActivity>;
+        spread_changes(most: usize) -> bool;
         last_change() -> u64;
         deliveries(connection: Option<&ConnectionId>, status: Option<DeliveryStatus>, cursor: Option<&str>, limit: usize) -> Page<Delivery>;
         delivery_rates(id: &ConnectionId, from: Timestamp, to: Timestamp) -> Vec<DeliveryRate>;
@@ -151,19 +171,28 @@ calls! {
         kept_requests(after: u64, limit: usize) -> Vec<KeptRequest>;
         replace_kept_request(kept: &KeptRequest, sealed: Vec<u8>) -> ();
         failed_deliveries(connection: Option<&ConnectionId>, before: Timestamp, limit: usize) -> (Vec<Delivery>, u64);
+        look_at_age(now: Timestamp, ran: Duration) -> Option<Timestamp>;
         prune_deliveries(now: Timestamp) -> bool;
         ready() -> ();
     }
     Continuity {
         heartbeat(now: Timestamp) -> Option<Timestamp>;
+        last_heartbeat() -> Option<Timestamp>;
         change_coverage(id: &ConnectionId, change: CoverageChange) -> Coverage;
         running_ids(id: &ConnectionId, before: Timestamp, limit: usize) -> Vec<String>;
         delivery_times(id: &ConnectionId, limit: usize) -> Vec<Timestamp>;
+        note(id: &ConnectionId, name: &str) -> Option<String>;
+        change_note(id: &ConnectionId, name: &str, before: Option<&str>, after: Option<&str>) -> bool;
         record_event(id: &ConnectionId, event: ConnectionEvent) -> ();
         events(id: &ConnectionId, cursor: Option<&str>, limit: usize) -> Page<ConnectionEvent>;
     }
+    Sessions {
+        session_epoch() -> SessionEpoch;
+        has_session_ended(epoch: &SessionEpoch, id: &SessionId) -> bool;
+        end_session(id: &SessionId) -> ();
+        end_all_sessions() -> ();
+    }
     Transfer {
-        last_heartbeat() -> Option<Timestamp>;
         records(kind: RecordKind, after: Option<&str>, limit: usize) -> Page<Record>;
         contents() -> Contents;
         take_over(records: Vec<Record>, from: u64, arrived: &Arrived) -> ();

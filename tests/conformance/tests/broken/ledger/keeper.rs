@@ -4,18 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use integration_host::ledger::{Lease, LeaseAnswer, LedgerError};
+use integration_host_ledger::{Lease, LeaseAnswer, LedgerError};
 use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 
 /// The calls that are made by the right of leases.
-const FENCED: [&str; 7] = [
+const FENCED: [&str; 8] = [
     "create_connection",
     "update_connection",
     "remove_connection",
     "import_members",
     "set_mapping",
     "change_coverage",
+    "change_note",
     "record_event",
 ];
 

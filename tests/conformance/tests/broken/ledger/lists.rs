@@ -15,7 +15,9 @@ noticed! {
     any_cursor_is_taken: AnyCursor => what_makes_no_sense_is_refused,
     a_page_has_no_bound: NoBound => limits_are_kept,
     ids_of_running_entries_are_told: RunningToo => ids_are_those_that_ran_in_the_range_and_have_stopped,
+    deleted_entries_are_not_found: DeletedIsGone => activities_are_found_by_their_ids,
     running_entries_are_oldest_first: OldestFirst => running_entries_are_found_by_when_they_began,
+    nothing_is_frozen: NeverFrozen => what_ran_when_a_connection_ended_is_frozen,
     a_summary_is_not_cut: Uncut => a_summary_adds_up_what_its_list_has,
     facets_follow_the_choice: ChosenFacets => facets_count_what_could_be_chosen,
 }
@@ -215,6 +217,22 @@ impl Flaw for RunningToo {
     }
 }
 
+/// Finds nothing that was deleted.
+struct DeletedIsGone;
+#[async_trait]
+impl Flaw for DeletedIsGone {
+    async fn activities_by_id(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        entry_ids: &[String],
+    ) -> Result<Vec<LedgerActivity>> {
+        let mut found = ledger.activities_by_id(id, entry_ids).await?;
+        found.retain(|activity| !activity.deleted);
+        Ok(found)
+    }
+}
+
 struct OldestFirst;
 #[async_trait]
 impl Flaw for OldestFirst {
@@ -266,5 +284,23 @@ impl Flaw for ChosenFacets {
                 .retain(|counted| counted.value == *tag);
         }
         Ok(summary)
+    }
+}
+
+/// Shows what runs of a disconnected connection as if it ran on.
+struct NeverFrozen;
+#[async_trait]
+impl Flaw for NeverFrozen {
+    async fn changes(
+        &self,
+        ledger: &SqliteLedger,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<LedgerActivity>> {
+        let mut changes = ledger.changes(after, limit).await?;
+        for activity in &mut changes {
+            activity.frozen = false;
+        }
+        Ok(changes)
     }
 }

@@ -6,24 +6,27 @@ mod connections;
 mod deliveries;
 mod feed;
 mod flawed;
+mod identity;
 mod keeper;
 mod leases;
 mod lists;
+mod sessions;
 mod teams;
 mod transfer;
 
 use async_trait::async_trait;
 use integration_conformance::Kept;
 use integration_conformance::ledger::ledger_cases;
-use integration_host::contract::{Activity, Changes};
-use integration_host::database::SqliteDatabase;
-use integration_host::id::{ConnectionId, HookId, RemoteUserId};
-use integration_host::ledger::{
+use integration_host_contract::id::{ConnectionId, HookId, RemoteUserId};
+use integration_host_contract::{Activity, Changes};
+use integration_host_database::SqliteDatabase;
+use integration_host_ledger::{
     ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionUpdate, Continuity, Coverage,
     CoverageChange, Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, KeptRequest, Ledger,
     LedgerActivity, LedgerError, MappingChange, Member, MemberFilter, MemberPage, NewConnection,
-    Page, Retention, SqliteLedger, Standing, Summary,
+    Page, Retention, Standing, Summary,
 };
+use integration_host_ledger_sql::SqliteLedger;
 use jiff::Timestamp;
 
 use self::flawed::{Flaw, Flawed};

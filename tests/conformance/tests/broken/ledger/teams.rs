@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Mutex;
 
-use integration_host::contract::{TeamMember, UserMatch};
-use integration_host::ledger::{MatchedBy, TeamChanges};
+use integration_host_contract::{TeamMember, UserMatch};
+use integration_host_ledger::{ImportLimits, MatchedBy, TeamChanges};
 
 use super::*;
 
@@ -16,12 +16,159 @@ noticed! {
     a_mapping_goes_only_for_what_comes: ForgetsHistory::default() => a_mapping_shows_what_was_received_before,
     anybody_can_be_mapped: NobodyIsMissing => whoever_logged_time_can_be_mapped,
     a_mapping_is_of_every_connection: MapsEverywhere => a_mapping_is_of_one_connection,
+    the_first_of_a_doubled_member_counts: FirstCounts => a_member_that_is_listed_twice_keeps_the_decision,
+    the_first_of_doubled_members_counts: FirstCounts => random_imports_with_doubles_end_like_those_without,
     an_import_keeps_old_names: KeepsOldNames => an_import_takes_over_names_and_states,
     a_decision_stays_for_ever: StaysDecided => a_decision_can_be_taken_back,
     the_team_is_not_counted: CountsNobody => a_connection_counts_its_team,
     members_are_ordered_by_bytes: ByBytes => a_team_is_read_page_by_page_in_the_order_of_names,
     a_team_has_no_way_back: NoWayBack => pages_lead_back_the_way_they_came,
     a_search_knows_ascii_only: Ascii => a_search_finds_members_in_any_script,
+    an_import_forgets_who_is_not_confirmed: ForgetsUnconfirmed => nobody_is_unmapped_because_a_directory_is_empty,
+    an_import_removes_more_than_was_confirmed: RemovesAll => mappings_are_removed_when_a_person_confirms_it,
+    an_import_moves_what_was_before: MovesHistory => an_address_that_changes_hands_moves_only_what_is_new,
+    an_import_moves_everybody: MovesAll => many_addresses_that_change_hands_at_once_move_nothing,
+    an_import_says_nothing: SaysNothing => an_import_tells_what_it_found_of_mappings,
+    a_mapping_always_moves_what_was_before: MovesEarlier => a_mapping_may_leave_earlier_activities_where_they_are,
+}
+
+/// Unmaps whom an import does not match.
+struct ForgetsUnconfirmed;
+#[async_trait]
+impl Flaw for ForgetsUnconfirmed {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+        limits: &ImportLimits,
+    ) -> Result<TeamChanges> {
+        let limits = ImportLimits {
+            removals: u64::MAX,
+            ..*limits
+        };
+        ledger.import_members(id, team, &limits).await
+    }
+}
+
+/// Takes the first of a member that is listed twice.
+struct FirstCounts;
+#[async_trait]
+impl Flaw for FirstCounts {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+        limits: &ImportLimits,
+    ) -> Result<TeamChanges> {
+        let mut seen = HashSet::new();
+        let first: Vec<TeamMember> = (team.iter())
+            .filter(|member| seen.insert(member.remote_user.id.clone()))
+            .cloned()
+            .collect();
+        ledger.import_members(id, &first, limits).await
+    }
+}
+
+/// Takes any confirmation for one of everything.
+struct RemovesAll;
+#[async_trait]
+impl Flaw for RemovesAll {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+        limits: &ImportLimits,
+    ) -> Result<TeamChanges> {
+        let removals = if limits.removals > 0 { u64::MAX } else { 0 };
+        let limits = ImportLimits {
+            removals,
+            ..*limits
+        };
+        ledger.import_members(id, team, &limits).await
+    }
+}
+
+/// Gives a member's whole history to whoever has the address.
+struct MovesHistory;
+#[async_trait]
+impl Flaw for MovesHistory {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+        limits: &ImportLimits,
+    ) -> Result<TeamChanges> {
+        let changes = ledger.import_members(id, team, limits).await?;
+        for member in team {
+            if let UserMatch::Matched(user) = &member.matched {
+                let change = MappingChange {
+                    matched_by: Some(MatchedBy::Email),
+                    ..MappingChange::by_hand(Some(user.clone()))
+                };
+                let remote_user = &member.remote_user.id;
+                ledger.set_mapping(id, remote_user, &change).await?;
+            }
+        }
+        Ok(changes)
+    }
+}
+
+struct MovesAll;
+#[async_trait]
+impl Flaw for MovesAll {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+        limits: &ImportLimits,
+    ) -> Result<TeamChanges> {
+        let limits = ImportLimits {
+            moves: u64::MAX,
+            ..*limits
+        };
+        ledger.import_members(id, team, &limits).await
+    }
+}
+
+struct SaysNothing;
+#[async_trait]
+impl Flaw for SaysNothing {
+    async fn import_members(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        team: &[TeamMember],
+        limits: &ImportLimits,
+    ) -> Result<TeamChanges> {
+        let changes = ledger.import_members(id, team, limits).await?;
+        Ok(TeamChanges {
+            mappings: Vec::new(),
+            ..changes
+        })
+    }
+}
+
+struct MovesEarlier;
+#[async_trait]
+impl Flaw for MovesEarlier {
+    async fn set_mapping(
+        &self,
+        ledger: &SqliteLedger,
+        id: &ConnectionId,
+        remote_user: &RemoteUserId,
+        change: &MappingChange,
+    ) -> Result<Member> {
+        let change = MappingChange {
+            keeps_earlier: false,
+            ..change.clone()
+        };
+        ledger.set_mapping(id, remote_user, &change).await
+    }
 }
 
 struct DecidesByEmail;
@@ -58,6 +205,7 @@ impl Flaw for NobodyLeaves {
         ledger: &SqliteLedger,
         id: &ConnectionId,
         team: &[TeamMember],
+        limits: &ImportLimits,
     ) -> Result<TeamChanges> {
         let all = {
             let mut all = self.0.lock().unwrap();
@@ -68,7 +216,7 @@ impl Flaw for NobodyLeaves {
             all.extend_from_slice(team);
             all.clone()
         };
-        ledger.import_members(id, &all).await
+        ledger.import_members(id, &all, limits).await
     }
 }
 
@@ -80,8 +228,9 @@ impl Flaw for CountsEverybody {
         ledger: &SqliteLedger,
         id: &ConnectionId,
         team: &[TeamMember],
+        limits: &ImportLimits,
     ) -> Result<TeamChanges> {
-        let changes = ledger.import_members(id, team).await?;
+        let changes = ledger.import_members(id, team, limits).await?;
         Ok(TeamChanges {
             joined: team.len() as u64,
             ..changes
@@ -180,6 +329,7 @@ impl Flaw for KeepsOldNames {
         ledger: &SqliteLedger,
         id: &ConnectionId,
         team: &[TeamMember],
+        limits: &ImportLimits,
     ) -> Result<TeamChanges> {
         let mut team = team.to_vec();
         for member in &mut team {
@@ -187,7 +337,7 @@ impl Flaw for KeepsOldNames {
                 member.remote_user = known.remote_user;
             }
         }
-        ledger.import_members(id, &team).await
+        ledger.import_members(id, &team, limits).await
     }
 }
 
@@ -202,17 +352,19 @@ impl Flaw for NobodyIsMissing {
         change: &MappingChange,
     ) -> Result<Member> {
         if ledger.member(id, remote_user).await?.is_none() {
-            let anybody = integration_host::contract::RemoteUser {
+            let anybody = integration_host_contract::RemoteUser {
                 id: remote_user.clone(),
                 name: remote_user.to_string(),
                 email: None,
-                state: integration_host::contract::MemberState::Active,
+                state: integration_host_contract::MemberState::Active,
             };
             let anybody = TeamMember {
                 remote_user: anybody,
                 matched: UserMatch::Unmatched,
             };
-            ledger.import_members(id, &[anybody]).await?;
+            ledger
+                .import_members(id, &[anybody], &ImportLimits::default())
+                .await?;
         }
         ledger.set_mapping(id, remote_user, change).await
     }

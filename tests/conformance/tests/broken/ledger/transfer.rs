@@ -1,6 +1,6 @@
 //! Ledgers that lose something when they are moved.
 
-use integration_host::ledger::transfer::{Arrived, Record, RecordKind, Transfer as _};
+use integration_host_ledger::transfer::{Arrived, Record, RecordKind, Transfer as _};
 
 use super::*;
 
@@ -9,6 +9,8 @@ noticed! {
     places_are_given_out_anew: GivesOutAnew => what_is_taken_over_is_told_the_same,
     the_last_record_of_a_step_is_lost: LosesTheLast => what_is_noted_as_taken_over_is_there,
     any_step_is_taken: TakesAnyStep => steps_of_an_import_follow_each_other,
+    what_is_doubled_is_passed_over: PassesOver => what_is_there_already_is_not_taken_over_again,
+    a_copy_is_a_ledger_of_its_own: ForgetsTheId => what_was_taken_over_lives_anew,
     what_fits_of_a_step_is_kept: KeepsWhatFits => what_was_not_taken_over_cannot_be_mentioned,
 }
 
@@ -99,5 +101,39 @@ impl Flaw for KeepsWhatFits {
             ledger.take_over(records, from, arrived).await?;
         }
         taken_over
+    }
+}
+
+struct ForgetsTheId;
+#[async_trait]
+impl Flaw for ForgetsTheId {
+    async fn take_over(
+        &self,
+        ledger: &SqliteLedger,
+        mut records: Vec<Record>,
+        from: u64,
+        arrived: &Arrived,
+    ) -> Result<()> {
+        for record in &mut records {
+            if let Record::Ledger(moved) = record {
+                moved.id = None;
+            }
+        }
+        ledger.take_over(records, from, arrived).await
+    }
+}
+
+struct PassesOver;
+#[async_trait]
+impl Flaw for PassesOver {
+    async fn take_over(
+        &self,
+        ledger: &SqliteLedger,
+        mut records: Vec<Record>,
+        from: u64,
+        arrived: &Arrived,
+    ) -> Result<()> {
+        records.dedup();
+        ledger.take_over(records, from, arrived).await
     }
 }

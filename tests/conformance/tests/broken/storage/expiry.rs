@@ -1,6 +1,6 @@
 //! Entries that expire at the wrong time, or for some calls only.
 
-use integration_host::clock::ManualClock;
+use integration_host_contract::clock::ManualClock;
 use jiff::Timestamp;
 
 use super::*;

@@ -167,7 +167,7 @@ impl Flaw for CutsAtTheBound {
     ) -> Result<Commit> {
         let mut writes = writes.to_vec();
         for value in writes.iter_mut().filter_map(|write| write.value.as_mut()) {
-            value.truncate(integration_host::capability::storage::MAX_STORED_BYTES);
+            value.truncate(integration_host_storage::MAX_STORED_BYTES);
         }
         store.commit(connection, expected, &writes).await
     }

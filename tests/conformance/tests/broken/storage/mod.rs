@@ -12,11 +12,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use integration_conformance::Kept;
 use integration_conformance::storage::storage_report;
-use integration_host::capability::storage::{
+use integration_host_contract::clock::Clock;
+use integration_host_contract::id::ConnectionId;
+use integration_host_storage::{
     Commit, Entry, Expectation, KeyValueStore, MemoryStore, StorageError, Write,
 };
-use integration_host::clock::Clock;
-use integration_host::id::ConnectionId;
 
 type Result<T> = std::result::Result<T, StorageError>;
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use integration_host::capability::storage::Version;
+use integration_host_storage::Version;
 
 use super::*;
 

@@ -5,11 +5,10 @@ use std::time::Instant;
 
 use anyhow::Result;
 use end_to_end::large_ledger::{Shape, fill_data};
-use integration_host::database::SqliteDatabase;
-use integration_host::id::{SubjectId, UserId};
-use integration_host::ledger::{
-    ActivityFilter, DeliveryStatus, Ledger as _, MemberFilter, SqliteLedger,
-};
+use integration_host_contract::id::{SubjectId, UserId};
+use integration_host_database::SqliteDatabase;
+use integration_host_ledger::{ActivityFilter, DeliveryStatus, Ledger as _, MemberFilter};
+use integration_host_ledger_sql::SqliteLedger;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{median, print};

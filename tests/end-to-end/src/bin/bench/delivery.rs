@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use end_to_end::{Embedded, NORTHWIND, delivery, load_component};
-use integration_host::capability::http::SecretSource;
-use integration_host::capability::storage::SealedStore;
-use integration_host::capability::user_directory::EmptyDirectory;
-use integration_host::clock::SystemClock;
-use integration_host::contract::{DeliveryOutcome, Header, WebhookRequest};
-use integration_host::engine::CallContext;
-use integration_host::limits::Limits;
+use integration_host_contract::clock::SystemClock;
+use integration_host_contract::limits::Limits;
+use integration_host_contract::{DeliveryOutcome, Header, WebhookRequest};
+use integration_host_directory::EmptyDirectory;
+use integration_host_engine::CallContext;
+use integration_host_engine::capability::http::SecretSource;
+use integration_host_storage::SealedStore;
 use serde_json::json;
 use toggl_integration::Toggl;
 use toggl_integration::capability::Header as NativeHeader;
@@ -105,6 +105,8 @@ impl Connected {
             secrets: SecretSource::Given(BTreeMap::new()),
             directory: Arc::new(EmptyDirectory),
             rights: Vec::new(),
+            asked_by_person: false,
+            unanswered: Arc::default(),
             http: Arc::clone(&embedded.http),
             clock: Arc::new(SystemClock),
         };

@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         match arguments.what {
             None => {
-                print("component", size()?, "≤ 300 kB");
+                print("component", size()?, "≤ 400 kB");
                 delivery::measure().await?;
                 host::measure().await
             }

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use integration_host::capability::storage::{
+use integration_host_contract::clock::{Clock as _, SystemClock};
+use integration_host_contract::id::ConnectionId;
+use integration_host_storage::{
     Commit, INTEGRATION_AREA, KeyValueStore, UnitOfWork, Write as HostWrite,
 };
-use integration_host::clock::{Clock as _, SystemClock};
-use integration_host::id::ConnectionId;
 use toggl_integration::capability::{
     Clock, Entry, Http, HttpError, HttpRequest, HttpResponse, Level, Log, Random, Storage,
     StorageError, UserDirectory, Write,
@@ -38,7 +38,7 @@ impl Native {
 
 /// Storage in memory answers at once.
 fn at_once<T>(
-    answer: impl Future<Output = Result<T, integration_host::capability::storage::StorageError>>,
+    answer: impl Future<Output = Result<T, integration_host_storage::StorageError>>,
 ) -> Result<T, StorageError> {
     answer
         .now_or_never()

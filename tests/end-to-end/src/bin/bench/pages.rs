@@ -7,7 +7,7 @@ use end_to_end::browser::{Browser, Console, PageRequest, sign_in_path};
 use end_to_end::large_ledger::{Shape, fill_data};
 use end_to_end::{NORTHWIND, Setup, TOMAS, delivery};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{COOKIE, SET_COOKIE};
+use reqwest::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
 use toggl_sandbox::model::Subscription;
 
@@ -169,7 +169,14 @@ async fn answers(setup: &mut Setup, id: &str) -> Result<()> {
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
     let url = |path: &str| format!("{}{path}", setup.host.url);
-    let signed_in = client.get(url(&sign_in_path(setup)?)).send().await?;
+    let link = sign_in_path(setup).await?;
+    let (_, code) = link.split_once('?').context("a link without a code")?;
+    let signed_in = client
+        .post(url("/sign-in"))
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(code.to_owned())
+        .send()
+        .await?;
     let cookie = signed_in
         .headers()
         .get(SET_COOKIE)

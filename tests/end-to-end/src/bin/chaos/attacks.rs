@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use end_to_end::flood::{self, Attack};
+use end_to_end::strangers::{self, Strangers};
 use end_to_end::{hostile, isolation};
 
 use super::table::Table;
@@ -55,6 +56,71 @@ pub async fn floods(table: &mut Table) -> Result<()> {
             attacked.attacks_per_second
         ));
     }
+    Ok(())
+}
+
+/// The most that the host may take and log for strangers, in bytes.
+const MOST_MEMORY: u64 = 256 << 20;
+const MOST_LOG: usize = 100 << 10;
+/// And the latency of genuine deliveries among them, as a multiple of the quiet one.
+const MOST_RATIO_AMONG_STRANGERS: f64 = 5.0;
+
+/// A hundred sources of each kind, and some ten thousand forged deliveries a second where the machine can.
+const CROWD: Strangers = Strangers {
+    sources: 100,
+    idle: 3,
+    forging: 6,
+    flooding: 20,
+    deliveries: 4_000,
+    seed: 0,
+};
+
+pub async fn strangers(table: &mut Table, seed: u64) -> Result<()> {
+    let seen = strangers::run(Strangers { seed, ..CROWD }).await?;
+    table.promise(
+        "genuine deliveries refused / lost among strangers",
+        format!("{} / {}", seen.refused, seen.lost),
+        "0 / 0",
+        seen.refused + seen.lost == 0,
+    );
+    table.detail(format!(
+        "{} sent again because a connection was closed; {} health checks without an answer",
+        seen.sent_again, seen.unhealthy
+    ));
+    let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
+    table.target(
+        "p99 among strangers",
+        format!(
+            "{:.1} → {:.1} ms",
+            milliseconds(seen.quiet_p99),
+            milliseconds(seen.p99)
+        ),
+        &format!("≤ {MOST_RATIO_AMONG_STRANGERS}× quiet"),
+        seen.ratio() <= MOST_RATIO_AMONG_STRANGERS,
+    );
+    table.detail(format!(
+        "{:.0} forged, {:.0} repeated and {:.0} other requests answered a second",
+        seen.forged_per_second, seen.repeated_per_second, seen.others_per_second
+    ));
+    let (before, after) = seen.memory;
+    table.promise(
+        "memory that strangers cost",
+        format!("{} → {} MiB", before >> 20, after >> 20),
+        &format!("≤ {} MiB more", MOST_MEMORY >> 20),
+        after.saturating_sub(before) <= MOST_MEMORY,
+    );
+    table.promise(
+        "log that strangers cause",
+        format!("{} kB", seen.logged / 1000),
+        &format!("≤ {} kB", MOST_LOG / 1000),
+        seen.logged <= MOST_LOG,
+    );
+    table.promise(
+        "rows of a delivery that came again and again",
+        seen.rows_of_repeated,
+        "≤ 1",
+        seen.rows_of_repeated <= 1,
+    );
     Ok(())
 }
 

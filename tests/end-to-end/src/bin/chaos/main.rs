@@ -12,6 +12,7 @@ use anyhow::Result;
 use clap::{Parser, ValueEnum};
 use end_to_end::histories;
 use end_to_end::kills::{self, KillPlan};
+use end_to_end::world::{self, Kind};
 
 use self::table::Table;
 
@@ -33,6 +34,9 @@ struct Arguments {
     /// How many histories are played
     #[arg(long, default_value_t = 10_000)]
     histories: u32,
+    /// How many histories of a world that lies are played on each kind of database
+    #[arg(long, default_value_t = 200)]
+    seeds: u32,
     /// Decides on everything random but the timing [default: another one each time]
     #[arg(long)]
     seed: Option<u64>,
@@ -53,6 +57,10 @@ enum Part {
     Components,
     /// The network from outside.
     Floods,
+    /// The network from outside, with everybody there at once.
+    Strangers,
+    /// What Toggl says, the clocks, the directory, and what the databases were put back to.
+    World,
 }
 
 fn main() -> Result<ExitCode> {
@@ -106,6 +114,32 @@ async fn run(arguments: &Arguments, seed: u64, table: &mut Table) -> Result<()> 
     if wanted(Part::Floods) {
         attacks::floods(table).await?;
     }
+    if wanted(Part::Strangers) {
+        attacks::strangers(table, seed).await?;
+    }
+    if wanted(Part::World) {
+        for kind in [Kind::Sqlite, Kind::Postgres] {
+            lie(kind, arguments.seeds, seed, table).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn lie(kind: Kind, seeds: u32, seed: u64, table: &mut Table) -> Result<()> {
+    let report = world::run(kind, seed, seeds).await?;
+    table.promise(
+        &format!("worlds that lied, found back to the truth ({kind:?})"),
+        report.histories,
+        "all",
+        report.histories == seeds,
+    );
+    table.detail(format!(
+        "{} steps, {} entries compared, {} requests to Toggl; slowest {} ms after the truth was told",
+        report.steps,
+        report.entries,
+        report.requests,
+        report.slowest.as_millis()
+    ));
     Ok(())
 }
 
@@ -129,5 +163,15 @@ async fn kill(plan: KillPlan, table: &mut Table) -> Result<()> {
     ));
     let interrupted = kills::interrupt_use_cases(INTERRUPTIONS, plan.seed).await?;
     table.detail(interrupted.to_string());
+    let between = kills::die_between(&end_to_end::component()?).await?;
+    table.promise(
+        "died between storage and ledger, different afterwards",
+        format!("{} / {}", between.deaths, between.failures.len()),
+        "all / 0",
+        between.failures.is_empty(),
+    );
+    for failure in between.failures {
+        table.detail(failure);
+    }
     Ok(())
 }

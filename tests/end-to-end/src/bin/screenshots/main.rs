@@ -42,8 +42,7 @@ async fn take(arguments: &Arguments) -> Result<()> {
     browser.hide_scrollbars().await?;
     browser.set_time_zone(studio::ZONE).await?;
     browser.stop_clock(studio::now()?.as_millisecond()).await?;
-    browser.open(&studio.host.sign_in_path()).await?;
-    browser.wait_for_path("/").await?;
+    browser.sign_in(&studio.host.sign_in_path()).await?;
     for name in ["services", "connect", "overview", "users", "timeline"] {
         if arguments.only.as_ref().is_some_and(|only| only != name) {
             continue;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use end_to_end::{Embedded, NORTHWIND, component, unlimited_scenario, write_directory};
-use integration_host::capability::user_directory::FileDirectory;
-use integration_host::clock::{Clock as _, ManualClock};
-use integration_host::id::{ConnectionId, RemoteUserId, UserId};
+use integration_host_contract::clock::{Clock as _, ManualClock};
+use integration_host_contract::id::{ConnectionId, RemoteUserId, UserId};
+use integration_host_directory::FileDirectory;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use toggl_sandbox::NewEntry;
@@ -185,7 +185,7 @@ impl Studio {
         studio
             .host
             .service
-            .map_user(&studio.connection, &jonas.0, Some(&jonas.1))
+            .map_user(&studio.connection, &jonas.0, Some(&jonas.1), false)
             .await?;
         studio.work().await?;
         Ok(studio)

@@ -1,7 +1,7 @@
 //! What an address shows, and shows again.
 
 use end_to_end::TOMAS;
-use serde_json::Value;
+use serde_json::{Value, json};
 use toggl_sandbox::NewEntry;
 
 use super::{LIVE, MARA, Timeline, entry, open_filters};
@@ -25,6 +25,8 @@ async fn filters_show_what_they_say_and_their_address_shows_it_again() {
         .log(entry(TOMAS, "Lunch", "03T12:00", "03T12:45"))
         .await;
     timeline.open("?view=list&date=2026-03-05").await;
+    // Names come after the entries, as fast as the remote service is asked.
+    browser.wait_for_text("Harbour Museum").await.unwrap();
     let choices = [
         ("Tag", "déjà vu & more (1)", "Tag: déjà vu & more"),
         ("Person", "Tomás Herrera (2)", "Person: Tomás Herrera"),
@@ -212,15 +214,19 @@ async fn an_export_has_what_the_page_shows_and_no_formula() {
     let mut lines = csv.lines();
     assert_eq!(
         lines.next().unwrap(),
-        "id,connection,user_id,person,title,tags,billable,start,stop,duration_seconds,duration,running,deleted"
+        "\"id\",\"connection\",\"user_id\",\"person\",\"title\",\"tags\",\"billable\",\"start\",\"stop\",\"duration_seconds\",\"duration\",\"running\",\"deleted\",\"client\",\"project\",\"task\",\"description\",\"email\",\"date\",\"start_time\",\"end_time\",\"hours\",\"workspace\",\"frozen\""
     );
     assert!(
         lines
             .next()
             .unwrap()
-            .contains(",u-mara,Mara Lindqvist,'=1+1,,no,2026-03-03T13:00:00+01:00,")
+            .contains(r#","u-mara","Mara Lindqvist","'=1+1","","no","2026-03-03T13:00:00+01:00","#)
     );
-    assert!(csv.contains("\"Harbour Museum › Visitor app › Audio, \"\"guide\"\"\nüber\",design,yes,2026-03-03T10:00:00+01:00,2026-03-03T11:30:00+01:00,5400,1:30,no,no"), "{csv}");
+    let entry = [
+        "\"Harbour Museum › Visitor app › Audio, \"\"guide\"\"\nüber\"",
+        r#""design","yes","2026-03-03T10:00:00+01:00","2026-03-03T11:30:00+01:00","5400","1:30","no","no""#,
+    ];
+    assert!(csv.contains(&entry.join(",")), "{csv}");
     assert!(!csv.contains("Another week"));
     let json = timeline
         .fetch("/timeline/export.json?date=2026-03-03&person=u-tomas")
@@ -229,5 +235,29 @@ async fn an_export_has_what_the_page_shows_and_no_formula() {
     assert_eq!(json.as_array().unwrap().len(), 1, "{json}");
     assert_eq!(json[0]["title"][2], "Audio, \"guide\"\nüber");
     assert_eq!(json[0]["duration_seconds"], 5400);
+    let own: Vec<&Value> = [
+        "client",
+        "project",
+        "task",
+        "description",
+        "email",
+        "date",
+        "hours",
+        "workspace",
+    ]
+    .iter()
+    .map(|column| &json[0][column])
+    .collect();
+    let expected = json!([
+        "Harbour Museum",
+        "Visitor app",
+        null,
+        "Audio, \"guide\"\nüber",
+        "TOMAS.HERRERA@example.com",
+        "2026-03-03",
+        1.5,
+        "Northwind Studio"
+    ]);
+    assert_eq!(json!(own), expected);
     timeline.finish().await;
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod contents;
 mod live;
+mod standing;
 
 use end_to_end::browser::{Browser, Console};
 use end_to_end::{NORTHWIND, Setup};
@@ -11,7 +12,7 @@ use thirtyfour::By;
 use toggl_sandbox::NewEntry;
 use toggl_sandbox::scenario::Scenario;
 
-const MARA: i64 = 9_500_001;
+pub const MARA: i64 = 9_500_001;
 /// A member whom no user's e-mail address matches.
 const JONAS: i64 = 9_500_004;
 
@@ -24,7 +25,7 @@ struct Timeline {
 }
 
 /// Opens the filters, whose summary has no role of its own in Chromium.
-async fn open_filters(browser: &Browser) {
+pub async fn open_filters(browser: &Browser) {
     let summary = By::Css("details.filters summary");
     let summary = browser.driver().find(summary).await.unwrap();
     summary.click().await.unwrap();

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use end_to_end::generated_export::{Shape, generate};
-use integration_host::database::SqliteDatabase;
-use integration_host::database::postgres::PostgresDatabase;
-use integration_host::id::SubjectId;
-use integration_host::ledger::{ActivityFilter, Ledger, PostgresLedger, Retention, SqliteLedger};
+use integration_host_contract::id::SubjectId;
+use integration_host_database::SqliteDatabase;
+use integration_host_database::postgres::PostgresDatabase;
+use integration_host_ledger::{ActivityFilter, Ledger, Retention};
+use integration_host_ledger_sql::{PostgresLedger, SqliteLedger};
 use jiff::SignedDuration;
 use tempfile::TempDir;
 use test_services::{Durability, PostgresServer, TestDatabase};
@@ -35,11 +36,7 @@ pub async fn measure(most: u32) -> Result<()> {
         .take_while(|size| *size <= most)
         .collect();
     let folder = tempfile::tempdir()?;
-    let mut kinds = vec![Kind::Sqlite];
-    if let Some(server) = PostgresServer::start(Durability::Disk)? {
-        kinds.push(Kind::Postgres(server));
-    }
-    for kind in &kinds {
+    for kind in &Kind::all()? {
         println!("\nMoving: a ledger in {}", kind.name());
         let mut columns = Vec::new();
         for activities in sizes.iter().copied() {
@@ -51,13 +48,20 @@ pub async fn measure(most: u32) -> Result<()> {
 }
 
 /// What keeps a ledger.
-enum Kind {
+pub(super) enum Kind {
     Sqlite,
     Postgres(PostgresServer),
 }
 
 impl Kind {
-    fn name(&self) -> &str {
+    /// What is here to keep one.
+    pub(super) fn all() -> Result<Vec<Self>> {
+        let mut kinds = vec![Self::Sqlite];
+        kinds.extend(PostgresServer::start(Durability::Disk)?.map(Self::Postgres));
+        Ok(kinds)
+    }
+
+    pub(super) fn name(&self) -> &str {
         match self {
             Self::Sqlite => "SQLite",
             Self::Postgres(_) => "Postgres",
@@ -66,14 +70,14 @@ impl Kind {
 }
 
 /// A ledger of one's own, which goes when this is dropped.
-struct Kept {
-    place: Place,
+pub(super) struct Kept {
+    pub(super) place: Place,
     _data: TempDir,
     _database: Option<TestDatabase>,
 }
 
 impl Kept {
-    fn new(kind: &Kind) -> Result<Self> {
+    pub(super) fn new(kind: &Kind) -> Result<Self> {
         let data = tempfile::tempdir()?;
         let database = match kind {
             Kind::Sqlite => None,
@@ -89,7 +93,7 @@ impl Kept {
         })
     }
 
-    async fn open(&self) -> Result<Box<dyn Ledger>> {
+    pub(super) async fn open(&self) -> Result<Box<dyn Ledger>> {
         Ok(match &self.place.postgres {
             None => Box::new(SqliteLedger::new(SqliteDatabase::open(
                 self.place.data.join("host.sqlite"),

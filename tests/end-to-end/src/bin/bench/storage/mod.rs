@@ -5,6 +5,7 @@ mod idle;
 mod ledger;
 mod moving;
 mod providers;
+mod sharing;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
@@ -34,6 +35,8 @@ enum Part {
     Ledger,
     /// Connections of which nothing is heard.
     Idle,
+    /// Changes of what all activities of a ledger share.
+    Sharing,
 }
 
 pub async fn measure(arguments: &StorageArguments) -> Result<()> {
@@ -49,6 +52,9 @@ pub async fn measure(arguments: &StorageArguments) -> Result<()> {
     }
     if has(Part::Idle) {
         idle::measure(arguments.connections).await?;
+    }
+    if has(Part::Sharing) {
+        sharing::measure(arguments.activities).await?;
     }
     Ok(())
 }

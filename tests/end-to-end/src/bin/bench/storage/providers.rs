@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use end_to_end::keyvalue_storage_component;
-use integration_host::capability::storage::{
-    Commit, ComponentStore, Expectation, KeyValueStore, MemoryStore, PostgresStore, RedisStore,
-    SqliteStore, Write,
+use integration_host_contract::clock::{Clock, SystemClock};
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::limits::Limits;
+use integration_host_database::SqliteDatabase;
+use integration_host_database::postgres::PostgresDatabase;
+use integration_host_engine::ComponentStore;
+use integration_host_engine::{Engine, StorageComponent};
+use integration_host_storage::{
+    Commit, Expectation, KeyValueStore, MemoryStore, PostgresStore, RedisStore, SqliteStore, Write,
 };
-use integration_host::clock::{Clock, SystemClock};
-use integration_host::database::SqliteDatabase;
-use integration_host::database::postgres::PostgresDatabase;
-use integration_host::engine::{Engine, StorageComponent};
-use integration_host::id::ConnectionId;
-use integration_host::limits::Limits;
 use test_services::{Durability, PostgresServer, RedisServer};
 
 use crate::times::Times;

@@ -1,0 +1,296 @@
+//! What arrives, applied many at a time: one transaction for all that wait.
+//!
+//! Each stands or falls alone all the same: when one of them makes a transaction fail, each is tried by
+//! itself.
+
+use std::collections::{BTreeMap, HashSet};
+use std::mem;
+use std::sync::Arc;
+
+use deadpool_postgres::Transaction;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use super::activities::Activities;
+use super::deliveries::Log;
+use super::values::get;
+use super::{Failure, Result, subjects};
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::supervision;
+use integration_host_contract::{Activity, Changes, Subject};
+use integration_host_database::postgres::{PostgresDatabase, PostgresError, rows};
+use integration_host_ledger::{Applied, DeliveryRecord, LedgerError, Retention};
+
+/// Arrivals that may wait before callers wait with them.
+const QUEUE: usize = 1024;
+/// The most arrivals in one transaction, and the most activities and subjects in it: little enough that
+/// nobody waits long for it.
+const MOST_ARRIVALS: usize = 256;
+const MOST_THINGS: usize = 4096;
+/// Transactions at the same time: while one waits for the disk another is put together.
+const WRITERS: usize = 2;
+
+/// What is to be applied to a connection.
+pub(super) struct Arrival {
+    pub(super) connection: ConnectionId,
+    pub(super) changes: Changes,
+    pub(super) delivery: Option<DeliveryRecord>,
+}
+
+impl Arrival {
+    fn things(&self) -> usize {
+        self.changes.activities.len() + self.changes.subjects.len()
+    }
+}
+
+type Outcome = Result<Applied, LedgerError>;
+
+struct Waiting {
+    arrival: Arrival,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// The way into the ledger.
+pub(super) struct Arrivals {
+    queue: Mutex<Option<mpsc::Sender<Waiting>>>,
+    writers: Mutex<JoinSet<()>>,
+}
+
+impl Arrivals {
+    pub(super) fn start(database: PostgresDatabase, retention: Retention) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let inlet = Arc::new(Mutex::new(Inlet {
+            receiver,
+            held_over: None,
+        }));
+        let mut writers = JoinSet::new();
+        for _ in 0..WRITERS {
+            let writer = Arc::new(Writer {
+                database: database.clone(),
+                retention: retention.clone(),
+                inlet: Arc::clone(&inlet),
+            });
+            writers.spawn(supervision::task("ledger-writer", move || {
+                Arc::clone(&writer).run()
+            }));
+        }
+        Self {
+            queue: Mutex::new(Some(sender)),
+            writers: Mutex::new(writers),
+        }
+    }
+
+    /// Applies changes; see [`Ledger::apply`](integration_host_ledger::Ledger::apply).
+    pub(super) async fn apply(
+        &self,
+        connection: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Outcome {
+        let arrival = Arrival {
+            connection: connection.clone(),
+            changes: changes.clone(),
+            delivery,
+        };
+        let queue = self.queue.lock().await.clone();
+        let (reply, outcome) = oneshot::channel();
+        let queue = queue.ok_or_else(closed)?;
+        queue
+            .send(Waiting { arrival, reply })
+            .await
+            .map_err(|_| closed())?;
+        outcome.await.map_err(|_| ended_by_a_defect())?
+    }
+
+    /// Applies what waits and takes nothing more.
+    pub(super) async fn finish(&self) {
+        drop(self.queue.lock().await.take());
+        while self.writers.lock().await.join_next().await.is_some() {}
+    }
+}
+
+fn closed() -> LedgerError {
+    LedgerError::Unavailable("the ledger is closed".to_owned())
+}
+
+fn ended_by_a_defect() -> LedgerError {
+    let sentence = "a defect in this program ended the operation; its log has the details";
+    LedgerError::Unavailable(sentence.to_owned())
+}
+
+/// Where writers get their work.
+struct Inlet {
+    receiver: mpsc::Receiver<Waiting>,
+    /// What did not go with the ones before it.
+    held_over: Option<Waiting>,
+}
+
+impl Inlet {
+    /// Everything that waits, within bounds; empty: there will be no more. The same delivery is recorded at
+    /// most once in a transaction.
+    async fn next(&mut self) -> Vec<Waiting> {
+        let first = match self.held_over.take() {
+            Some(waiting) => Some(waiting),
+            None => self.receiver.recv().await,
+        };
+        let mut next: Vec<Waiting> = Vec::new();
+        let mut deliveries = HashSet::new();
+        let mut things = 0;
+        let mut candidate = first;
+        while let Some(waiting) = candidate {
+            let arrival = &waiting.arrival;
+            let delivery = arrival.delivery.as_ref().map(|record| record.id.clone());
+            things += arrival.things();
+            if !next.is_empty() && things > MOST_THINGS
+                || delivery.is_some_and(|delivery| !deliveries.insert(delivery))
+            {
+                self.held_over = Some(waiting);
+                break;
+            }
+            next.push(waiting);
+            if next.len() == MOST_ARRIVALS {
+                break;
+            }
+            candidate = self.receiver.try_recv().ok();
+        }
+        next
+    }
+}
+
+struct Writer {
+    database: PostgresDatabase,
+    retention: Retention,
+    inlet: Arc<Mutex<Inlet>>,
+}
+
+impl Writer {
+    async fn run(self: Arc<Self>) {
+        loop {
+            let waiting = self.inlet.lock().await.next().await;
+            if waiting.is_empty() {
+                return;
+            }
+            let (arrivals, replies): (Vec<_>, Vec<_>) = waiting
+                .into_iter()
+                .map(|Waiting { arrival, reply }| (arrival, reply))
+                .unzip();
+            for (outcome, reply) in self.apply_all(arrivals).await.into_iter().zip(replies) {
+                // Whoever does not wait any more does not need to know.
+                let _ = reply.send(outcome);
+            }
+        }
+    }
+
+    async fn apply_all(&self, mut arrivals: Vec<Arrival>) -> Vec<Outcome> {
+        match self.apply_together(&arrivals).await {
+            Ok(outcomes) => outcomes,
+            Err(Failure::Database(PostgresError::Unavailable(message))) => arrivals
+                .iter()
+                .map(|_| Err(LedgerError::Unavailable(message.clone())))
+                .collect(),
+            Err(failure) if arrivals.len() == 1 => vec![Err(failure.into())],
+            // One of them is at fault, and the others must not suffer for it.
+            Err(_) => {
+                let mut outcomes = Vec::with_capacity(arrivals.len());
+                for arrival in mem::take(&mut arrivals) {
+                    let outcome = self.apply_together(&[arrival]).await;
+                    outcomes.push(match outcome {
+                        Ok(mut outcomes) => outcomes.pop().unwrap_or_else(|| Err(closed())),
+                        Err(failure) => Err(failure.into()),
+                    });
+                }
+                outcomes
+            }
+        }
+    }
+
+    async fn apply_together(&self, arrivals: &[Arrival]) -> Result<Vec<Outcome>> {
+        let given = (arrivals, &self.retention);
+        let outcomes = self
+            .database
+            .change(&given, |transaction, (arrivals, retention)| {
+                Box::pin(apply(transaction, arrivals, retention))
+            })
+            .await?;
+        let has_changes = |arrival: &Arrival| arrival.things() > 0;
+        if arrivals.iter().any(has_changes) {
+            self.database.announce_growth();
+        }
+        Ok(outcomes)
+    }
+}
+
+/// Applies arrivals in their order, and tells what became of each.
+async fn apply(
+    transaction: &Transaction<'_>,
+    arrivals: &[Arrival],
+    retention: &Retention,
+) -> Result<Vec<Outcome>> {
+    let connections = lock_connections(transaction, arrivals).await?;
+    let mut log = Log::read(transaction, arrivals).await?;
+    // Those that can be applied, with the numbers of their connections.
+    let judged: Vec<Result<(i64, &Arrival), LedgerError>> = arrivals
+        .iter()
+        .map(|arrival| {
+            let id = arrival.connection.as_str();
+            let number = connections.get(id).copied();
+            let number = number.ok_or_else(|| Failure::no_connection(&arrival.connection))?;
+            log.ensure_is_of(number, arrival.delivery.as_ref())?;
+            Ok((number, arrival))
+        })
+        .collect();
+    let accepted = || {
+        judged
+            .iter()
+            .filter_map(|judged| judged.as_ref().ok().copied())
+    };
+    let subjects: Vec<(i64, &Subject)> = accepted()
+        .flat_map(|(number, arrival)| {
+            (arrival.changes.subjects.iter()).map(move |subject| (number, subject))
+        })
+        .collect();
+    let arrived: Vec<(i64, &Activity)> = accepted()
+        .flat_map(|(number, arrival)| {
+            (arrival.changes.activities.iter()).map(move |activity| (number, activity))
+        })
+        .collect();
+    subjects::apply(transaction, &subjects).await?;
+    let mut activities = Activities::read(transaction, &arrived).await?;
+    let outcomes = judged
+        .into_iter()
+        .map(|judged| {
+            let (number, arrival) = judged?;
+            if let Some(delivery) = &arrival.delivery {
+                log.record(number, delivery);
+            }
+            Ok(activities.apply(number, &arrival.changes.activities))
+        })
+        .collect();
+    // The log first: whoever holds the feed should not hold it for long.
+    log.store(transaction, retention).await?;
+    activities.store(transaction).await?;
+    Ok(outcomes)
+}
+
+/// The numbers of the connections there are, which nobody else changes until the transaction ends.
+async fn lock_connections(
+    transaction: &Transaction<'_>,
+    arrivals: &[Arrival],
+) -> Result<BTreeMap<String, i64>> {
+    let mut ids: Vec<&str> = arrivals
+        .iter()
+        .map(|arrival| arrival.connection.as_str())
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let found = rows(
+        transaction,
+        "SELECT id, number FROM connections WHERE id = ANY ($1) ORDER BY number FOR NO KEY UPDATE",
+        &[&ids],
+    )
+    .await?;
+    found
+        .iter()
+        .map(|row| Ok((get(row, 0)?, get(row, 1)?)))
+        .collect()
+}

@@ -1,0 +1,92 @@
+//! Between records and the registers that providers keep.
+
+use jiff::Timestamp;
+
+use super::{MovedContent, MovedDeletion, MovedHint, MovedName};
+use crate::LedgerError;
+use crate::known::activity::{Content, Deletion, Known as KnownActivity};
+use crate::known::subject::{Hint, Known as KnownSubject, Named};
+use crate::stored;
+
+/// The registers of an activity, as records have them.
+pub fn activity_registers(
+    known: KnownActivity,
+) -> Result<(Option<MovedContent>, Option<MovedDeletion>), LedgerError> {
+    let content = known.content.map(content).transpose()?;
+    let deletion = known.deletion.map(|deletion| MovedDeletion {
+        revision: deletion.revision,
+        event: deletion.event,
+    });
+    Ok((content, deletion))
+}
+
+fn content(content: Content) -> Result<MovedContent, LedgerError> {
+    Ok(MovedContent {
+        tags: stored::texts(Some(&content.tags)).map_err(stored::damaged)?,
+        revision: content.revision,
+        remote_user: content.remote_user,
+        subject: content.subject,
+        description: content.description,
+        start: time(content.start)?,
+        stop: content.stop.map(time).transpose()?,
+        billable: content.billable,
+        event: content.event,
+    })
+}
+
+fn time(milliseconds: i64) -> Result<Timestamp, LedgerError> {
+    Timestamp::from_millisecond(milliseconds)
+        .map_err(|error| LedgerError::Unavailable(format!("a stored time is damaged: {error}")))
+}
+
+/// An activity, as providers keep it.
+pub fn known_activity(
+    content: Option<MovedContent>,
+    deletion: Option<MovedDeletion>,
+) -> KnownActivity {
+    let content = content.map(|content| Content {
+        tags: stored::to_json(&content.tags),
+        revision: content.revision,
+        remote_user: content.remote_user,
+        subject: content.subject,
+        description: content.description,
+        start: content.start.as_millisecond(),
+        stop: content.stop.map(Timestamp::as_millisecond),
+        billable: content.billable,
+        event: content.event,
+    });
+    let deletion = deletion.map(|deletion| Deletion {
+        revision: deletion.revision,
+        event: deletion.event,
+    });
+    KnownActivity { content, deletion }
+}
+
+/// The registers of a subject, as records have them.
+pub fn subject_registers(known: KnownSubject) -> (Option<MovedName>, Option<MovedHint>) {
+    let named = known.named.map(|named| MovedName {
+        revision: named.revision,
+        name: named.name,
+        parent: named.parent,
+    });
+    let hint = known.hint.map(|hint| MovedHint {
+        revision: hint.revision,
+        parent: hint.parent,
+    });
+    (named, hint)
+}
+
+/// A subject, as providers keep it.
+pub fn known_subject(named: Option<MovedName>, hint: Option<MovedHint>) -> KnownSubject {
+    KnownSubject {
+        named: named.map(|named| Named {
+            revision: named.revision,
+            name: named.name,
+            parent: named.parent,
+        }),
+        hint: hint.map(|hint| Hint {
+            revision: hint.revision,
+            parent: hint.parent,
+        }),
+    }
+}

@@ -1,0 +1,119 @@
+//! Letting in whoever carries the admin token, and keeping out whoever guesses it.
+
+use integration_host_contract::sentence::duration_in_words;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use super::admin_token::AdminToken;
+use super::client::Source;
+use super::error::ApiError;
+use super::guesses::Guesses;
+
+/// What somebody wanted to get in with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// The admin token.
+    AdminToken,
+    /// A session's cookie.
+    Session,
+    /// The code of a link that signs in once.
+    Link,
+}
+
+impl Credential {
+    /// What it is called in the log.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::AdminToken => "admin token",
+            Self::Session => "session",
+            Self::Link => "sign-in link",
+        }
+    }
+}
+
+/// Who gets in.
+#[derive(Clone)]
+pub(super) struct Admission {
+    token: AdminToken,
+    guesses: Arc<Guesses>,
+}
+
+impl Admission {
+    pub(super) fn new(token: AdminToken, guesses: Guesses) -> Self {
+        Self {
+            token,
+            guesses: Arc::new(guesses),
+        }
+    }
+
+    /// Lets in who gives the admin token, unless this source is locked out.
+    pub(super) fn admit(&self, source: Source, given: &str, now: Instant) -> Result<(), ApiError> {
+        self.ensure_not_locked_out(source, now)?;
+        if self.token.matches(given) {
+            self.guesses.forgive(source);
+            return Ok(());
+        }
+        self.guesses
+            .count(source, Credential::AdminToken.name(), now);
+        Err(ApiError::unauthenticated(
+            "the admin token is not the one of this host; it is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
+        ))
+    }
+
+    /// Counts something else than an admin token that somebody made up, or that is good no longer: the same only once, as
+    /// a browser sends a stale cookie with all that it loads.
+    pub(super) fn refuse(&self, source: Source, what: Credential, given: &str, now: Instant) {
+        self.guesses.count_once(source, what.name(), given, now);
+    }
+
+    /// Fails if nothing that this source gives is looked at now.
+    pub(super) fn ensure_not_locked_out(
+        &self,
+        source: Source,
+        now: Instant,
+    ) -> Result<(), ApiError> {
+        let Some(left) = self.guesses.lock_out(source, now) else {
+            return Ok(());
+        };
+        let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);
+        Err(ApiError::too_many(
+            format!(
+                "too many wrong admin tokens, sessions or links came from this address, so nothing from it is looked at for another {}; then try again",
+                duration_in_words(left)
+            ),
+            seconds,
+        ))
+    }
+}
+
+/// Refuses a request without the admin token.
+pub(super) async fn require_admin(
+    State(admission): State<Admission>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let source = Source::noted(request.extensions());
+    let now = Instant::now();
+    admission.ensure_not_locked_out(source, now)?;
+    let given = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    match given {
+        Some(given) => {
+            admission.admit(source, given, now)?;
+            Ok(next.run(request).await)
+        }
+        None => Err(ApiError::unauthenticated(
+            "this needs the header “Authorization: Bearer ADMIN_TOKEN”; the token is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
+        )),
+    }
+}

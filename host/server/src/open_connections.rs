@@ -1,0 +1,503 @@
+//! Which connections are open, and which of them ends when there are too many.
+//!
+//! Whoever opens connections and says nothing must not keep others out. So a new connection is not turned away
+//! while there is one that does nothing: the one that has been waiting for longest makes room, of the network and
+//! the source that have the most. What is asked by somebody who is known (a delivery whose signature holds, a
+//! request with the admin token, a person who is signed in) is never cut off for that, and a connection that
+//! carried such a request goes only after those that did not.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::client::{Network, Source};
+
+/// How often the log says that connections are closed or turned away.
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
+
+/// One in so many places is kept for deliveries and health checks, when nothing can make room.
+const KEPT_SHARE: u32 = 16;
+
+/// What a source may have in any case, however few places are left.
+const FEWEST_PER_SOURCE: u32 = 4;
+
+/// Counts open connections, and makes room for new ones.
+pub(super) struct OpenConnections {
+    most: u32,
+    most_per_source: u32,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    open: HashMap<u64, Open>,
+    /// Connections that nobody known is using, by where they come from.
+    sources: HashMap<Source, u32>,
+    networks: HashMap<Network, u32>,
+    warned: HashMap<&'static str, Instant>,
+}
+
+struct Open {
+    /// Whose it is: of a trusted proxy's connection only known while it carries a request.
+    source: Option<Source>,
+    is_proxied: bool,
+    /// Since when it waits for what it is doing now: for a request, or for a request's end.
+    since: Instant,
+    /// Carries a request of somebody known.
+    is_kept: bool,
+    /// Carried one before.
+    is_proven: bool,
+    /// Was taken when nearly everything was in use.
+    is_last: bool,
+    closed: Arc<Notify>,
+}
+
+/// A connection that counts as open until this is dropped.
+pub(super) struct OpenConnection {
+    handle: ConnectionHandle,
+    closed: Arc<Notify>,
+}
+
+/// What a request says of the connection that carries it.
+#[derive(Clone)]
+pub(super) struct ConnectionHandle {
+    id: u64,
+    most: u32,
+    most_per_source: u32,
+    state: Arc<Mutex<State>>,
+}
+
+/// A request under way, until this is dropped.
+pub(super) struct RequestUnderWay(ConnectionHandle);
+
+/// Why a request is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TooMany {
+    /// What is left is kept for deliveries and health checks.
+    Connections,
+    /// Its source has too many under way.
+    OfSource,
+}
+
+impl OpenConnections {
+    pub(super) fn new(most: u32, most_per_source: u32) -> Self {
+        Self {
+            most,
+            most_per_source,
+            state: Arc::default(),
+        }
+    }
+
+    /// Counts a connection, for which another one may have to end; `None` if it is one too many. A trusted
+    /// proxy's connection has no source.
+    pub(super) fn admit(&self, source: Option<Source>, now: Instant) -> Option<OpenConnection> {
+        let mut state = lock(&self.state);
+        if let Some(source) = source
+            && state.count(source) >= state.allowed(self.most, self.most_per_source)
+        {
+            state.warn(
+                "one source has many connections open; those of it that wait for longest are closed",
+                source,
+                now,
+            );
+            state.make_room(Some(source)).then_some(())?;
+        }
+        let kept = kept_places(self.most);
+        let mut is_last = false;
+        if state.total() >= self.most.saturating_sub(kept) && !state.make_room(None) {
+            if state.total() >= self.most {
+                state.warn(
+                    "too many connections are open; further ones are closed",
+                    source,
+                    now,
+                );
+                return None;
+            }
+            is_last = true;
+        }
+        let closed = Arc::new(Notify::new());
+        let id = state.next;
+        state.next += 1;
+        let open = Open {
+            source,
+            is_proxied: source.is_none(),
+            since: now,
+            is_kept: false,
+            is_proven: false,
+            is_last,
+            closed: Arc::clone(&closed),
+        };
+        state.open.insert(id, open);
+        state.add(source);
+        Some(OpenConnection {
+            handle: ConnectionHandle {
+                id,
+                most: self.most,
+                most_per_source: self.most_per_source,
+                state: Arc::clone(&self.state),
+            },
+            closed,
+        })
+    }
+}
+
+impl OpenConnection {
+    /// What its requests carry.
+    pub(super) fn handle(&self) -> ConnectionHandle {
+        self.handle.clone()
+    }
+
+    /// Completes when the connection has to make room.
+    pub(super) async fn closed(&self) {
+        self.closed.notified().await;
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        lock(&self.handle.state).remove(self.handle.id);
+    }
+}
+
+impl ConnectionHandle {
+    /// A request has come, from this source. `is_urgent`: it may be a delivery or a health check, for which some
+    /// places are kept.
+    pub(super) fn begin(
+        &self,
+        source: Source,
+        is_urgent: bool,
+        now: Instant,
+    ) -> Result<RequestUnderWay, TooMany> {
+        let mut state = lock(&self.state);
+        let allowed = state.allowed(self.most, self.most_per_source);
+        let is_full = state.total() > self.most.saturating_sub(kept_places(self.most));
+        let of_source = state.count(source);
+        if let Some(open) = state.open.get_mut(&self.id) {
+            open.is_last &= is_full;
+            if open.is_last && !is_urgent {
+                return Err(TooMany::Connections);
+            }
+            if open.is_proxied && of_source >= allowed {
+                return Err(TooMany::OfSource);
+            }
+            open.since = now;
+            if open.is_proxied {
+                open.source = Some(source);
+                state.add(Some(source));
+            }
+        }
+        Ok(RequestUnderWay(self.clone()))
+    }
+
+    /// The request is one of somebody known: until its end the connection counts against nobody, and stays.
+    pub(super) fn keep(&self) {
+        let mut state = lock(&self.state);
+        if let Some(open) = state.open.get_mut(&self.id) {
+            open.is_proven = true;
+            if !std::mem::replace(&mut open.is_kept, true) {
+                let source = open.source;
+                state.subtract(source);
+            }
+        }
+    }
+}
+
+impl Drop for RequestUnderWay {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        let Some(open) = state.open.get_mut(&self.0.id) else {
+            return;
+        };
+        open.since = Instant::now();
+        let (source, was_kept) = (open.source, std::mem::take(&mut open.is_kept));
+        match (open.is_proxied, was_kept) {
+            (true, false) => {
+                open.source = None;
+                state.subtract(source);
+            }
+            (true, true) => open.source = None,
+            (false, true) => state.add(source),
+            (false, false) => {}
+        }
+    }
+}
+
+impl State {
+    fn total(&self) -> u32 {
+        u32::try_from(self.open.len()).unwrap_or(u32::MAX)
+    }
+
+    fn count(&self, source: Source) -> u32 {
+        self.sources.get(&source).copied().unwrap_or_default()
+    }
+
+    /// How many a source may have: no more than are left, so that what is scarce goes to many.
+    fn allowed(&self, most: u32, most_per_source: u32) -> u32 {
+        let left = most.saturating_sub(self.total());
+        most_per_source.min(left.max(FEWEST_PER_SOURCE))
+    }
+
+    /// Ends a connection that waits, of this source or of anybody; false if there is none.
+    fn make_room(&mut self, of: Option<Source>) -> bool {
+        let waiting = self
+            .open
+            .iter()
+            .filter(|(_, open)| !open.is_kept && (of.is_none() || open.source == of));
+        let first = waiting.min_by_key(|(_, open)| {
+            let of_network = open.source.and_then(|of| self.networks.get(&of.network()));
+            let of_source = open.source.and_then(|of| self.sources.get(&of));
+            let waits_at_proxy = open.is_proxied && open.source.is_none();
+            (
+                waits_at_proxy,
+                open.is_proven,
+                Reverse(of_network),
+                Reverse(of_source),
+                open.since,
+            )
+        });
+        let Some(id) = first.map(|(id, _)| *id) else {
+            return false;
+        };
+        if let Some(open) = self.remove(id) {
+            open.closed.notify_one();
+        }
+        true
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        if !open.is_kept {
+            self.subtract(open.source);
+        }
+        Some(open)
+    }
+
+    fn add(&mut self, source: Option<Source>) {
+        if let Some(source) = source {
+            *self.sources.entry(source).or_default() += 1;
+            *self.networks.entry(source.network()).or_default() += 1;
+        }
+    }
+
+    fn subtract(&mut self, source: Option<Source>) {
+        if let Some(source) = source {
+            take_one(&mut self.sources, &source);
+            take_one(&mut self.networks, &source.network());
+        }
+    }
+
+    fn warn(&mut self, what: &'static str, source: impl Into<Option<Source>>, now: Instant) {
+        let warned = self.warned.get(what);
+        if warned.is_none_or(|at| now.saturating_duration_since(*at) >= WARNING_INTERVAL) {
+            self.warned.insert(what, now);
+            let source = source.into().map(|source| source.to_string());
+            tracing::warn!(source, open = self.total(), "{what}");
+        }
+    }
+}
+
+/// How many of so many places are kept.
+fn kept_places(most: u32) -> u32 {
+    (most / KEPT_SHARE).max(1)
+}
+
+fn take_one<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
+    if let Some(count) = counts.get_mut(key) {
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(key);
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(network: u8, last: u8) -> Source {
+        Source::of([192, 0, network, last].into())
+    }
+
+    fn later(start: Instant, milliseconds: u64) -> Instant {
+        start + Duration::from_millis(milliseconds)
+    }
+
+    /// Whether it was closed to make room.
+    fn is_closed(open: &OpenConnection) -> bool {
+        !lock(&open.handle.state).open.contains_key(&open.handle.id)
+    }
+
+    #[test]
+    fn who_waits_for_longest_makes_room_for_others_of_its_source() {
+        let connections = OpenConnections::new(100, 2);
+        let start = Instant::now();
+        let open: Vec<_> = (0..3)
+            .map(|at| connections.admit(Some(source(0, 1)), later(start, at)))
+            .map(Option::unwrap)
+            .collect();
+        assert_eq!(
+            open.iter().map(is_closed).collect::<Vec<_>>(),
+            [true, false, false]
+        );
+    }
+
+    #[test]
+    fn whoever_has_the_most_makes_room_when_all_places_are_taken() {
+        let connections = OpenConnections::new(18, 100);
+        let start = Instant::now();
+        let lone = connections.admit(Some(source(1, 1)), start).unwrap();
+        // Of two networks that have as many, one has a source with more.
+        let spread: Vec<_> = (0..8)
+            .map(|at| {
+                connections
+                    .admit(Some(source(2, at)), later(start, 1))
+                    .unwrap()
+            })
+            .collect();
+        let dense: Vec<_> = (0..8)
+            .map(|at| {
+                connections
+                    .admit(Some(source(3, at / 2)), later(start, 2))
+                    .unwrap()
+            })
+            .collect();
+        let mut new = Vec::new();
+        for number in 0..8 {
+            new.push(
+                connections
+                    .admit(Some(source(4 + number, 1)), later(start, 3))
+                    .unwrap(),
+            );
+        }
+        assert!(!is_closed(&lone), "one connection is no reason to go");
+        let closed = |open: &[OpenConnection]| open.iter().filter(|open| is_closed(open)).count();
+        assert_eq!((closed(&spread), closed(&dense)), (4, 4));
+        assert_eq!(closed(&new), 0);
+    }
+
+    #[test]
+    fn a_hundred_sources_that_do_little_never_keep_anybody_out() {
+        let connections = OpenConnections::new(800, 200);
+        let start = Instant::now();
+        let mut idle = Vec::new();
+        for round in 0..20_u64 {
+            for number in 0..100_u8 {
+                let at = later(start, round * 1000 + u64::from(number));
+                let from = source(number % 10, number);
+                let open = connections
+                    .admit(Some(from), at)
+                    .expect("it is turned away");
+                // One small request, and then nothing.
+                drop(open.handle().begin(from, false, at).unwrap());
+                idle.push(open);
+            }
+            let genuine = connections.admit(Some(source(99, 1)), later(start, round * 1000 + 500));
+            let genuine = genuine.expect("a delivery finds no place");
+            let request =
+                genuine
+                    .handle()
+                    .begin(source(99, 1), true, later(start, round * 1000 + 501));
+            assert!(request.is_ok());
+            assert!(!is_closed(&genuine));
+        }
+        assert!(lock(&connections.state).total() <= 800);
+    }
+
+    #[test]
+    fn what_is_known_stays_and_what_was_known_goes_last() {
+        let connections = OpenConnections::new(16, 100);
+        let start = Instant::now();
+        let admit = |last, at| connections.admit(Some(source(1, last)), later(start, at));
+        let proven = admit(1, 0).unwrap();
+        let request = proven.handle().begin(source(1, 1), true, start).unwrap();
+        proven.handle().keep();
+        drop(request);
+        let kept: Vec<_> = (0..14)
+            .map(|_| {
+                let open = admit(2, 0).unwrap();
+                let request = open.handle().begin(source(1, 2), false, start).unwrap();
+                open.handle().keep();
+                (open, request)
+            })
+            .collect();
+        // Full but for the place that is kept: the one that was known makes room, since nobody else can.
+        let idle = admit(3, 1).unwrap();
+        assert!(is_closed(&proven));
+        let other = admit(4, 2).unwrap();
+        assert!(is_closed(&idle), "who is not known goes first");
+        let request = other.handle().begin(source(1, 4), false, start).unwrap();
+        other.handle().keep();
+        // Nobody can make room any more; what is left is for deliveries and health checks.
+        let last = admit(5, 3).unwrap();
+        let begun = |is_urgent| {
+            last.handle()
+                .begin(source(1, 5), is_urgent, start)
+                .map(|_| ())
+        };
+        assert_eq!(begun(false), Err(TooMany::Connections));
+        assert_eq!(begun(true), Ok(()));
+        last.handle().keep();
+        assert!(admit(6, 4).is_none());
+        drop((kept, request));
+        assert!(admit(7, 5).is_some());
+    }
+
+    #[test]
+    fn a_proxys_clients_count_while_they_ask_for_something() {
+        let connections = OpenConnections::new(100, 2);
+        let start = Instant::now();
+        let open: Vec<_> = (0..4)
+            .map(|_| connections.admit(None, start).unwrap())
+            .collect();
+        let client = source(1, 1);
+        let begin = |index: usize, from| open[index].handle().begin(from, false, start);
+        let (_first, second) = (begin(0, client).unwrap(), begin(1, client).unwrap());
+        assert_eq!(begin(2, client).map(|_| ()), Err(TooMany::OfSource));
+        assert!(begin(2, source(1, 2)).is_ok());
+        drop(second);
+        let third = begin(2, client).unwrap();
+        // What is known of a client does not count against it.
+        open[2].handle().keep();
+        assert!(begin(3, client).is_ok());
+        drop(third);
+        drop(open);
+    }
+
+    #[test]
+    fn whatever_happened_nothing_is_left_when_all_is_closed() {
+        let connections = OpenConnections::new(40, 5);
+        let start = Instant::now();
+        let mut all = Vec::new();
+        for number in 0..500_u64 {
+            let from = source((number % 7) as u8, (number % 3) as u8);
+            let is_proxied = number.is_multiple_of(5);
+            let Some(open) = connections.admit((!is_proxied).then_some(from), later(start, number))
+            else {
+                continue;
+            };
+            let request = open
+                .handle()
+                .begin(from, number.is_multiple_of(2), later(start, number));
+            if number.is_multiple_of(3) {
+                open.handle().keep();
+            }
+            all.push((open, (!number.is_multiple_of(4)).then_some(request)));
+        }
+        drop(all);
+        let state = lock(&connections.state);
+        assert_eq!(
+            (state.open.len(), state.sources.len(), state.networks.len()),
+            (0, 0, 0)
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! What handlers share.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tracing::Instrument as _;
+
+use super::ServerOptions;
+use super::authentication::Admission;
+use super::body::RequestLimits;
+use super::console::{Drafts, Sessions, SignInLinks};
+use super::error::ApiError;
+use super::guesses::Guesses;
+use super::refusals::Refusals;
+use super::routes::Readiness;
+use integration_host::{Service, ServiceError};
+
+/// How many event streams may be open. Each is a person looking at a timeline or a platform following
+/// the feed; a leak somewhere must not take the host's connections.
+const MAX_STREAMS: usize = 256;
+
+/// What handlers share.
+#[derive(Clone)]
+pub(super) struct AppState {
+    pub(super) service: Service,
+    pub(super) admission: Admission,
+    pub(super) limits: RequestLimits,
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) sign_in_links: SignInLinks,
+    pub(super) drafts: Arc<Drafts>,
+    pub(super) refusals: Arc<Refusals>,
+    pub(super) readiness: Arc<Readiness>,
+    /// When a refused delivery is answered, counted from its arrival.
+    pub(super) refusal_delay: Duration,
+    /// How long whoever fetches a backup may take to read on.
+    pub(super) backup_stall: Duration,
+    pub(super) stopping: watch::Receiver<bool>,
+    pub(super) streams: Arc<Semaphore>,
+    work: mpsc::Sender<()>,
+}
+
+impl AppState {
+    /// The state, and a receiver that ends when the state and all work it started are gone.
+    pub(super) fn new(
+        service: Service,
+        options: ServerOptions,
+        stopping: watch::Receiver<bool>,
+    ) -> (Self, mpsc::Receiver<()>) {
+        let (work, finished) = mpsc::channel(1);
+        let limits = &options.limits;
+        let guesses = Guesses::new(limits.wrong_admin_tokens, limits.lock_out());
+        let state = Self {
+            sessions: Arc::new(Sessions::new(
+                Arc::clone(service.keys()),
+                &options.admin_token,
+                service.public_url(),
+            )),
+            sign_in_links: options.sign_in_links,
+            drafts: Arc::new(Drafts::default()),
+            service,
+            limits: RequestLimits::from(limits),
+            refusals: Arc::new(Refusals::new(limits.refused_deliveries_per_second)),
+            readiness: Arc::default(),
+            refusal_delay: limits.refusal_delay(),
+            admission: Admission::new(options.admin_token, guesses),
+            backup_stall: limits.backup_stall(),
+            stopping,
+            streams: Arc::new(Semaphore::new(MAX_STREAMS)),
+            work,
+        };
+        (state, finished)
+    }
+
+    /// Runs a use case that changes something to its end, even if the client hangs up: half a
+    /// connect would leave a webhook behind at the remote service.
+    pub(super) async fn complete<T, F>(
+        &self,
+        use_case: impl FnOnce(Service) -> F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let running = use_case(self.service.clone());
+        let work = self.work.clone();
+        let task = async move {
+            let result = running.await;
+            drop(work);
+            result
+        };
+        tokio::spawn(task.in_current_span())
+            .await
+            .map_err(|_| ApiError::defect())
+    }
+
+    /// [`Self::complete`] for a use case that can fail.
+    pub(super) async fn try_complete<T, F>(
+        &self,
+        use_case: impl FnOnce(Service) -> F,
+    ) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, ServiceError>> + Send + 'static,
+    {
+        Ok(self.complete(use_case).await??)
+    }
+}
+
+impl FromRef<AppState> for RequestLimits {
+    fn from_ref(state: &AppState) -> Self {
+        state.limits.clone()
+    }
+}

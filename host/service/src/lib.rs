@@ -1,0 +1,401 @@
+//! The use cases: what a person or the remote service can ask of the host.
+//!
+//! The server and the command line call [`Service`] and nothing below it.
+#![deny(missing_docs)]
+
+mod bounded;
+pub mod log_output;
+pub mod schedule;
+
+mod authenticity;
+mod background;
+mod backup;
+mod belonging;
+mod connect;
+mod deliveries;
+mod disconnect;
+mod error;
+mod failing;
+mod feed;
+mod gaps;
+mod health;
+mod kept;
+mod keys;
+mod lease;
+mod metrics;
+mod progress;
+mod reading;
+mod reconcile;
+mod repetitions;
+mod replay;
+mod right;
+mod rotation;
+mod sealed;
+mod sessions;
+mod unfinished;
+mod unread;
+mod upkeep;
+mod users;
+mod webhook;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::warn;
+use url::Url;
+
+pub use self::authenticity::Authenticity;
+use self::authenticity::Hooks;
+use self::background::{Background, KeptBack};
+pub use self::connect::ConnectRequest;
+pub use self::connect::{MAX_NAME_CHARACTERS, valid_name};
+pub use self::deliveries::HookAnswer;
+use self::deliveries::Noted;
+pub use self::deliveries::UNREADABLE;
+pub use self::error::ServiceError;
+pub use self::failing::FAILING;
+use self::failing::Failing;
+pub use self::feed::{FeedError, FeedPage, FeedPlace, NoPlace};
+pub use self::kept::seal_context as request_seal_context;
+use self::lease::Leases;
+use self::metrics::Metrics;
+pub use self::progress::ConnectStep;
+pub use self::reconcile::{GapWait, MissingActivity, MissingState, Reconciled};
+use self::repetitions::Repetitions;
+pub use self::replay::Replayed;
+use self::replay::Replays;
+use self::rotation::Rotations;
+pub use self::rotation::{FormerKeys, Rotation, RotationProgress, SealingKeyStatus};
+pub use self::sealed::SealedContents;
+pub use self::unread::UnreadTime;
+pub use self::users::MAX_FOUND_USERS;
+use crate::bounded::{BoundedDirectory, BoundedLedger, BoundedStore};
+use crate::schedule::Schedule;
+use integration_host_contract::clock::Clock;
+use integration_host_contract::id::{ConnectionId, HookId};
+use integration_host_contract::supervision;
+use integration_host_contract::{Changes, ErrorCode, Manifest};
+use integration_host_directory::UserDirectory;
+use integration_host_engine::capability::http::SecretSource;
+use integration_host_engine::log_budget::LogBudget;
+use integration_host_engine::{CallContext, Integration};
+use integration_host_http::{HttpLender, Right};
+use integration_host_ledger::{
+    Applied, Backup, ConnectionEvent, DeliveryRecord, EventKind, Ledger, LedgerIdentity,
+};
+use integration_host_seal::SealingKeys;
+use integration_host_storage::{KeyValueStore, SealedStore, SecretStore, Write};
+
+/// How long the providers have to show that they work.
+const READY_TIME: Duration = Duration::from_millis(1_500);
+
+/// How activities that were deleted at the remote service are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeletedEntries {
+    /// Like any other, marked as deleted.
+    #[default]
+    Keep,
+    /// Only when asked for.
+    Hide,
+}
+
+/// How many lines a minute deliveries of one connection may cause when they fail.
+const DELIVERY_LINES_PER_MINUTE: u32 = 60;
+
+/// What a [`Service`] is made of.
+pub struct Parts {
+    /// The loaded integration.
+    pub integration: Integration,
+    /// HTTP, with what the integration may call.
+    pub http: Arc<HttpLender>,
+    /// Storage. Values are sealed before they reach it.
+    pub store: Arc<dyn KeyValueStore>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The platform's users.
+    pub directory: Arc<dyn UserDirectory>,
+    /// What secrets, stored values and kept deliveries are sealed with.
+    pub keys: Arc<SealingKeys>,
+    /// Copies storage and ledger, if both are in one embedded database.
+    pub backup: Option<Arc<dyn Backup>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Under which the remote service reaches this host.
+    pub public_url: Url,
+    /// How deleted activities are listed.
+    pub deleted_entries: DeletedEntries,
+    /// When background work is done.
+    pub schedule: Schedule,
+}
+
+impl Parts {
+    /// The same, with providers each of whose calls ends. HTTP is bounded where it is lent.
+    fn bounded(self) -> Self {
+        let limits = self.integration.limits();
+        Self {
+            store: Arc::new(BoundedStore::new(self.store, limits.storage_timeout())),
+            ledger: Arc::new(BoundedLedger::new(self.ledger, limits.ledger_timeout())),
+            directory: Arc::new(BoundedDirectory::new(self.directory, limits)),
+            ..self
+        }
+    }
+}
+
+/// The use cases. Cloning it gives another handle to the same service.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+    /// The ledger, which a handle by right of a lease changes only while it has that lease.
+    ledger: Arc<dyn Ledger>,
+    /// What this handle has requests sent by the right of.
+    rights: Vec<Right>,
+    /// Whether a person asks.
+    asked_by_person: bool,
+}
+
+struct Inner {
+    parts: Parts,
+    sealed_store: Arc<dyn KeyValueStore>,
+    secrets: Arc<SecretStore>,
+    leases: Leases,
+    metrics: Metrics,
+    changed: watch::Sender<u64>,
+    rotations: Rotations,
+    /// Held while a backup is copied.
+    copying: tokio::sync::Mutex<()>,
+    background: Background,
+    replays: Replays,
+    hooks: Hooks,
+    repetitions: Repetitions,
+    /// Lines about deliveries, which anybody may send.
+    log_budget: LogBudget,
+    kept_back: KeptBack,
+    /// When connections were last looked at because nothing was stored to verify deliveries with.
+    losses: Mutex<HashMap<ConnectionId, Instant>>,
+    noted: Noted,
+    failing: Failing,
+}
+
+impl Service {
+    /// Puts a service together and starts its background work, which ends when the last handle is
+    /// dropped or [`Service::stop`] is called.
+    ///
+    /// # Errors
+    /// The ledger or the storage does not answer, what it keeps was sealed with another key, or its connections were made
+    /// with another integration.
+    pub async fn start(parts: Parts) -> Result<Self, ServiceError> {
+        let parts = parts.bounded();
+        let (background, due) = Background::new();
+        let (ledger, time) = (Arc::clone(&parts.ledger), parts.schedule.lease());
+        let leases = Leases::new(ledger, time, Arc::clone(&due));
+        let service = Self::of(Arc::new(Inner {
+            secrets: Arc::new(SecretStore::new(
+                Arc::clone(&parts.store),
+                Arc::clone(&parts.keys),
+            )),
+            sealed_store: Arc::new(SealedStore::new(
+                Arc::clone(&parts.store),
+                Arc::clone(&parts.keys),
+            )),
+            parts,
+            leases,
+            metrics: Metrics::default(),
+            changed: watch::Sender::new(0),
+            rotations: Rotations::default(),
+            copying: tokio::sync::Mutex::default(),
+            background,
+            replays: Replays::default(),
+            hooks: Hooks::default(),
+            repetitions: Repetitions::default(),
+            log_budget: LogBudget::new(DELIVERY_LINES_PER_MINUTE),
+            kept_back: KeptBack::default(),
+            losses: Mutex::default(),
+            noted: Noted::default(),
+            failing: Failing::default(),
+        }));
+        service.ensure_integration_fits().await?;
+        service.ensure_keys_fit().await?;
+        service.look_at_storage_at_start().await?;
+        service.pass_on_growth();
+        background::start(&service, due);
+        replay::start(&service);
+        Ok(service)
+    }
+
+    /// Ends background work, letting what runs finish, and closes the ledger.
+    pub async fn stop(&self) {
+        self.inner.background.stop().await;
+        self.inner.replays.stop().await;
+        self.last_beat().await;
+        self.ledger.close().await;
+    }
+
+    /// The longest that anything waits because the remote service says so.
+    fn longest_wait(&self) -> Duration {
+        let period = self.manifest().pacing.longest_wait_seconds();
+        Duration::from_secs(period.into()).min(self.schedule().longest_wait())
+    }
+
+    /// What the integration is and needs.
+    pub fn manifest(&self) -> &Manifest {
+        self.inner.parts.integration.manifest()
+    }
+
+    /// Which ledger this host keeps, and which life of its change feed. Asked of the ledger each time, since it may be
+    /// restored under a host that runs.
+    ///
+    /// # Errors
+    /// The ledger does not answer.
+    pub async fn ledger_identity(&self) -> Result<LedgerIdentity, ServiceError> {
+        Ok(self.ledger.identity().await?)
+    }
+
+    /// Under which URL the remote service reaches this host.
+    pub fn public_url(&self) -> &Url {
+        &self.inner.parts.public_url
+    }
+
+    /// The callback URL of a hook.
+    pub fn callback_url(&self, hook: &HookId) -> String {
+        let base = self.inner.parts.public_url.as_str().trim_end_matches('/');
+        format!("{base}/hooks/{hook}")
+    }
+
+    /// Whether the providers answer and the ledger can be changed: whether a delivery would be taken.
+    ///
+    /// # Errors
+    /// One of them does not answer, or not soon: whoever asks does not wait for long.
+    pub async fn ready(&self) -> Result<(), ServiceError> {
+        let parts = &self.inner.parts;
+        let nobody = ConnectionId::new("ready");
+        let ledger = async { Ok(self.ledger.ready().await?) };
+        let storage = async {
+            parts.store.get(&nobody, "ready").await?;
+            // Removing what is not there still writes, so that a replica shows.
+            let nothing = Write {
+                key: "ready".to_owned(),
+                value: None,
+                expires_at: None,
+            };
+            parts.store.commit(&nobody, &[], &[nothing]).await?;
+            // An empty one verifies no delivery.
+            self.ensure_storage_fits().await
+        };
+        let (ledger, storage) =
+            tokio::join!(timeout(READY_TIME, ledger), timeout(READY_TIME, storage),);
+        ledger.unwrap_or_else(|_| late("the ledger"))?;
+        storage.unwrap_or_else(|_| late("the storage"))
+    }
+
+    /// Counters in the Prometheus text format.
+    pub fn metrics(&self) -> String {
+        let http = self.inner.parts.http.counts();
+        self.inner
+            .metrics
+            .render(&http, self.inner.background.late())
+    }
+
+    fn schedule(&self) -> &Schedule {
+        &self.inner.parts.schedule
+    }
+
+    /// The time as the host's clock tells it.
+    pub fn now(&self) -> Timestamp {
+        self.inner.parts.clock.now()
+    }
+
+    /// Adds to the log of a connection. That it cannot be added must not keep anything from being done.
+    async fn record(&self, id: &ConnectionId, kind: EventKind, message: String) {
+        let event = ConnectionEvent {
+            at: self.now(),
+            kind,
+            message,
+        };
+        if let Err(error) = self.ledger.record_event(id, event).await {
+            warn!(connection = %id, %error, "the log of a connection could not be written");
+        }
+    }
+
+    /// A call for a connection, with its stored secrets.
+    fn context(&self, connection: &ConnectionId) -> CallContext {
+        self.context_with(
+            connection,
+            SecretSource::Stored(Arc::clone(&self.inner.secrets)),
+        )
+    }
+
+    fn context_with(&self, connection: &ConnectionId, secrets: SecretSource) -> CallContext {
+        let parts = &self.inner.parts;
+        CallContext {
+            connection: connection.clone(),
+            rights: self.rights.clone(),
+            asked_by_person: self.asked_by_person,
+            unanswered: Arc::default(),
+            store: Arc::clone(&self.inner.sealed_store),
+            secrets,
+            directory: Arc::clone(&parts.directory),
+            http: Arc::clone(&parts.http),
+            clock: Arc::clone(&parts.clock),
+        }
+    }
+
+    /// Applies changes to the ledger and tells whoever watches the change feed.
+    async fn apply(
+        &self,
+        connection: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+    ) -> Result<Applied, ServiceError> {
+        let applied = self.ledger.apply(connection, changes, delivery).await?;
+        self.inner.metrics.activities_applied.add(applied.applied);
+        self.inner
+            .metrics
+            .activities_unchanged
+            .add(applied.unchanged);
+        if !changes.activities.is_empty() || !changes.subjects.is_empty() {
+            self.announce_changes();
+        }
+        Ok(applied)
+    }
+
+    /// Tells whoever watches the change feed of what other hosts add to it.
+    fn pass_on_growth(&self) {
+        let Some(growth) = self.ledger.watch_growth() else {
+            return;
+        };
+        let inner = Arc::downgrade(&self.inner);
+        tokio::spawn(supervision::task("feed-growth", move || {
+            let (inner, mut growth) = (inner.clone(), growth.clone());
+            async move {
+                while growth.changed().await.is_ok() {
+                    match inner.upgrade() {
+                        Some(inner) => Self::of(inner).announce_changes(),
+                        None => return,
+                    }
+                }
+            }
+        }));
+    }
+
+    fn announce_changes(&self) {
+        self.inner
+            .changed
+            .send_modify(|moments| *moments = moments.wrapping_add(1));
+    }
+}
+
+fn late(what: &str) -> Result<(), ServiceError> {
+    let why = format!("{what} did not answer within {READY_TIME:?}");
+    Err(ServiceError::new(ErrorCode::Unavailable, why))
+}
+
+/// A time in a sentence.
+fn moment(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
+}

@@ -1,7 +1,0 @@
-//! The `integration-host` program.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    integration_host::cli::main()
-}

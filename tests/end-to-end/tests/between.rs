@@ -1,0 +1,15 @@
+//! Storage and ledger need not be one database: whatever was written to one when the host died, both tell the same in
+//! the end.
+#![allow(clippy::unwrap_used)]
+
+use end_to_end::kills;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dying_between_storage_and_ledger_loses_no_name() {
+    let component = end_to_end::component().unwrap();
+    let report = kills::die_between(&component).await.unwrap();
+    println!("{} deaths", report.deaths);
+    assert!(report.failures.is_empty(), "{}", report.failures.join("\n"));
+    // Four use cases, each before and after a commit at least; how many commits there are varies with what is retried.
+    assert!(report.deaths >= 8, "only {} deaths", report.deaths);
+}

@@ -1,0 +1,194 @@
+//! The host's routes in a platform's own server, under a path: what the host promises holds there too.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use end_to_end::{Embedded, NORTHWIND, RawConnection, component, post};
+use integration_host_contract::limits::Limits;
+use integration_host_server::{AdminToken, ServerOptions, SignInLinks, UseCases, make_service};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+/// What was logged in this process.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn log() -> String {
+    String::from_utf8_lossy(&LOG.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+}
+
+const PLATFORM: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const GUESSER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+struct Mounted {
+    embedded: Embedded,
+    url: String,
+    stop: watch::Sender<bool>,
+    server: JoinHandle<io::Result<()>>,
+    use_cases: UseCases,
+}
+
+impl Mounted {
+    async fn start(trusted_proxies: &[&str]) -> Self {
+        let embedded = Embedded::start(&component().unwrap()).await.unwrap();
+        let token = Some("embedded-admin-token".to_owned());
+        let (admin_token, _) = AdminToken::obtain(token, Path::new(".")).unwrap();
+        let options = ServerOptions {
+            admin_token,
+            limits: Limits {
+                shutdown_ms: 60_000,
+                ..Limits::default()
+            },
+            trusted_proxies: trusted_proxies
+                .iter()
+                .map(|text| text.parse().unwrap())
+                .collect(),
+            sign_in_links: SignInLinks::default(),
+        };
+        let (stop, stopping) = watch::channel(false);
+        let service = embedded.service.clone();
+        let (clients, use_cases) = make_service(service, options, stopping.clone(), |routes| {
+            Router::new().nest("/time", routes)
+        });
+        let listener = TcpListener::bind((PLATFORM, 0)).await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let mut stopping = stopping;
+        let stopped = async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
+        let server = async move {
+            axum::serve(listener, clients)
+                .with_graceful_shutdown(stopped)
+                .await
+        };
+        Self {
+            embedded,
+            url,
+            stop,
+            server: tokio::spawn(server),
+            use_cases,
+        }
+    }
+
+    /// The status for a request with this token, through proxies that say where it comes from.
+    async fn ask(&self, from: Ipv4Addr, forwarded_for: &str, token: &str) -> u16 {
+        let request = format!(
+            "GET /time/api/v1/connections HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {token}\r\nx-forwarded-for: {forwarded_for}\r\n\r\n"
+        );
+        let mut connection = RawConnection::open(&self.url, from).await.unwrap();
+        connection.send(request).await.unwrap();
+        connection.answer().await.unwrap().status
+    }
+}
+
+const TOKEN: &str = "embedded-admin-token";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mounted_under_a_path_limits_count_by_client_and_requests_are_logged() {
+    let _ = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(|| Log)
+        .try_init();
+    let mounted = Mounted::start(&["127.0.0.9/32"]).await;
+    for _ in 0..10 {
+        assert_eq!(
+            mounted
+                .ask(GUESSER, "203.0.113.1", "a wrong admin token")
+                .await,
+            401
+        );
+    }
+    assert_eq!(
+        mounted.ask(GUESSER, "203.0.113.2", TOKEN).await,
+        429,
+        "nobody is locked out"
+    );
+    assert_eq!(
+        mounted.ask(PLATFORM, "", TOKEN).await,
+        200,
+        "everybody is locked out"
+    );
+    // Behind a proxy that is trusted, its clients are told apart.
+    let proxy = Ipv4Addr::new(127, 0, 0, 9);
+    for _ in 0..10 {
+        assert_eq!(
+            mounted
+                .ask(proxy, "203.0.113.3", "a wrong admin token")
+                .await,
+            401
+        );
+    }
+    assert_eq!(mounted.ask(proxy, "203.0.113.3", TOKEN).await, 429);
+    assert_eq!(mounted.ask(proxy, "203.0.113.4", TOKEN).await, 200);
+    let text = log();
+    let line = text
+        .lines()
+        .find(|line| line.contains("/time/api/v1/connections"));
+    assert!(line.is_some_and(|line| line.contains("200")), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_use_case_whose_client_hung_up_is_waited_for() {
+    let mounted = Mounted::start(&[]).await;
+    let body = json!({
+        "secrets": { "api-token": mounted.embedded.sandbox.token() },
+        "scope_id": NORTHWIND.to_string(), "name": null
+    });
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let request = post(
+        "/time/api/v1/connections",
+        &headers,
+        body.to_string().as_bytes(),
+    );
+    let mut connection = RawConnection::open(&mounted.url, PLATFORM).await.unwrap();
+    connection.send(request).await.unwrap();
+    // Half way: the webhook is there, the team is still read.
+    let begun = async {
+        while mounted
+            .embedded
+            .sandbox
+            .control()
+            .subscriptions()
+            .is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    timeout(Duration::from_secs(60), begun).await.unwrap();
+    drop(connection);
+    mounted.stop.send_replace(true);
+    mounted.server.await.unwrap().unwrap();
+    assert!(mounted.use_cases.finished().await, "it takes too long");
+    let connections = mounted.embedded.service.connections().await.unwrap();
+    assert_eq!(
+        connections.len(),
+        1,
+        "the connection that was half made is lost"
+    );
+}
