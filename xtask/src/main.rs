@@ -5,6 +5,7 @@ mod build;
 mod command;
 mod fuzz;
 mod scim_server;
+mod second_try;
 mod test;
 
 use std::ffi::OsString;

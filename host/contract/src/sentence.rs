@@ -52,11 +52,13 @@ pub fn is_address_instead_of_path(text: &str) -> bool {
     may_hold_credential(text) && (text.contains([':', '=']) || text.starts_with("//"))
 }
 
-/// Whether what is to be a path of the host's own certainly is an address or a connection string with a password in it.
+/// Whether what is to be a path of the host's own certainly is an address or a connection string with a password in it. A
+/// path that only looks like one can be written with `./` before it.
 pub fn is_credential_instead_of_path(text: &str) -> bool {
+    // `scheme://…` begins like `user:password@…`.
     let is_address = text
-        .split_once("://")
-        .is_some_and(|(_, rest)| rest.contains('@'));
+        .split_once(':')
+        .is_some_and(|(name, rest)| !name.contains(['/', '\\']) && rest.contains('@'));
     is_address || names_credential(text)
 }
 

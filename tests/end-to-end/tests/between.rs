@@ -3,13 +3,25 @@
 #![allow(clippy::unwrap_used)]
 
 use end_to_end::kills;
+use end_to_end::world::Kind;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn dying_between_storage_and_ledger_loses_no_name() {
+async fn dying_between_storage_and_ledger_loses_no_name(kind: Kind) {
     let component = end_to_end::component().unwrap();
-    let report = kills::die_between(&component).await.unwrap();
+    let Some(report) = kills::die_between(&component, kind).await.unwrap() else {
+        return;
+    };
     println!("{} deaths", report.deaths);
     assert!(report.failures.is_empty(), "{}", report.failures.join("\n"));
     // Four use cases, each before and after a commit at least; how many commits there are varies with what is retried.
     assert!(report.deaths >= 8, "only {} deaths", report.deaths);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dying_between_two_files_of_sqlite_loses_no_name() {
+    dying_between_storage_and_ledger_loses_no_name(Kind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dying_between_two_databases_of_postgres_loses_no_name() {
+    dying_between_storage_and_ledger_loses_no_name(Kind::Postgres).await;
 }

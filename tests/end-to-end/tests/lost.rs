@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use end_to_end::{HostProcess, NORTHWIND, Setup, run_cli};
+use test_services::TestDatabase;
 use toggl_sandbox::Scenario;
 
 /// Why a host does not start.
@@ -111,6 +112,40 @@ async fn one_of_two_databases_that_is_gone_is_not_replaced() {
     }
     setup.restart().await.unwrap();
     assert!(setup.count_activities().await.unwrap() > 0);
+}
+
+#[tokio::test]
+async fn a_ledger_that_a_server_lost_is_not_replaced_by_an_empty_one() {
+    let databases = (
+        TestDatabase::create().unwrap(),
+        TestDatabase::create().unwrap(),
+    );
+    let (Some(first), Some(second)) = databases else {
+        return;
+    };
+    let kept_in = |database: &TestDatabase| {
+        let url = database.url();
+        ["--storage", &url, "--ledger", &url].map(str::to_owned)
+    };
+    let arguments = kept_in(&first);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut setup = killed(&arguments).await;
+    // As if the server had begun anew.
+    setup.options.arguments = kept_in(&second).to_vec();
+    for _ in 0..2 {
+        let sentence = refusal(&setup).await;
+        for part in ["is empty", "ledger-id", "--new"] {
+            assert!(sentence.contains(part), "{sentence}");
+        }
+    }
+    setup.options.arguments = kept_in(&first).to_vec();
+    setup.restart().await.unwrap();
+    assert!(setup.count_activities().await.unwrap() > 0);
+    assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
+    setup.options.arguments = kept_in(&second).to_vec();
+    setup.options.arguments.push("--new".to_owned());
+    setup.restart().await.unwrap();
+    assert_eq!(setup.count_activities().await.unwrap(), 0);
 }
 
 #[tokio::test]

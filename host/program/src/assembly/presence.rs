@@ -1,6 +1,8 @@
 //! Whether a place is new, or was there and something of it is gone. An empty ledger in the place of a lost one would look
 //! as if nothing had ever been.
 
+use std::fs;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -9,11 +11,13 @@ use crate::config::{DEFAULT_DATABASE, DEFAULT_SEALING_KEY, LedgerChoice, Setting
 use integration_host_database::{SqliteDatabase, is_missing, left_log};
 use integration_host_ledger::transfer::{Arrived, Transfer as _};
 use integration_host_ledger_sql::SqliteLedger;
-use integration_host_seal::drafts::directory_of;
+use integration_host_seal::drafts::{Draft, directory_of};
 use integration_host_server::AdminToken;
 
 /// The directory of compiled components.
 const CACHE: &str = "cache";
+/// Names the ledger that was last used from a data directory, if it is on a server.
+const LEDGER_ID: &str = "ledger-id";
 
 /// What is about to begin at a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +39,8 @@ struct Found {
     storage: Option<Database>,
     /// What a host made in the data directory, the strongest sign first.
     traces: Vec<PathBuf>,
+    /// What names another ledger, if that of a server is empty.
+    note_of_another: Option<PathBuf>,
 }
 
 /// The place of a database.
@@ -56,7 +62,11 @@ struct Database {
 /// # Errors
 /// A sentence that names what is missing or unfinished, and what helps.
 pub(crate) async fn prepare(settings: &Settings, beginning: Beginning) -> Result<()> {
-    let found = Found::of(settings);
+    let mut found = Found::of(settings);
+    let on_server = match settings.ledger {
+        LedgerChoice::Postgres(_) => Some(find_on_server(settings, &mut found).await?),
+        LedgerChoice::Sqlite(_) | LedgerChoice::Memory => None,
+    };
     if let Some(ledger) = to_make(&found, beginning)? {
         let opened = SqliteDatabase::open(ledger);
         let database = match directory_of(ledger) == settings.data {
@@ -82,7 +92,34 @@ pub(crate) async fn prepare(settings: &Settings, beginning: Beginning) -> Result
     {
         ensure_nothing_was_stored(settings, &storage.path).await?;
     }
+    if let Some(id) = on_server {
+        let file = settings.data.join(LEDGER_ID);
+        if let Err(error) = note(&file, &id) {
+            tracing::warn!(file = %file.display(), %error, "which ledger this host uses could not be noted: that it was lost would not be noticed");
+        }
+    }
     Ok(())
+}
+
+/// A server may have lost its data, and then has an empty ledger made as if there never had been one.
+async fn find_on_server(settings: &Settings, found: &mut Found) -> Result<String> {
+    let ledger = super::open_ledger(settings).await?;
+    let identity = ledger.identity().await;
+    let connections = ledger.standings(None, 1).await;
+    ledger.close().await;
+    let id = identity?.id.to_string();
+    let is_empty = connections?.is_empty();
+    let file = settings.data.join(LEDGER_ID);
+    let last = fs::read_to_string(&file).ok();
+    let is_another = last.is_some_and(|last| last.trim() != id);
+    found.note_of_another = (is_empty && is_another).then_some(file);
+    Ok(id)
+}
+
+fn note(file: &Path, id: &str) -> io::Result<()> {
+    let mut draft = Draft::begin(file)?;
+    writeln!(draft.file(), "{id}")?;
+    draft.keep(true)
 }
 
 /// What connections have stored would look as if it never had been.
@@ -125,9 +162,15 @@ fn to_make(found: &Found, beginning: Beginning) -> Result<Option<&Path>> {
     }
     let is_missing = |database: &&Database| database.is_missing;
     let Some(ledger) = found.ledger.as_ref().filter(is_missing) else {
-        let is_any_missing = found.storage.as_ref().filter(is_missing).is_some();
-        if beginning == Beginning::NewHost && !is_any_missing {
-            bail!("there is a ledger already, or it is not in a file: leave out --new");
+        let storage = found.storage.as_ref().filter(is_missing);
+        if beginning == Beginning::NewHost && storage.is_none() && found.note_of_another.is_none() {
+            bail!("there is a ledger already, or none that could be lost: leave out --new");
+        }
+        if let (Some(note), Beginning::Host) = (&found.note_of_another, beginning) {
+            bail!(
+                "the ledger is empty, and {} shows that this host used another one: name the right one with --ledger, or restore the server's backup; if an empty ledger is to begin here all the same, say --new",
+                note.display()
+            );
         }
         return Ok(None);
     };
@@ -173,6 +216,7 @@ impl Found {
             ledger,
             storage,
             traces: traces.into_iter().filter(is_trace).collect(),
+            note_of_another: None,
         }
     }
 }
@@ -246,6 +290,21 @@ mod tests {
         };
         assert_eq!(to_make(&old, Beginning::Host).unwrap(), None);
         assert!(refusal(&old, Beginning::NewHost).contains("leave out --new"));
+    }
+
+    #[test]
+    fn an_empty_ledger_of_a_server_does_not_take_the_place_of_another() {
+        let lost = Found {
+            note_of_another: Some("d/ledger-id".into()),
+            ..Found::default()
+        };
+        let sentence = refusal(&lost, Beginning::Host);
+        assert!(sentence.contains("d/ledger-id shows"), "{sentence}");
+        assert_eq!(to_make(&lost, Beginning::NewHost).unwrap(), None);
+        assert_eq!(to_make(&lost, Beginning::Import).unwrap(), None);
+        let new = Found::default();
+        assert_eq!(to_make(&new, Beginning::Host).unwrap(), None);
+        assert!(refusal(&new, Beginning::NewHost).contains("leave out --new"));
     }
 
     #[test]

@@ -153,7 +153,11 @@ fn what_stands_in_the_wrong_place_is_not_repeated() {
         assert!(!message.contains("hush"), "{toml}: {message}");
         assert!(message.contains("line "), "{toml}: {message}");
     }
-    for address in ["postgres://u:hush@db/d", "host=db password=hush"] {
+    for address in [
+        "postgres://u:hush@db/d",
+        "host=db password=hush",
+        "u:hush@db/d",
+    ] {
         for key in ["component", "data", "sealing_key_file"] {
             let message = error(&format!("{key} = \"{address}\""));
             assert!(!message.contains("hush"), "{message}");

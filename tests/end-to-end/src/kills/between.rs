@@ -14,18 +14,14 @@ use integration_host::{ConnectRequest, Parts, Service};
 use integration_host_contract::clock::Clock;
 use integration_host_contract::id::{ConnectionId, ScopeId};
 use integration_host_contract::limits::Limits;
-use integration_host_database::SqliteDatabase;
 use integration_host_directory::EmptyDirectory;
 use integration_host_engine::Integration;
 use integration_host_http::HttpLimits;
 use integration_host_ledger::ActivityFilter;
-use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::secret::{Secret, Secrets};
 use integration_host_seal::{SealingKey, SealingKeys};
 use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
-use integration_host_storage::{
-    Commit, Entry, Expectation, KeyValueStore, MemoryStore, StorageError, Write,
-};
+use integration_host_storage::{Commit, Entry, Expectation, KeyValueStore, StorageError, Write};
 use jiff::{SignedDuration, Timestamp};
 use toggl_sandbox::control::{CreateName, Flush, NameKind, Rename};
 use toggl_sandbox::{DeliveryFault, NewEntry, RunningSandbox, Sandbox};
@@ -34,6 +30,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::setup::{NORTHWIND, unlimited_scenario};
+use crate::world::{Keeping, Kind};
 
 /// How long what is promised may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,18 +64,22 @@ pub struct BetweenReport {
     pub failures: Vec<String>,
 }
 
-/// Has a host do everything that writes storage and ledger, and die at each commit to storage.
+/// Has a host do everything that writes storage and ledger, and die at each commit to storage. `None`: what the databases
+/// need is not installed, which was said.
 ///
 /// # Errors
 /// Something else went wrong.
-pub async fn die_between(component: &Path) -> Result<BetweenReport> {
+pub async fn die_between(component: &Path, kind: Kind) -> Result<Option<BetweenReport>> {
     let integration = crate::load_component(component, Limits::default()).await?;
     let mut report = BetweenReport::default();
     for act in [Act::Connect, Act::LookUp, Act::Refresh, Act::Reconcile] {
         for moment in [Moment::Before, Moment::After] {
             for commits in 0.. {
                 let name = format!("{act:?}, killed {moment:?} commit {commits}");
-                match die_once(&integration, act, moment, commits).await {
+                let Some(keeping) = Keeping::new(kind)? else {
+                    return Ok(None);
+                };
+                match die_once(&integration, keeping, act, moment, commits).await {
                     Ok(true) => report.deaths += 1,
                     // There are no more commits to die at.
                     Ok(false) => break,
@@ -90,17 +91,18 @@ pub async fn die_between(component: &Path) -> Result<BetweenReport> {
             }
         }
     }
-    Ok(report)
+    Ok(Some(report))
 }
 
 /// False: the act came to its end.
 async fn die_once(
     integration: &Integration,
+    keeping: Keeping,
     act: Act,
     moment: Moment,
     commits: i64,
 ) -> Result<bool> {
-    let world = World::new(integration).await?;
+    let world = World::new(integration, keeping).await?;
     let mut first = world.live().await?;
     if act != Act::Connect {
         world.connect(&first.service).await?;
@@ -139,8 +141,7 @@ async fn die_once(
 struct World {
     integration: Integration,
     sandbox: RunningSandbox,
-    store: Arc<dyn KeyValueStore>,
-    ledger: SqliteDatabase,
+    keeping: Keeping,
     keys: Arc<SealingKeys>,
     clock: Arc<Shifted>,
     listener: TcpListener,
@@ -162,17 +163,15 @@ impl Drop for Life {
 }
 
 impl World {
-    async fn new(integration: &Integration) -> Result<Self> {
-        let clock = Arc::new(Shifted::default());
+    async fn new(integration: &Integration, keeping: Keeping) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         Ok(Self {
             integration: integration.clone(),
             sandbox: Sandbox::start(unlimited_scenario()).await?,
-            store: Arc::new(MemoryStore::new(clock.clone())),
-            ledger: SqliteDatabase::open_in_memory()?,
+            keeping,
             keys: Arc::new(SealingKeys::new(SealingKey::generate())),
-            clock,
+            clock: Arc::default(),
             listener,
             logged: Mutex::default(),
         })
@@ -181,6 +180,8 @@ impl World {
     /// A host over what the one before left.
     async fn live(&self) -> Result<Life> {
         let fate = Arc::new(Fate::default());
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let (ledger, store) = self.keeping.place().open(&clock).await?;
         let http =
             crate::embedded::lend_unpaced(&self.integration, &self.sandbox, HttpLimits::default())?;
         let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)?;
@@ -188,14 +189,14 @@ impl World {
             integration: self.integration.clone(),
             http: Arc::new(http),
             store: Arc::new(Mortal {
-                store: Arc::clone(&self.store),
+                store,
                 fate: Arc::clone(&fate),
             }),
-            ledger: Arc::new(SqliteLedger::new(self.ledger.clone())),
+            ledger,
             directory: Arc::new(EmptyDirectory),
             keys: Arc::clone(&self.keys),
             backup: None,
-            clock: self.clock.clone(),
+            clock,
             public_url: format!("http://{}", listener.local_addr()?).parse()?,
             deleted_entries: Default::default(),
             schedule: Default::default(),

@@ -32,20 +32,20 @@ pub(super) enum Part {
 }
 
 /// The databases of one history.
-pub(super) enum Keeping {
+pub(crate) enum Keeping {
     Sqlite { folder: TempDir },
     Postgres { ledger: Kept, storage: Kept },
 }
 
 /// A database and its backup.
-pub(super) struct Kept {
+pub(crate) struct Kept {
     present: TestDatabase,
     backup: Option<TestDatabase>,
 }
 
 impl Keeping {
     /// `None`: what it needs is not installed, which was said.
-    pub(super) fn new(kind: Kind) -> Result<Option<Self>> {
+    pub(crate) fn new(kind: Kind) -> Result<Option<Self>> {
         let database = || -> Result<Option<Kept>> {
             Ok(TestDatabase::create()?.map(|present| Kept {
                 present,
@@ -72,7 +72,7 @@ impl Keeping {
     }
 
     /// Where a host finds it.
-    pub(super) fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         match self {
             Self::Sqlite { folder } => Place::Sqlite {
                 ledger: file(folder.path(), Part::Ledger),
@@ -153,7 +153,7 @@ fn backup(folder: &Path, part: Part) -> PathBuf {
 
 /// Where ledger and storage are.
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Sqlite { ledger: PathBuf, storage: PathBuf },
     Postgres { ledger: String, storage: String },
 }
@@ -179,7 +179,7 @@ impl Place {
     }
 
     /// Opens both for a host.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         &self,
         clock: &Arc<dyn Clock>,
     ) -> Result<(Arc<dyn Ledger>, Arc<dyn KeyValueStore>)> {

@@ -24,6 +24,7 @@ use integration_host_contract::limits::Limits;
 use integration_host_engine::{Engine, Integration};
 
 pub use self::history::{History, Step};
+pub(crate) use self::keeping::Keeping;
 pub use self::keeping::Kind;
 use crate::built;
 
