@@ -24,7 +24,7 @@ pub struct Limits {
     pub delivery_timeout_ms: u64,
     /// Any other call, from start to end. Connecting a large workspace is paced at one request a second.
     pub call_timeout_ms: u64,
-    /// HTTP requests one call may make, retries included.
+    /// HTTP requests one call may make. Repetitions of one that failed in passing do not count.
     pub http_requests_per_call: u32,
     /// One HTTP exchange.
     pub http_timeout_ms: u64,

@@ -13,6 +13,7 @@ pub mod sql;
 mod users;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use thiserror::Error;
 
 pub use self::empty::EmptyDirectory;
@@ -64,6 +65,7 @@ impl Unanswered for DirectoryError {
 /// A provider bounds its own time. A [`DirectoryError`] ends what was asked for and nothing else: members stay mapped as
 /// they are, and whoever asked is told the sentence.
 #[async_trait]
+#[auto_impl(Arc)]
 pub trait UserDirectory: Send + Sync + 'static {
     /// For each e-mail address, in the order given, the users that have it.
     async fn find_by_email(&self, emails: &[String]) -> Result<Vec<Vec<User>>, DirectoryError>;

@@ -30,7 +30,7 @@ use integration_host_contract::clock::{Clock, SystemClock};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::{IntegrationError, Manifest};
 use integration_host_directory::{EmptyDirectory, UserDirectory};
-use integration_host_http::{HttpLender, Right};
+use integration_host_http::{OutboundHttp, Right};
 use integration_host_seal::secret::Secrets;
 use integration_host_storage::{
     Commit, INTEGRATION_AREA, KeyValueStore, Listener, MemoryStore, UnitOfWork,
@@ -60,7 +60,7 @@ pub struct CallContext {
     /// The platform's users.
     pub directory: Arc<dyn UserDirectory>,
     /// HTTP.
-    pub http: Arc<HttpLender>,
+    pub http: Arc<OutboundHttp>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -387,7 +387,7 @@ pub(super) async fn describe(
         store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
         secrets: SecretSource::Given(Secrets::new()),
         directory: Arc::new(EmptyDirectory),
-        http: Arc::new(HttpLender::nothing()),
+        http: Arc::new(OutboundHttp::nothing()),
         clock: Arc::new(SystemClock),
     };
     let export = "describe";

@@ -25,6 +25,7 @@ use super::{
     Right,
 };
 use integration_host_contract::deadline::{GRACE, Unanswered, within};
+use integration_host_contract::limits::Limits;
 use integration_host_contract::sentence::duration_in_words;
 use integration_host_contract::{Manifest, Pacing};
 use integration_host_seal::secret::{Secret, Secrets};
@@ -58,20 +59,30 @@ pub struct HttpLimits {
     pub retry: RetryPolicy,
 }
 
-impl Default for HttpLimits {
-    fn default() -> Self {
+impl From<&Limits> for HttpLimits {
+    fn from(limits: &Limits) -> Self {
         Self {
-            exchange_timeout: Duration::from_secs(30),
-            max_requests: 200,
-            max_request_bytes: 1024 * 1024,
-            max_response_bytes: 8 * 1024 * 1024,
-            retry: RetryPolicy::default(),
+            exchange_timeout: limits.http_timeout(),
+            max_requests: limits.http_requests_per_call,
+            max_request_bytes: 1 << 20,
+            max_response_bytes: limits.http_response_bytes,
+            retry: RetryPolicy {
+                max_attempts: limits.http_attempts,
+                base: limits.http_retry_delay(),
+                ..RetryPolicy::default()
+            },
         }
     }
 }
 
+impl Default for HttpLimits {
+    fn default() -> Self {
+        Self::from(&Limits::default())
+    }
+}
+
 /// The http capability of one loaded integration, shared by all its calls.
-pub struct HttpLender {
+pub struct OutboundHttp {
     client: Arc<dyn HttpClient>,
     allow_list: AllowList,
     pacer: Pacer,
@@ -82,7 +93,7 @@ pub struct HttpLender {
     metrics: Arc<HttpMetrics>,
 }
 
-impl HttpLender {
+impl OutboundHttp {
     /// Lends `client` within what the manifest declares and `allow_list` allows.
     pub fn new(
         client: Arc<dyn HttpClient>,
@@ -164,7 +175,7 @@ impl HttpClient for NoClient {
 
 /// HTTP as one call of an integration may use it.
 pub struct LentHttp {
-    lender: Arc<HttpLender>,
+    lender: Arc<OutboundHttp>,
     secrets: Secrets,
     rights: Vec<Right>,
     asked_by_person: bool,
@@ -184,7 +195,7 @@ impl Unanswered for HttpError {
 
 /// A checked request on its way, and what log lines say about it.
 struct Exchange<'a> {
-    lender: &'a HttpLender,
+    lender: &'a OutboundHttp,
     outgoing: OutgoingRequest,
     host: String,
     path: String,
@@ -285,7 +296,7 @@ impl LentHttp {
 
     fn prepare<'a>(
         &'a self,
-        lender: &'a HttpLender,
+        lender: &'a OutboundHttp,
         request: GuestRequest,
         target: Target,
     ) -> Result<(Exchange<'a>, Redactor), HttpError> {

@@ -32,7 +32,7 @@ use url::Url;
 
 pub use allow_list::AllowList;
 pub use egress_proxy::{EgressProxy, EgressProxyError};
-pub use lending::{HttpLender, HttpLimits, LentHttp};
+pub use lending::{HttpLimits, LentHttp, OutboundHttp};
 pub use metrics::{HttpCounts, HttpMetrics};
 pub use redaction::Redactor;
 pub use request::{Authorization, Credential, GuestRequest};

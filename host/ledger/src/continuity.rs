@@ -2,6 +2,7 @@
 //! is still open, and what happened to a connection.
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -352,6 +353,7 @@ impl EventKind {
 /// - The log of a connection is told newest first and keeps the newest [`MAX_EVENTS`]; an event of the same kind and
 ///   message as the newest is left out.
 #[async_trait]
+#[auto_impl(Arc)]
 pub trait Continuity: Send + Sync + 'static {
     /// Records that a host runs, and returns when one last did.
     async fn heartbeat(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError>;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use super::{Ledger, LedgerError};
 
@@ -49,6 +50,7 @@ pub enum LeaseAnswer {
 /// - Whoever is granted a lease finds everything that was changed by the right of the one before, and nothing of that
 ///   comes later.
 #[async_trait]
+#[auto_impl(Arc)]
 pub trait Leases: Send + Sync + 'static {
     /// Takes a lease for some time. It is refused while somebody else's has not run out; and, unless it is urgent,
     /// for as long as whoever had it last said that it should rest.

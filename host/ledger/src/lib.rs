@@ -31,6 +31,7 @@ pub mod transfer;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use jiff::Timestamp;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -275,6 +276,7 @@ impl Unanswered for LedgerError {
 /// A host drops calls when a deadline passes, and treats them like [`LedgerError::Unavailable`]. Any call may be made
 /// again: applying, importing and recording have the same effect twice as once.
 #[async_trait]
+#[auto_impl(Arc)]
 pub trait Ledger: Continuity + Leases + Sessions {
     /// Which ledger this is, and which life of its change feed. May be asked for every page of the feed. Whoever asks
     /// before reading the feed takes no place for one of an earlier life.

@@ -1,6 +1,7 @@
 //! Which sessions of the console have ended.
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 
 use super::LedgerError;
 use integration_host_contract::id::{SessionEpoch, SessionId};
@@ -18,6 +19,7 @@ pub const MAX_ENDED_SESSIONS: usize = 1_000;
 /// - A session has ended if it was ended, or if its epoch is not the present one, and otherwise has not.
 /// - When more than [`MAX_ENDED_SESSIONS`] would have ended in one epoch, all sessions end.
 #[async_trait]
+#[auto_impl(Arc)]
 pub trait Sessions: Send + Sync + 'static {
     /// The present epoch, which sessions that begin now belong to.
     async fn session_epoch(&self) -> Result<SessionEpoch, LedgerError>;

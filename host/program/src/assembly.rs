@@ -1,5 +1,5 @@
 //! Putting the reference host together from its settings. A platform that embeds the host with its
-//! own providers does the same with [`Service::start`].
+//! own providers does the same with [`Host::builder`].
 
 mod cache;
 mod directory;
@@ -8,34 +8,24 @@ pub(crate) mod lock;
 pub(crate) mod presence;
 mod storage_component;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, anyhow, bail};
-use url::Url;
 
 use crate::config::{LedgerChoice, Settings, StorageChoice};
-use integration_host::{Parts, Service};
+use anyhow::{Context as _, Result, anyhow, bail};
+use integration_host::Host;
 use integration_host_contract::Manifest;
 use integration_host_contract::clock::{Clock, SteadyClock, SystemClock};
 use integration_host_contract::limits::Limits;
 use integration_host_database::key_ids_in;
 use integration_host_engine::{Engine, Integration};
-use integration_host_http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy,
-};
 use integration_host_ledger::Ledger;
 use integration_host_ledger::transfer::Contents;
 use integration_host_seal::{KeySource, SealingKeys};
 
 pub(crate) use self::kept::Kept;
-
-/// How long connecting to the remote service may take, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a component is, found out without lending it anything.
 #[derive(Clone, Debug)]
@@ -54,7 +44,7 @@ pub struct Inspection {
 ///
 /// # Errors
 /// A sentence that names what cannot be used and what helps.
-pub async fn assemble(settings: &Settings) -> Result<Service> {
+pub async fn assemble(settings: &Settings) -> Result<Host> {
     let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
     let keys = open_keys(settings).await?;
     let kept = kept::open(settings, Some(&keys), &clock).await?;
@@ -62,23 +52,27 @@ pub async fn assemble(settings: &Settings) -> Result<Service> {
     let directory = directory::open(settings).await?;
     let cache = settings.data.join("cache");
     let integration = load(&settings.component, &settings.limits, Some(&cache)).await?;
-    let http = lend_http(settings, integration.manifest())?;
-    let public_url =
-        Url::parse(&settings.callback_base()).context("the public URL is malformed")?;
-    let parts = Parts {
-        integration,
-        http: Arc::new(http),
-        store: kept.store,
-        ledger: kept.ledger,
-        directory,
-        keys: Arc::new(keys),
-        backup: kept.backup,
-        clock,
-        public_url,
-        deleted_entries: settings.deleted_entries,
-        schedule: settings.schedule.clone(),
-    };
-    Ok(Service::start(parts).await?)
+    let hosts = settings.hosts.clone();
+    let mut host = Host::builder(integration)
+        .storage(kept.store)
+        .ledger(kept.ledger)
+        .directory(directory)
+        .sealing_keys(keys)
+        .clock(clock)
+        .public_url(settings.callback_base())
+        .upstreams(hosts.upstream)
+        .deleted_entries(settings.deleted_entries)
+        .schedule(settings.schedule.clone());
+    if let Some(approved) = hosts.approved {
+        host = host.approved_hosts(approved);
+    }
+    if let Some(proxy) = hosts.proxy {
+        host = host.egress_proxy(proxy);
+    }
+    if let Some(backup) = kept.backup {
+        host = host.backup(backup);
+    }
+    Ok(host.start().await?)
 }
 
 /// Opens storage and ledger of a place, without a host. With `keys`, they are those of its hosts.
@@ -191,33 +185,6 @@ async fn refuse_half_an_import(ledger: &dyn Ledger) -> Result<()> {
         ),
         _ => Ok(()),
     }
-}
-
-fn lend_http(settings: &Settings, manifest: &Manifest) -> Result<HttpLender> {
-    let proxy = settings.hosts.proxy.clone();
-    let limits = &settings.limits;
-    let approved: Option<BTreeSet<_>> = settings
-        .hosts
-        .approved
-        .as_ref()
-        .map(|hosts| hosts.iter().cloned().collect());
-    let allow_list = AllowList::new(&manifest.hosts, approved.as_ref(), &settings.hosts.upstream)?;
-    let limits = HttpLimits {
-        exchange_timeout: limits.http_timeout(),
-        max_requests: limits.http_requests_per_call,
-        max_response_bytes: limits.http_response_bytes,
-        retry: RetryPolicy {
-            max_attempts: limits.http_attempts,
-            base: limits.http_retry_delay(),
-            ..RetryPolicy::default()
-        },
-        ..HttpLimits::default()
-    };
-    let client = Arc::new(ReqwestClient::with_proxy(CONNECT_TIMEOUT, proxy)?);
-    let metrics = Arc::new(HttpMetrics::default());
-    Ok(HttpLender::new(
-        client, manifest, allow_list, limits, metrics,
-    ))
 }
 
 /// Makes the data directory, readable by its owner only.

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::api::Problem;
-use integration_host::{FeedError, ServiceError};
+use integration_host::{FeedError, HostError};
 use integration_host_contract::ErrorCode;
 
 /// The most characters of a detail.
@@ -69,7 +69,7 @@ impl ApiError {
 
     /// Somebody who may not ask for this.
     pub(super) fn forbidden(detail: &str) -> Self {
-        ServiceError::new(ErrorCode::Forbidden, detail).into()
+        HostError::new(ErrorCode::Forbidden, detail).into()
     }
 
     /// Somebody who asks too often.
@@ -84,7 +84,7 @@ impl ApiError {
 
     /// There is nothing at this address.
     pub(super) fn no_route() -> Self {
-        ServiceError::not_found("there is nothing at this address; /api/openapi.json lists what is")
+        HostError::not_found("there is nothing at this address; /api/openapi.json lists what is")
             .into()
     }
 
@@ -141,8 +141,8 @@ fn bounded(detail: &str) -> String {
     text
 }
 
-impl From<ServiceError> for ApiError {
-    fn from(error: ServiceError) -> Self {
+impl From<HostError> for ApiError {
+    fn from(error: HostError) -> Self {
         Self {
             status: status_of(error.code),
             code: error.code.as_str(),
@@ -155,7 +155,7 @@ impl From<ServiceError> for ApiError {
 impl From<FeedError> for ApiError {
     fn from(error: FeedError) -> Self {
         match error {
-            FeedError::Service(error) => error.into(),
+            FeedError::Host(error) => error.into(),
             error => Self {
                 status: StatusCode::GONE,
                 code: Problem::FEED_RESTARTED,
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_known_delay_is_said_in_header_and_body() {
-        let error = ApiError::from(ServiceError {
+        let error = ApiError::from(HostError {
             code: ErrorCode::QuotaExhausted,
             message: "wait".into(),
             retry_after_seconds: Some(1800),
@@ -240,14 +240,14 @@ mod tests {
     fn only_a_wrong_admin_token_asks_for_authentication() {
         let response = ApiError::unauthenticated("no").into_response();
         assert_eq!(response.headers()[WWW_AUTHENTICATE], "Bearer");
-        let remote = ApiError::from(ServiceError::new(ErrorCode::Unauthorized, "no"));
+        let remote = ApiError::from(HostError::new(ErrorCode::Unauthorized, "no"));
         assert_eq!(remote.into_response().status(), 422);
     }
 
     #[test]
     fn a_detail_is_no_longer_than_somebody_reads() {
         let detail = |length| {
-            let error = ServiceError::not_found("ü".repeat(length));
+            let error = HostError::not_found("ü".repeat(length));
             ApiError::from(error).problem().detail
         };
         assert_eq!(detail(500), "ü".repeat(500));
@@ -256,8 +256,7 @@ mod tests {
 
     #[test]
     fn a_problem_has_the_published_fields() {
-        let problem =
-            ApiError::from(ServiceError::not_found("There is no connection x.")).problem();
+        let problem = ApiError::from(HostError::not_found("There is no connection x.")).problem();
         assert_eq!(
             serde_json::to_value(problem).unwrap(),
             serde_json::json!({

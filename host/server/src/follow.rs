@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use super::error::ApiError;
 use super::state::AppState;
 use crate::api::Problem;
-use integration_host::{FeedError, FeedPage, FeedPlace, ServiceError};
+use integration_host::{FeedError, FeedPage, FeedPlace, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_ledger::LedgerActivity;
 
@@ -51,7 +51,7 @@ pub(super) fn open<A, R, E>(
 ) -> Result<Response, ApiError>
 where
     A: Fn() -> R + Send + 'static,
-    R: Future<Output = Result<bool, ServiceError>> + Send + 'static,
+    R: Future<Output = Result<bool, HostError>> + Send + 'static,
     E: Fn(LedgerActivity) -> Result<Event, axum::Error> + Send + 'static,
 {
     let permit = Arc::clone(&state.streams)
@@ -70,7 +70,7 @@ where
             async move {
                 if !is_allowed.await? {
                     let ended = "the session has ended; sign in again";
-                    return Err(ServiceError::new(ErrorCode::Unauthorized, ended).into());
+                    return Err(HostError::new(ErrorCode::Unauthorized, ended).into());
                 }
                 service.changes(&after, STREAM_PIECE).await
             }
@@ -264,7 +264,7 @@ mod tests {
                     .collect();
                 async move {
                     if found.iter().any(|change| change.cursor == 666) {
-                        return Err(ServiceError::new(ErrorCode::Unavailable, "gone").into());
+                        return Err(HostError::new(ErrorCode::Unavailable, "gone").into());
                     }
                     let after = after.ok_or(FeedError::Restarted)?;
                     let next = found.last().map_or(after, |last| last.cursor);

@@ -1,6 +1,6 @@
 //! The HTTP server: API v1, the callbacks of remote services, and what operators watch.
 //!
-//! Every route of the API calls one use case of [`Service`] and turns its result into JSON; every error leaves as
+//! Every route of the API calls one use case of [`Host`] and turns its result into JSON; every error leaves as
 //! `application/problem+json`. Deliveries at `/hooks/{hook}`, `/healthz`, `/readyz` and
 //! `/api/openapi.json` are open; the console at `/` needs a session; everything else, `/metrics` included, needs the admin token, because the listener
 //! faces the internet wherever deliveries arrive from there.
@@ -51,7 +51,7 @@ use self::listener::Listener;
 pub use self::openapi::document;
 use self::state::AppState;
 use self::sub_path::SubPath;
-use integration_host::Service;
+use integration_host::Host;
 use integration_host_contract::limits::Limits;
 
 /// What a server needs besides the use cases.
@@ -74,7 +74,7 @@ pub struct ServerOptions {
 /// What limits count by is where requests come from, so this makes what tells them so, and nothing else can be
 /// served: it goes into `axum::serve` as it is. Routes that are called without an address answer nothing.
 pub fn make_service(
-    service: Service,
+    service: Host,
     options: ServerOptions,
     stopping: watch::Receiver<bool>,
     mount: impl FnOnce(axum::Router) -> axum::Router,
@@ -125,7 +125,7 @@ async fn all_ended(mut running: mpsc::Receiver<()>) {
 /// [`Limits::shutdown`] at most. Use cases go on when their client hangs up, so those are waited for too.
 pub async fn serve(
     listener: TcpListener,
-    service: Service,
+    service: Host,
     options: ServerOptions,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {

@@ -16,7 +16,7 @@ use super::error::ApiError;
 use super::guesses::Guesses;
 use super::refusals::Refusals;
 use super::routes::Readiness;
-use integration_host::{Service, ServiceError};
+use integration_host::{Host, HostError};
 
 /// How many event streams may be open. Each is a person looking at a timeline or a platform following
 /// the feed; a leak somewhere must not take the host's connections.
@@ -25,7 +25,7 @@ const MAX_STREAMS: usize = 256;
 /// What handlers share.
 #[derive(Clone)]
 pub(super) struct AppState {
-    pub(super) service: Service,
+    pub(super) service: Host,
     pub(super) admission: Admission,
     pub(super) limits: RequestLimits,
     pub(super) sessions: Arc<Sessions>,
@@ -45,7 +45,7 @@ pub(super) struct AppState {
 impl AppState {
     /// The state, and a receiver that ends when the state and all work it started are gone.
     pub(super) fn new(
-        service: Service,
+        service: Host,
         options: ServerOptions,
         stopping: watch::Receiver<bool>,
     ) -> (Self, mpsc::Receiver<()>) {
@@ -78,7 +78,7 @@ impl AppState {
     /// connect would leave a webhook behind at the remote service.
     pub(super) async fn complete<T, F>(
         &self,
-        use_case: impl FnOnce(Service) -> F,
+        use_case: impl FnOnce(Host) -> F,
     ) -> Result<T, ApiError>
     where
         T: Send + 'static,
@@ -99,11 +99,11 @@ impl AppState {
     /// [`Self::complete`] for a use case that can fail.
     pub(super) async fn try_complete<T, F>(
         &self,
-        use_case: impl FnOnce(Service) -> F,
+        use_case: impl FnOnce(Host) -> F,
     ) -> Result<T, ApiError>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, ServiceError>> + Send + 'static,
+        F: Future<Output = Result<T, HostError>> + Send + 'static,
     {
         Ok(self.complete(use_case).await??)
     }

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tracing::debug;
 use zeroize::Zeroizing;
 
-use super::Service;
+use super::Host;
 use integration_host_contract::id::HookId;
 use integration_host_contract::{Header, SignatureEncoding, SignatureScheme};
 use integration_host_seal::secret::Secret;
@@ -143,7 +143,7 @@ impl Hook {
     }
 }
 
-impl Service {
+impl Host {
     /// Whether there is such a hook, as far as can be told. A delivery to one that there is not is refused whatever it
     /// is.
     pub async fn has_hook(&self, hook: &HookId) -> bool {

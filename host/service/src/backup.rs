@@ -1,18 +1,18 @@
 //! Backups of a running host.
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_ledger::{BackupFile, LedgerError};
 
-impl Service {
+impl Host {
     /// A copy of everything the host keeps, as it was at one moment: secrets, stored values and kept
     /// deliveries sealed, and without the key they are sealed with. Dropping the future ends the copying.
     ///
     /// # Errors
     /// `Conflict` if another copy is being made or if everything is in memory. `Unavailable` if there is no
     /// room for it.
-    pub async fn backup(&self) -> Result<BackupFile, ServiceError> {
-        let conflict = |message: &str| ServiceError::new(ErrorCode::Conflict, message);
+    pub async fn backup(&self) -> Result<BackupFile, HostError> {
+        let conflict = |message: &str| HostError::new(ErrorCode::Conflict, message);
         let Ok(_copying) = self.inner.copying.try_lock() else {
             return Err(conflict(
                 "a backup is being made already; wait until that is done",
@@ -29,7 +29,7 @@ impl Service {
                 LedgerError::Unavailable(cause) => cause,
                 error => error.to_string(),
             };
-            ServiceError::new(
+            HostError::new(
                 ErrorCode::Unavailable,
                 format!("the copy could not be made ({error}); make sure that beside the database there is room for another one"),
             )

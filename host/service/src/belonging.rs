@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{
@@ -29,13 +29,13 @@ const EMPTIED: &str = "the storage has nothing of the connections in the ledger:
 /// Why deliveries may be missing of a connection whose storage was lost.
 const LOST: &str = "what was stored of the connection was lost";
 
-impl Service {
+impl Host {
     /// Refuses an integration that the connections were not made with, and says when it is an older version than the one
     /// that ran last.
     ///
     /// # Errors
     /// The ledger does not answer, or a sentence that names both integrations.
-    pub(super) async fn ensure_integration_fits(&self) -> Result<(), ServiceError> {
+    pub(super) async fn ensure_integration_fits(&self) -> Result<(), HostError> {
         let manifest = self.manifest();
         let running = IntegrationVersion {
             id: manifest.id.clone(),
@@ -65,7 +65,7 @@ impl Service {
     ///
     /// # Errors
     /// The ledger does not answer, or a sentence that names both integrations.
-    pub(super) async fn ensure_no_other_integration(&self) -> Result<(), ServiceError> {
+    pub(super) async fn ensure_no_other_integration(&self) -> Result<(), HostError> {
         let Some(other) = self.other_integration().await? else {
             return Ok(());
         };
@@ -75,7 +75,7 @@ impl Service {
             format!("{} (“{other}”)", known.name)
         });
         let running = self.manifest();
-        Err(ServiceError::new(
+        Err(HostError::new(
             ErrorCode::Conflict,
             format!(
                 "connections of this ledger were made with the integration {name}, and the component is another one, {} \
@@ -86,7 +86,7 @@ impl Service {
     }
 
     /// Another integration that a connection was made with which is not disconnected.
-    async fn other_integration(&self) -> Result<Option<String>, ServiceError> {
+    async fn other_integration(&self) -> Result<Option<String>, HostError> {
         let mut standings = Standings::of(&*self.ledger);
         loop {
             let page = standings.next().await?;
@@ -110,7 +110,7 @@ impl Service {
 
     /// Whether storage is the one that the ledger was used with, and holds what it held: see the module. However many
     /// connections there are, a few are looked for.
-    pub(super) async fn storage_fits(&self) -> Result<bool, ServiceError> {
+    pub(super) async fn storage_fits(&self) -> Result<bool, HostError> {
         let is_active = |standing: &Standing| standing.state == ConnectionState::Active;
         let active = self.some_connections(is_active).await?;
         for id in &active {
@@ -123,15 +123,15 @@ impl Service {
 
     /// # Errors
     /// A provider does not answer, or a sentence that says what helps.
-    pub(super) async fn ensure_storage_fits(&self) -> Result<(), ServiceError> {
+    pub(super) async fn ensure_storage_fits(&self) -> Result<(), HostError> {
         if self.storage_fits().await? {
             return Ok(());
         }
-        Err(ServiceError::new(ErrorCode::Unavailable, EMPTIED))
+        Err(HostError::new(ErrorCode::Unavailable, EMPTIED))
     }
 
     /// Says at the start whether storage fits. The host starts all the same: tokens are given again to one that runs.
-    pub(super) async fn look_at_storage_at_start(&self) -> Result<(), ServiceError> {
+    pub(super) async fn look_at_storage_at_start(&self) -> Result<(), HostError> {
         if !self.storage_fits().await? {
             error!("{EMPTIED}");
         }
@@ -139,20 +139,20 @@ impl Service {
     }
 
     /// Whether storage has every secret that a connection needs.
-    pub(super) async fn holds_secrets(&self, id: &ConnectionId) -> Result<bool, ServiceError> {
+    pub(super) async fn holds_secrets(&self, id: &ConnectionId) -> Result<bool, HostError> {
         let held = self.inner.secrets.held(id).await?;
         let mut needed = self.manifest().secrets.iter();
         Ok(needed.all(|secret| held.contains(&secret.name)))
     }
 
     /// Whether storage has nothing any more that the integration kept of a connection.
-    async fn integration_forgot(&self, id: &ConnectionId) -> Result<bool, ServiceError> {
+    async fn integration_forgot(&self, id: &ConnectionId) -> Result<bool, HostError> {
         let store = &self.inner.parts.store;
         Ok(store.list(id, INTEGRATION_AREA, None, 1).await?.is_empty())
     }
 
     /// Whether storage has lost anything that an active connection cannot be without.
-    pub(super) async fn has_lost(&self, id: &ConnectionId) -> Result<bool, ServiceError> {
+    pub(super) async fn has_lost(&self, id: &ConnectionId) -> Result<bool, HostError> {
         Ok(!self.holds_secrets(id).await? || self.integration_forgot(id).await?)
     }
 
@@ -160,7 +160,7 @@ impl Service {
     ///
     /// # Errors
     /// They are not, or a provider does not answer.
-    pub(super) async fn ensure_held(&self, connection: &Connection) -> Result<(), ServiceError> {
+    pub(super) async fn ensure_held(&self, connection: &Connection) -> Result<(), HostError> {
         let id = &connection.id;
         if self.holds_secrets(id).await? {
             return Ok(());
@@ -182,11 +182,11 @@ impl Service {
             error!(connection = %id, "{message}");
             self.set_attention(connection, Some(attention)).await?;
         }
-        Err(ServiceError::new(ErrorCode::Unauthorized, message))
+        Err(HostError::new(ErrorCode::Unauthorized, message))
     }
 
     /// Deliveries cannot be verified without what was stored, and are not taken until it is there again.
-    pub(super) async fn notice_loss(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub(super) async fn notice_loss(&self, id: &ConnectionId) -> Result<(), HostError> {
         let noticed = CoverageChange::GapNoticed {
             from: None,
             reason: LOST.to_owned(),
@@ -197,7 +197,7 @@ impl Service {
 
     /// Binds a connection again whose secrets are there and of which nothing else is: with a new signing secret, which the
     /// webhook is given.
-    pub(super) async fn bind_again(&self, connection: &Connection) -> Result<(), ServiceError> {
+    pub(super) async fn bind_again(&self, connection: &Connection) -> Result<(), HostError> {
         let id = &connection.id;
         warn!(connection = %id, "what the integration had stored of a connection was lost; it is bound again");
         self.notice_loss(id).await?;
@@ -243,7 +243,7 @@ impl Service {
     pub(super) async fn lost_connection_of(
         &self,
         scope: &integration_host_contract::id::ScopeId,
-    ) -> Result<Option<ConnectionId>, ServiceError> {
+    ) -> Result<Option<ConnectionId>, HostError> {
         let all = self.ledger.connections().await?;
         let found = all.into_iter().find(|connection| {
             connection.state == ConnectionState::Active

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::background::decide::needs_a_person;
 use super::lease::Turn;
-use super::{ConnectStep, Service, ServiceError};
+use super::{ConnectStep, Host, HostError};
 use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
 use integration_host_contract::{ErrorCode, TestReport};
 use integration_host_engine::CallContext;
@@ -38,9 +38,9 @@ pub struct ConnectRequest {
     pub name: Option<String>,
 }
 
-impl Service {
+impl Host {
     /// Test Connection: whose secrets these are, and what they could connect. Nothing is kept.
-    pub async fn test(&self, secrets: Secrets) -> Result<TestReport, ServiceError> {
+    pub async fn test(&self, secrets: Secrets) -> Result<TestReport, HostError> {
         self.check_secrets(&secrets)?;
         let nobody = ConnectionId::new("test");
         let context = CallContext {
@@ -57,16 +57,16 @@ impl Service {
     /// already. What an attempt leaves behind because the remote service does not answer is undone in the
     /// background, as soon as it does; what it leaves because it is dropped before its end, at the next
     /// start. A webhook that may still come into being is looked for during a day. The next attempt takes up either.
-    pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, ServiceError> {
+    pub async fn connect(&self, request: ConnectRequest) -> Result<Connection, HostError> {
         self.connect_with(request, |_| {}).await
     }
 
-    /// [`Service::connect`] that tells at the beginning of each step what it does.
+    /// [`Host::connect`] that tells at the beginning of each step what it does.
     pub async fn connect_with(
         &self,
         request: ConnectRequest,
         progress: impl Fn(ConnectStep) + Send + Sync,
-    ) -> Result<Connection, ServiceError> {
+    ) -> Result<Connection, HostError> {
         self.check_secrets(&request.secrets)?;
         let name = request.name.as_deref().map(valid_name).transpose()?;
         self.ensure_no_other_integration().await?;
@@ -128,7 +128,7 @@ impl Service {
     }
 
     /// Says by its name what has a scope already.
-    async fn taken(&self, scope: &ScopeId, error: ServiceError) -> ServiceError {
+    async fn taken(&self, scope: &ScopeId, error: HostError) -> HostError {
         let found = self.ledger.connections().await.unwrap_or_default();
         let found = found.into_iter().find(|connection| {
             connection.scope_id == *scope
@@ -142,12 +142,12 @@ impl Service {
             ),
             None => "this is already being connected; wait until that attempt has ended".to_owned(),
         };
-        ServiceError { message, ..error }
+        HostError { message, ..error }
     }
 
     /// Records a connection, or takes up one that an attempt left behind: the remote service may know
     /// its hook, and another one would double its subscription.
-    async fn begin(&self, new: NewConnection) -> Result<(Connection, Turn), ServiceError> {
+    async fn begin(&self, new: NewConnection) -> Result<(Connection, Turn), HostError> {
         let _beginning = self.inner.leases.beginning.lock().await;
         let mut undone = 0;
         let taken = loop {
@@ -168,7 +168,7 @@ impl Service {
                 }
                 _ if undone < MOST_UNDONE => undone += 1,
                 _ => {
-                    return Err(ServiceError::new(
+                    return Err(HostError::new(
                         ErrorCode::Unavailable,
                         "another host has undone this attempt, because this one was away; try again",
                     ));
@@ -199,7 +199,7 @@ impl Service {
         connection: Connection,
         name: Option<String>,
         turn: &Turn,
-    ) -> Result<Connection, ServiceError> {
+    ) -> Result<Connection, HostError> {
         let Some(name) = name.filter(|name| *name != connection.name) else {
             return Ok(connection);
         };
@@ -217,7 +217,7 @@ impl Service {
         connection: &Connection,
         secrets: Secrets,
         progress: impl Fn(ConnectStep) + Send + Sync,
-    ) -> Result<Connection, ServiceError> {
+    ) -> Result<Connection, HostError> {
         let parts = &self.inner.parts;
         let id = &connection.id;
         progress(ConnectStep::Saving);
@@ -264,7 +264,7 @@ impl Service {
     }
 
     /// Renames a connection.
-    pub async fn rename(&self, id: &ConnectionId, name: &str) -> Result<Connection, ServiceError> {
+    pub async fn rename(&self, id: &ConnectionId, name: &str) -> Result<Connection, HostError> {
         let name = valid_name(name)?;
         self.connection(id).await?;
         let parts = &self.inner.parts;
@@ -284,7 +284,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         secrets: Secrets,
-    ) -> Result<Connection, ServiceError> {
+    ) -> Result<Connection, HostError> {
         self.check_secrets(&secrets)?;
         self.connection(id).await?;
         let turn = self.inner.leases.hold(id).await?;
@@ -296,7 +296,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         secrets: Secrets,
-    ) -> Result<Connection, ServiceError> {
+    ) -> Result<Connection, HostError> {
         let connection = self.connection(id).await?;
         if self.has_lost(id).await? {
             self.notice_loss(id).await?;
@@ -338,14 +338,14 @@ impl Service {
     }
 
     /// Whether the secrets are those the manifest asks for.
-    fn check_secrets(&self, secrets: &Secrets) -> Result<(), ServiceError> {
+    fn check_secrets(&self, secrets: &Secrets) -> Result<(), HostError> {
         let fields = &self.manifest().secrets;
         if let Some(unknown) = secrets
             .keys()
             .find(|name| fields.iter().all(|field| field.name != **name))
         {
             let expected: Vec<_> = fields.iter().map(|field| field.name.as_str()).collect();
-            return Err(ServiceError::invalid(format!(
+            return Err(HostError::invalid(format!(
                 "there is no secret called \"{unknown}\"; give {}",
                 expected.join(", ")
             )));
@@ -355,7 +355,7 @@ impl Service {
                 .get(&field.name)
                 .map_or("", |secret| secret.expose());
             if value.trim().is_empty() {
-                return Err(ServiceError::invalid(format!(
+                return Err(HostError::invalid(format!(
                     "the {} is missing. {}",
                     field.label, field.help
                 )));
@@ -365,10 +365,10 @@ impl Service {
                 .iter()
                 .find(|mistaken| value.trim().starts_with(&mistaken.prefix));
             if let Some(mistaken) = mistaken {
-                return Err(ServiceError::invalid(&mistaken.message));
+                return Err(HostError::invalid(&mistaken.message));
             }
             if value.len() > MAX_SECRET_BYTES || value.chars().any(char::is_control) {
-                return Err(ServiceError::invalid(format!(
+                return Err(HostError::invalid(format!(
                     "this is not a valid {}: it is too long or contains line breaks. {}",
                     field.label, field.help
                 )));
@@ -379,15 +379,15 @@ impl Service {
 }
 
 /// The name as it is kept, or why it cannot be.
-pub fn valid_name(name: &str) -> Result<String, ServiceError> {
+pub fn valid_name(name: &str) -> Result<String, HostError> {
     let name = name.trim();
     if name.is_empty() {
-        return Err(ServiceError::invalid(
+        return Err(HostError::invalid(
             "the name is empty; give the connection a name",
         ));
     }
     if name.chars().count() > MAX_NAME_CHARACTERS || name.chars().any(char::is_control) {
-        return Err(ServiceError::invalid(format!(
+        return Err(HostError::invalid(format!(
             "the name is longer than {MAX_NAME_CHARACTERS} characters or contains line breaks"
         )));
     }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::failing::FAILING;
-use super::{Authenticity, Service, ServiceError, kept, repetitions};
+use super::{Authenticity, Host, HostError, kept, repetitions};
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId};
 use integration_host_contract::{
     DeliveryOutcome, DeliveryResult, ErrorCode, Header, WebhookRequest, WebhookResponse,
@@ -135,7 +135,7 @@ impl HookAnswer {
     }
 }
 
-impl Service {
+impl Host {
     /// Whether a delivery can be genuine, as far as can be seen without its body: the hook looks like one,
     /// and there is one signature, in the form that the manifest names. With two, it would depend on who looks
     /// which of them counts.
@@ -431,7 +431,7 @@ impl Service {
     pub(super) async fn lasting_attention(
         &self,
         connection: &Connection,
-    ) -> Result<Option<Attention>, ServiceError> {
+    ) -> Result<Option<Attention>, HostError> {
         let of_deliveries = connection
             .attention
             .as_ref()
@@ -479,7 +479,7 @@ impl Service {
 
 /// Why a delivery was not handled.
 pub(super) struct Failed {
-    pub(super) error: ServiceError,
+    pub(super) error: HostError,
     /// Whether it would fail every time, because the integration or the ledger cannot take it. What could not be
     /// verified may be forged, or genuine when its secret can be read again: it is none of these.
     pub(super) fails_again: bool,
@@ -494,7 +494,7 @@ impl Failed {
         }
     }
 
-    fn in_ledger(error: ServiceError) -> Self {
+    fn in_ledger(error: HostError) -> Self {
         Self {
             fails_again: error.code == ErrorCode::InvalidInput,
             error,

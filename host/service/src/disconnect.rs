@@ -5,26 +5,26 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::background::decide::{needs_a_person, next_look};
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
 use integration_host_engine::CallError;
 use integration_host_ledger::{Connection, ConnectionState, ConnectionUpdate, EventKind};
 
-impl Service {
+impl Host {
     /// Removes the webhook at the remote service and erases secrets and stored state, or does that within a day if the
     /// remote service never said what became of a webhook it was asked for. Activities and
     /// mappings are kept; connecting the scope again continues them. A webhook that the secrets no longer reach does not
     /// keep from it; then this tells in a sentence what stays at the remote service, and what a person does about it.
-    pub async fn disconnect(&self, id: &ConnectionId) -> Result<Option<String>, ServiceError> {
+    pub async fn disconnect(&self, id: &ConnectionId) -> Result<Option<String>, HostError> {
         self.connection(id).await?;
         let turn = self.inner.leases.hold(id).await?;
         let service = self.for_person().by_right_of(&turn);
         service.disconnect_in_turn(id).await
     }
 
-    async fn disconnect_in_turn(&self, id: &ConnectionId) -> Result<Option<String>, ServiceError> {
+    async fn disconnect_in_turn(&self, id: &ConnectionId) -> Result<Option<String>, HostError> {
         // Another host may have come first.
         let connection = self.connection(id).await?;
         // What is not stored any more cannot be removed at the remote service.
@@ -64,7 +64,7 @@ impl Service {
 
     /// Binds a connection again of which storage has lost something, so that its webhook is found by its callback URL; not
     /// if only a person can help.
-    async fn found_again(&self, connection: &Connection) -> Result<bool, ServiceError> {
+    async fn found_again(&self, connection: &Connection) -> Result<bool, HostError> {
         let id = &connection.id;
         if !self.holds_secrets(id).await? {
             return Ok(false);
@@ -72,7 +72,7 @@ impl Service {
         let integration = &self.inner.parts.integration;
         let context = self.context(id);
         let bound = integration.connect(&context, &connection.scope_id).await;
-        match bound.map_err(ServiceError::from) {
+        match bound.map_err(HostError::from) {
             Ok(_) => Ok(true),
             Err(error) if needs_a_person(error.code) => Ok(false),
             Err(error) => Err(error),
@@ -81,10 +81,7 @@ impl Service {
 
     /// Undoes what a failed or interrupted attempt to connect has done, or looks once more for the webhook of one. Returns
     /// after which time to look again. The caller holds the lease.
-    pub(super) async fn abandon(
-        &self,
-        id: &ConnectionId,
-    ) -> Result<Option<Duration>, ServiceError> {
+    pub(super) async fn abandon(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
         let undone = async {
             let hook = self.ledger.connection(id).await?.map(|found| found.hook);
             self.remove_webhook(id).await?;
@@ -102,7 +99,7 @@ impl Service {
     /// Erases secrets and stored state of a connection whose webhook was removed, unless another webhook may still come into
     /// being: then they are kept to remove that one too, and this is in how long to look for it. Meanwhile the connection is
     /// disconnected, so that nobody is answered at its hook.
-    async fn forget(&self, id: &ConnectionId) -> Result<Option<Duration>, ServiceError> {
+    async fn forget(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
         let Some(connection) = self.ledger.connection(id).await? else {
             return Ok(None);
         };
@@ -135,7 +132,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         state: ConnectionState,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let parts = &self.inner.parts;
         let update = ConnectionUpdate {
             state: Some(state),
@@ -148,7 +145,7 @@ impl Service {
     }
 
     /// Removes the webhook at the remote service; or says what stays there, because nothing gives access to it any more.
-    async fn remove_webhook(&self, id: &ConnectionId) -> Result<Option<String>, ServiceError> {
+    async fn remove_webhook(&self, id: &ConnectionId) -> Result<Option<String>, HostError> {
         let Some(connection) = self.ledger.connection(id).await? else {
             return Ok(None);
         };
@@ -178,7 +175,7 @@ impl Service {
         }
     }
 
-    async fn mark_disconnected(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    async fn mark_disconnected(&self, id: &ConnectionId) -> Result<(), HostError> {
         let parts = &self.inner.parts;
         let update = ConnectionUpdate {
             state: Some(ConnectionState::Disconnected),

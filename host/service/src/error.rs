@@ -11,7 +11,7 @@ use integration_host_storage::StorageError;
 /// Why a use case failed. The text is a sentence for a person.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{message}")]
-pub struct ServiceError {
+pub struct HostError {
     /// What a caller can act on.
     pub code: ErrorCode,
     /// What happened and what helps.
@@ -23,7 +23,7 @@ pub struct ServiceError {
     pub found_no_turn: bool,
 }
 
-impl ServiceError {
+impl HostError {
     /// An error without a known delay.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
@@ -45,7 +45,7 @@ impl ServiceError {
     }
 }
 
-impl From<IntegrationError> for ServiceError {
+impl From<IntegrationError> for HostError {
     fn from(error: IntegrationError) -> Self {
         Self {
             code: error.code,
@@ -56,7 +56,7 @@ impl From<IntegrationError> for ServiceError {
     }
 }
 
-impl From<LedgerError> for ServiceError {
+impl From<LedgerError> for HostError {
     fn from(error: LedgerError) -> Self {
         let code = match error {
             LedgerError::NotFound(_) => ErrorCode::NotFound,
@@ -68,7 +68,7 @@ impl From<LedgerError> for ServiceError {
     }
 }
 
-impl From<StorageError> for ServiceError {
+impl From<StorageError> for HostError {
     fn from(error: StorageError) -> Self {
         let code = match error {
             StorageError::Invalid(_) => ErrorCode::Internal,
@@ -78,7 +78,7 @@ impl From<StorageError> for ServiceError {
     }
 }
 
-impl From<DirectoryError> for ServiceError {
+impl From<DirectoryError> for HostError {
     fn from(error: DirectoryError) -> Self {
         Self::new(ErrorCode::Unavailable, error.to_string())
     }
@@ -87,7 +87,7 @@ impl From<DirectoryError> for ServiceError {
 /// After how many seconds trying again may help when a connection is busy.
 const BUSY_RETRY_SECONDS: u32 = 5;
 
-impl From<CallError> for ServiceError {
+impl From<CallError> for HostError {
     fn from(error: CallError) -> Self {
         let code = match error {
             CallError::Integration(error) => return error.into(),

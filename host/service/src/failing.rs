@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tracing::warn;
 
 use super::background::decide::unsigned;
-use super::{Service, ServiceError, moment};
+use super::{Host, HostError, moment};
 use integration_host_contract::id::{ConnectionId, HookId};
 use integration_host_contract::sentence::sentence;
 use integration_host_ledger::{Attention, Connection, Delivery};
@@ -57,7 +57,7 @@ impl Failing {
     }
 }
 
-impl Service {
+impl Host {
     /// A delivery was not taken. After a while, or many in a row, a person is told.
     pub(super) async fn delivery_failed(&self, connection: &Connection, why: &str) {
         let patience = self.schedule().delivery_patience();
@@ -87,7 +87,7 @@ impl Service {
             if is_failing(&connection) && self.lasting_attention(&connection).await?.is_none() {
                 self.set_attention(&connection, None).await?;
             }
-            Ok::<_, ServiceError>(())
+            Ok::<_, HostError>(())
         };
         if let Err(error) = over.await {
             warn!(connection = %connection.id, %error, "nobody could be told that deliveries are handled again");

@@ -2,12 +2,25 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
+use futures_util::{Stream, stream};
 use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::id::FeedLife;
 use integration_host_ledger::{LedgerActivity, LedgerIdentity};
+
+/// How many changes a page has at most.
+const PAGE: usize = 1_000;
+/// How often the feed is looked at when nothing says that it has grown: the ledger may have been restored under a host that
+/// runs.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long to wait after reading failed; twice as long after each further failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A place in the change feed, as a reader keeps it: the life of the feed that it belongs to and a number, such as
 /// `5f0c8a21b9d3e674-35`.
@@ -34,7 +47,7 @@ pub enum FeedError {
     Restarted,
     /// Anything else.
     #[error(transparent)]
-    Service(#[from] ServiceError),
+    Host(#[from] HostError),
 }
 
 /// A piece of the change feed.
@@ -103,7 +116,7 @@ impl FromStr for FeedPlace {
     }
 }
 
-impl Service {
+impl Host {
     /// Activities that changed after a place in the change feed.
     ///
     /// # Errors
@@ -113,7 +126,7 @@ impl Service {
         let identity = self.ledger_identity().await?;
         let number = after.number_in(&identity).ok_or(FeedError::Restarted)?;
         let changes = self.ledger.changes(number, limit).await;
-        let activities = changes.map_err(ServiceError::from)?;
+        let activities = changes.map_err(HostError::from)?;
         let next = match activities.last() {
             Some(last) => last.cursor,
             None if number > self.last_number().await? => return Err(FeedError::Restarted),
@@ -126,17 +139,90 @@ impl Service {
         })
     }
 
+    /// The change feed from a place on, for as long as it is read: a platform that takes activities into a table of its own
+    /// keeps the place beside them.
+    ///
+    /// - A page is never empty. Its activities are in order of change, and `next` is the place to keep once they are taken:
+    ///   in one transaction with them, so that a crash takes neither twice nor not at all.
+    /// - From one place on, the same is told again, to any number of readers. An activity is told as it is now: several
+    ///   changes of it between two readings are one.
+    /// - What is deleted at the remote service is told as deleted.
+    /// - A page comes within moments of a change by this host, and within ten seconds whatever happens to the ledger.
+    /// - An error does not end the stream: when it is read on, the same place is tried again, after a second and after up to
+    ///   half a minute if that goes on. Only [`FeedError::Restarted`] is the last item.
+    ///
+    /// It never ends by itself otherwise, and keeps this host alive: drop it before [`Host::stop`].
+    pub fn follow(
+        &self,
+        after: FeedPlace,
+    ) -> impl Stream<Item = Result<FeedPage, FeedError>> + Send + 'static {
+        let following = Following {
+            host: self.clone(),
+            grown: self.watch_changes(),
+            after,
+            failures: 0,
+            has_ended: false,
+        };
+        stream::unfold(following, |mut following| async move {
+            let page = following.next().await?;
+            Some((page, following))
+        })
+    }
+
     /// The end of the change feed: whoever reads on from there is told what changes from now on.
     ///
     /// # Errors
     /// The ledger does not answer.
-    pub async fn end_of_feed(&self) -> Result<FeedPlace, ServiceError> {
+    pub async fn end_of_feed(&self) -> Result<FeedPlace, HostError> {
         let identity = self.ledger_identity().await?;
         Ok(FeedPlace::new(identity.life, self.last_number().await?))
     }
 
-    async fn last_number(&self) -> Result<u64, ServiceError> {
+    async fn last_number(&self) -> Result<u64, HostError> {
         Ok(self.ledger.last_change().await?)
+    }
+}
+
+/// A reader of the change feed.
+struct Following {
+    host: Host,
+    /// Tells when the feed may have grown.
+    grown: watch::Receiver<u64>,
+    after: FeedPlace,
+    /// How often reading failed in a row.
+    failures: u32,
+    has_ended: bool,
+}
+
+impl Following {
+    async fn next(&mut self) -> Option<Result<FeedPage, FeedError>> {
+        if self.has_ended {
+            return None;
+        }
+        if self.failures > 0 {
+            let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(6).saturating_sub(1));
+            sleep(pause.min(LONGEST_PAUSE)).await;
+        }
+        loop {
+            // Marked as seen before reading: what is added meanwhile wakes the wait below.
+            self.grown.mark_unchanged();
+            match self.host.changes(&self.after, PAGE).await {
+                Ok(page) => {
+                    self.failures = 0;
+                    self.after = page.next.clone();
+                    if !page.activities.is_empty() {
+                        return Some(Ok(page));
+                    }
+                }
+                Err(error) => {
+                    self.failures = self.failures.saturating_add(1);
+                    self.has_ended = matches!(error, FeedError::Restarted);
+                    return Some(Err(error));
+                }
+            }
+            // The host that this holds keeps the sender.
+            let _ = timeout(LOOK, self.grown.changed()).await;
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::background::decide::{earlier, later, needs_a_person};
 use super::background::not_before;
 use super::reconcile::{Kind, LONGEST_RANGE, Progress, Reserve, outcome};
-use super::{Service, ServiceError, moment};
+use super::{Host, HostError, moment};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
 use integration_host_ledger::{Attention, Connection, CoverageChange, EventKind, Gap};
@@ -55,13 +55,13 @@ struct Unread {
 
 const UNREAD_NOTE: &str = "gap/unread";
 
-impl Service {
+impl Host {
     /// Records that deliveries may be missing, and says so once per gap.
     pub(super) async fn notice_gap(
         &self,
         id: &ConnectionId,
         noticed: CoverageChange,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let coverage = self.ledger.change_coverage(id, noticed).await?;
         let Some(gap) = coverage.gap.filter(Gap::is_new) else {
             return Ok(());
@@ -80,16 +80,13 @@ impl Service {
     /// Reads the gap of a connection whose deliveries arrive again, and closes it. When something stood
     /// in the way before, deliveries are not believed to arrive until the subscription was renewed.
     /// Returns after which time to go on, if what is left of the quota is for people.
-    pub(super) async fn close_gap(
-        &self,
-        id: &ConnectionId,
-    ) -> Result<Option<Duration>, ServiceError> {
+    pub(super) async fn close_gap(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
         let closed = self.close_gap_as_far(id).await;
         self.inner.kept_back.has_ended(id);
         closed
     }
 
-    async fn close_gap_as_far(&self, id: &ConnectionId) -> Result<Option<Duration>, ServiceError> {
+    async fn close_gap_as_far(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
         let connection = self.connection(id).await?;
         let Some(gap) = connection.coverage.gap.clone() else {
             return Ok(None);
@@ -143,7 +140,7 @@ impl Service {
 
     /// Reads the gap of a connection whose deliveries do not arrive, as far as the token reaches. It
     /// stays open.
-    pub(super) async fn read_open_gap(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub(super) async fn read_open_gap(&self, id: &ConnectionId) -> Result<(), HostError> {
         let connection = self.connection(id).await?;
         let Some(gap) = connection.coverage.gap.clone() else {
             return Ok(());
@@ -182,7 +179,7 @@ impl Service {
         id: &ConnectionId,
         gap: &Gap,
         part: &Part,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<bool, HostError> {
         let before = self.unread_of(id, gap).await?;
         if part.unread == 0 || before.count.is_some_and(|before| before <= part.unread) {
             self.keep_note::<Unread>(id, UNREAD_NOTE, None).await?;
@@ -215,7 +212,7 @@ impl Service {
     }
 
     /// What is known of a gap that could not be read.
-    async fn unread_of(&self, id: &ConnectionId, gap: &Gap) -> Result<Unread, ServiceError> {
+    async fn unread_of(&self, id: &ConnectionId, gap: &Gap) -> Result<Unread, HostError> {
         let known: Option<Unread> = self.recall(id, UNREAD_NOTE).await?;
         let known = known.filter(|known| known.opened_at == gap.opened_at);
         Ok(known.unwrap_or(Unread {
@@ -230,9 +227,9 @@ impl Service {
     ///
     /// # Errors
     /// `not-found`: there is no such connection, or it has no gap.
-    pub async fn read_gap_now(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub async fn read_gap_now(&self, id: &ConnectionId) -> Result<(), HostError> {
         if self.connection(id).await?.coverage.gap.is_none() {
-            return Err(ServiceError::not_found(
+            return Err(HostError::not_found(
                 "nothing is known to be missing of this connection, so there is nothing to read",
             ));
         }
@@ -242,7 +239,7 @@ impl Service {
     }
 
     /// Reads from the gap's beginning until now, with a margin on both sides, and looks up what runs.
-    async fn read_gap(&self, connection: &Connection, gap: &Gap) -> Result<Read, ServiceError> {
+    async fn read_gap(&self, connection: &Connection, gap: &Gap) -> Result<Read, HostError> {
         let id = &connection.id;
         let margin = self.schedule().margin();
         let now = self.now();
@@ -299,7 +296,7 @@ impl Service {
     pub(super) async fn renew_subscription(
         &self,
         connection: &Connection,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let turn = self.inner.leases.hold(&connection.id).await?;
         let service = self.by_right_of(&turn);
         let context = service.context(&connection.id);
@@ -312,8 +309,8 @@ impl Service {
     async fn obstruct(
         &self,
         connection: &Connection,
-        error: ServiceError,
-    ) -> Result<ServiceError, ServiceError> {
+        error: HostError,
+    ) -> Result<HostError, HostError> {
         if needs_a_person(error.code) {
             self.obstruct_gap(connection, &error).await?;
         }
@@ -324,8 +321,8 @@ impl Service {
     pub(super) async fn obstruct_gap(
         &self,
         connection: &Connection,
-        error: &ServiceError,
-    ) -> Result<(), ServiceError> {
+        error: &HostError,
+    ) -> Result<(), HostError> {
         let obstacle = Attention {
             code: error.code.as_str().to_owned(),
             message: error.message.clone(),

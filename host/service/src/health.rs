@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::background::decide::{later, needs_attention};
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
 use integration_host_contract::{Changes, ErrorCode, Health, IntegrationError, Problem, Subject};
@@ -19,10 +19,10 @@ const UNCHECKED_INTERVALS: u32 = 3;
 /// Names that are recorded together.
 const NAMES_AT_ONCE: usize = 200;
 
-impl Service {
+impl Host {
     /// Compares a connection with the remote service, repairs what can be repaired and updates what
     /// needs a person's attention. A gap that this finds is closed in the background.
-    pub async fn check(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
+    pub async fn check(&self, id: &ConnectionId) -> Result<Health, HostError> {
         let health = self.for_person().compare(id).await?;
         let gap = self.connection(id).await?.coverage.gap;
         if health.problem.is_none() && gap.is_some() {
@@ -33,14 +33,14 @@ impl Service {
         Ok(health)
     }
 
-    /// [`Service::check`], except that it leaves a gap to the caller.
-    pub(super) async fn compare(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
+    /// [`Host::check`], except that it leaves a gap to the caller.
+    pub(super) async fn compare(&self, id: &ConnectionId) -> Result<Health, HostError> {
         self.connection(id).await?;
         let turn = self.inner.leases.hold(id).await?;
         self.by_right_of(&turn).compare_in_turn(id).await
     }
 
-    async fn compare_in_turn(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
+    async fn compare_in_turn(&self, id: &ConnectionId) -> Result<Health, HostError> {
         let connection = self.connection(id).await?;
         self.ensure_readable(id).await?;
         self.ensure_held(&connection).await?;
@@ -71,7 +71,7 @@ impl Service {
     async fn check_and_repair(
         &self,
         connection: &Connection,
-    ) -> Result<(Health, Option<IntegrationError>), ServiceError> {
+    ) -> Result<(Health, Option<IntegrationError>), HostError> {
         let id = &connection.id;
         let integration = &self.inner.parts.integration;
         let context = self.context(id);
@@ -109,7 +109,7 @@ impl Service {
         since: Timestamp,
         health: &Health,
         trouble: Option<IntegrationError>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let id = &connection.id;
         let update = ConnectionUpdate {
             scope_name: health.scope.as_ref().map(|scope| scope.name.clone()),
@@ -175,7 +175,7 @@ impl Service {
         &self,
         connection: &Connection,
         problem: &Problem,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         if !needs_attention(
             problem.error.code,
             wrong_since(connection),
@@ -195,8 +195,8 @@ impl Service {
     async fn note_failure(
         &self,
         connection: &Connection,
-        error: &ServiceError,
-    ) -> Result<(), ServiceError> {
+        error: &HostError,
+    ) -> Result<(), HostError> {
         warn!(connection = %connection.id, %error, "a connection could not be checked");
         let since = wrong_since(connection);
         if !needs_attention(error.code, since, self.now(), self.schedule()) {
@@ -218,7 +218,7 @@ impl Service {
         &self,
         connection: &Connection,
         attention: Option<Attention>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let id = &connection.id;
         let update = ConnectionUpdate {
             attention: Some(attention.clone()),
@@ -264,10 +264,7 @@ impl Service {
     }
 
     /// Completes names. Returns after how many seconds more would be found; `None`: nothing is missing.
-    pub(super) async fn refresh_names(
-        &self,
-        id: &ConnectionId,
-    ) -> Result<Option<u32>, ServiceError> {
+    pub(super) async fn refresh_names(&self, id: &ConnectionId) -> Result<Option<u32>, HostError> {
         let (service, connection) = (self.clone(), id.clone());
         let refresh = self
             .inner
@@ -287,11 +284,7 @@ impl Service {
 
     /// Records names. One that cannot be recorded keeps no other from it; an error says that some are to be told
     /// again.
-    async fn record_names(
-        &self,
-        id: &ConnectionId,
-        subjects: &[Subject],
-    ) -> Result<(), ServiceError> {
+    async fn record_names(&self, id: &ConnectionId, subjects: &[Subject]) -> Result<(), HostError> {
         let mut untold = None;
         for subjects in subjects.chunks(NAMES_AT_ONCE) {
             if self.record_names_together(id, subjects).await.is_ok() {
@@ -321,7 +314,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         subjects: &[Subject],
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let changes = Changes {
             subjects: subjects.to_vec(),
             ..Changes::default()

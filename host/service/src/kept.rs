@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
 use tracing::error;
 
-use super::ServiceError;
+use super::HostError;
 use integration_host_contract::id::{ConnectionId, DeliveryId};
 use integration_host_contract::{ErrorCode, Header, WebhookRequest};
 use integration_host_seal::HeldKeys;
@@ -30,7 +30,7 @@ pub(super) fn seal(
     connection: &ConnectionId,
     id: &DeliveryId,
     request: &WebhookRequest,
-) -> Result<Vec<u8>, ServiceError> {
+) -> Result<Vec<u8>, HostError> {
     let kept = KeptRequest {
         headers: request
             .headers
@@ -40,7 +40,7 @@ pub(super) fn seal(
         body_base64: BASE64.encode(&request.body),
     };
     let plain = serde_json::to_vec(&kept)
-        .map_err(|error| ServiceError::new(ErrorCode::Internal, error.to_string()))?;
+        .map_err(|error| HostError::new(ErrorCode::Internal, error.to_string()))?;
     Ok(keys.seal(&seal_context(connection, id), &plain))
 }
 
@@ -51,9 +51,9 @@ pub(super) fn open(
     id: &DeliveryId,
     sealed: &[u8],
     callback_url: String,
-) -> Result<WebhookRequest, ServiceError> {
+) -> Result<WebhookRequest, HostError> {
     let unreadable = || {
-        ServiceError::new(
+        HostError::new(
             ErrorCode::Internal,
             "the kept delivery cannot be read: it was changed, or its sealing key is gone",
         )

@@ -1,6 +1,6 @@
 //! Whether the sealing keys at hand are those of what is kept, as far as a start can tell.
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{ConnectionState, Standing};
@@ -9,18 +9,18 @@ use integration_host_ledger::{ConnectionState, Standing};
 /// them; one that a tenth of the connections need is missed once in thirty starts.
 const TRIED: usize = 32;
 
-impl Service {
+impl Host {
     /// Refuses keys that do not open what is kept: without the key of its secrets a connection would fail at every
     /// delivery, and look as if it were the remote service's fault. However many connections there are, a few
     /// are tried. All of them are looked through soon afterwards, in the background.
     ///
     /// # Errors
     /// A provider does not answer, or a sentence that names the key that is missing.
-    pub(super) async fn ensure_keys_fit(&self) -> Result<(), ServiceError> {
+    pub(super) async fn ensure_keys_fit(&self) -> Result<(), HostError> {
         let has_secrets = |standing: &Standing| standing.state != ConnectionState::Disconnected;
         for id in self.some_connections(has_secrets).await? {
             if let Some(key_id) = self.inner.secrets.missing_key(&id).await? {
-                return Err(ServiceError::new(
+                return Err(HostError::new(
                     ErrorCode::Internal,
                     format!(
                         "the sealing key is not the one that the secrets of the connection {id} were sealed with, which has the id {key_id}: put that key back, or use another data directory",
@@ -36,7 +36,7 @@ impl Service {
     pub(super) async fn some_connections(
         &self,
         wanted: impl Fn(&Standing) -> bool,
-    ) -> Result<Vec<ConnectionId>, ServiceError> {
+    ) -> Result<Vec<ConnectionId>, HostError> {
         let ledger = &self.ledger;
         let first = ledger.standings(None, TRIED + 1).await?;
         let some = if first.len() <= TRIED {

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
-use super::ServiceError;
+use super::HostError;
 use super::background::Due;
 use integration_host_contract::clock::since_boot;
 use integration_host_contract::id::ConnectionId;
@@ -43,7 +43,7 @@ pub(super) struct Leases {
 }
 
 /// A lease on one connection; dropping it gives it back. What it is for is done with
-/// [`Service::by_right_of`](super::Service::by_right_of).
+/// [`Host::by_right_of`](super::Host::by_right_of).
 pub(super) struct Turn {
     shared: Vec<SharedTurn>,
     _local: Option<OwnedMutexGuard<()>>,
@@ -98,7 +98,7 @@ impl Leases {
     }
 
     /// Waits until nobody else holds the connection's lease.
-    pub(super) async fn hold(&self, connection: &ConnectionId) -> Result<Turn, ServiceError> {
+    pub(super) async fn hold(&self, connection: &ConnectionId) -> Result<Turn, HostError> {
         let local = self.mutex(connection).lock_owned().await;
         loop {
             match self
@@ -115,7 +115,7 @@ impl Leases {
     pub(super) async fn try_hold(
         &self,
         connection: &ConnectionId,
-    ) -> Result<Option<Turn>, ServiceError> {
+    ) -> Result<Option<Turn>, HostError> {
         let Ok(local) = self.mutex(connection).try_lock_owned() else {
             return Ok(None);
         };
@@ -132,7 +132,7 @@ impl Leases {
         connection: &ConnectionId,
         kind: &str,
         is_urgent: bool,
-    ) -> Result<Result<Turn, Duration>, ServiceError> {
+    ) -> Result<Result<Turn, Duration>, HostError> {
         let work = format!("work/{connection}");
         let first = match self.take(&work, Some(connection), true).await? {
             Ok(shared) => shared,
@@ -151,7 +151,7 @@ impl Leases {
     }
 
     /// The right to do something that is no connection's.
-    pub(super) async fn try_take(&self, name: &str) -> Result<Option<Turn>, ServiceError> {
+    pub(super) async fn try_take(&self, name: &str) -> Result<Option<Turn>, HostError> {
         let shared = self.take(name, None, true).await?;
         Ok(shared.ok().map(|shared| Turn {
             shared: shared.into_iter().collect(),
@@ -170,7 +170,7 @@ impl Leases {
         name: &str,
         connection: Option<&ConnectionId>,
         is_urgent: bool,
-    ) -> Result<Result<Option<SharedTurn>, Duration>, ServiceError> {
+    ) -> Result<Result<Option<SharedTurn>, Duration>, HostError> {
         if !self.is_shared {
             return Ok(Ok(None));
         }

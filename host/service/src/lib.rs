@@ -1,9 +1,28 @@
-//! The use cases: what a person or the remote service can ask of the host.
+//! The host as a library: what a person or the remote service can ask of it.
 //!
-//! The server and the command line call [`Service`] and nothing below it.
+//! A [`Host`] runs the component of an integration, lends it HTTP, storage and user lookup, and keeps what comes of it in a
+//! ledger. [`Host::builder`] puts one together from a platform's own providers. It opens no port and knows no database:
+//! the crates `integration-host-server` and `integration-host-ledger-sql` do. Server and command line call [`Host`] and
+//! nothing below it.
+//!
+//! ```no_run
+//! # async fn example() -> anyhow::Result<()> {
+//! use integration_host::Host;
+//! use integration_host_ledger_sql::SqliteLedger;
+//!
+//! let host = Host::builder(std::fs::read("toggl.wasm")?)
+//!     .ledger(SqliteLedger::in_memory()?)
+//!     .public_url("https://time.example.com")
+//!     .start()
+//!     .await?;
+//! println!("{} needs {} secrets", host.manifest().name, host.manifest().secrets.len());
+//! host.stop().await;
+//! # Ok(()) }
+//! ```
 #![deny(missing_docs)]
 
 mod bounded;
+mod builder;
 pub mod log_output;
 pub mod schedule;
 
@@ -52,12 +71,14 @@ use url::Url;
 pub use self::authenticity::Authenticity;
 use self::authenticity::Hooks;
 use self::background::{Background, KeptBack};
+use self::builder::Parts;
+pub use self::builder::{Component, HostBuilder, StartError};
 pub use self::connect::ConnectRequest;
 pub use self::connect::{MAX_NAME_CHARACTERS, valid_name};
 pub use self::deliveries::HookAnswer;
 use self::deliveries::Noted;
 pub use self::deliveries::UNREADABLE;
-pub use self::error::ServiceError;
+pub use self::error::HostError;
 pub use self::failing::FAILING;
 use self::failing::Failing;
 pub use self::feed::{FeedError, FeedPage, FeedPlace, NoPlace};
@@ -76,19 +97,17 @@ pub use self::unread::UnreadTime;
 pub use self::users::MAX_FOUND_USERS;
 use crate::bounded::{BoundedDirectory, BoundedLedger, BoundedStore};
 use crate::schedule::Schedule;
-use integration_host_contract::clock::Clock;
 use integration_host_contract::id::{ConnectionId, HookId};
+pub use integration_host_contract::limits::Limits;
 use integration_host_contract::supervision;
 use integration_host_contract::{Changes, ErrorCode, Manifest};
-use integration_host_directory::UserDirectory;
+use integration_host_engine::CallContext;
 use integration_host_engine::capability::http::SecretSource;
 use integration_host_engine::log_budget::LogBudget;
-use integration_host_engine::{CallContext, Integration};
-use integration_host_http::{HttpLender, Right};
+use integration_host_http::Right;
 use integration_host_ledger::{
-    Applied, Backup, ConnectionEvent, DeliveryRecord, EventKind, Ledger, LedgerIdentity,
+    Applied, ConnectionEvent, DeliveryRecord, EventKind, Ledger, LedgerIdentity,
 };
-use integration_host_seal::SealingKeys;
 use integration_host_storage::{KeyValueStore, SealedStore, SecretStore, Write};
 
 /// How long the providers have to show that they work.
@@ -108,32 +127,6 @@ pub enum DeletedEntries {
 /// How many lines a minute deliveries of one connection may cause when they fail.
 const DELIVERY_LINES_PER_MINUTE: u32 = 60;
 
-/// What a [`Service`] is made of.
-pub struct Parts {
-    /// The loaded integration.
-    pub integration: Integration,
-    /// HTTP, with what the integration may call.
-    pub http: Arc<HttpLender>,
-    /// Storage. Values are sealed before they reach it.
-    pub store: Arc<dyn KeyValueStore>,
-    /// The ledger.
-    pub ledger: Arc<dyn Ledger>,
-    /// The platform's users.
-    pub directory: Arc<dyn UserDirectory>,
-    /// What secrets, stored values and kept deliveries are sealed with.
-    pub keys: Arc<SealingKeys>,
-    /// Copies storage and ledger, if both are in one embedded database.
-    pub backup: Option<Arc<dyn Backup>>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Under which the remote service reaches this host.
-    pub public_url: Url,
-    /// How deleted activities are listed.
-    pub deleted_entries: DeletedEntries,
-    /// When background work is done.
-    pub schedule: Schedule,
-}
-
 impl Parts {
     /// The same, with providers each of whose calls ends. HTTP is bounded where it is lent.
     fn bounded(self) -> Self {
@@ -147,9 +140,9 @@ impl Parts {
     }
 }
 
-/// The use cases. Cloning it gives another handle to the same service.
+/// A host that runs. Cloning it gives another handle to the same one.
 #[derive(Clone)]
-pub struct Service {
+pub struct Host {
     inner: Arc<Inner>,
     /// The ledger, which a handle by right of a lease changes only while it has that lease.
     ledger: Arc<dyn Ledger>,
@@ -182,14 +175,13 @@ struct Inner {
     failing: Failing,
 }
 
-impl Service {
-    /// Puts a service together and starts its background work, which ends when the last handle is
-    /// dropped or [`Service::stop`] is called.
-    ///
-    /// # Errors
-    /// The ledger or the storage does not answer, what it keeps was sealed with another key, or its connections were made
-    /// with another integration.
-    pub async fn start(parts: Parts) -> Result<Self, ServiceError> {
+impl Host {
+    /// A host for this component, to be given its providers.
+    pub fn builder(component: impl Into<Component>) -> HostBuilder {
+        HostBuilder::new(component.into())
+    }
+
+    async fn start(parts: Parts) -> Result<Self, HostError> {
         let parts = parts.bounded();
         let (background, due) = Background::new();
         let (ledger, time) = (Arc::clone(&parts.ledger), parts.schedule.lease());
@@ -252,7 +244,7 @@ impl Service {
     ///
     /// # Errors
     /// The ledger does not answer.
-    pub async fn ledger_identity(&self) -> Result<LedgerIdentity, ServiceError> {
+    pub async fn ledger_identity(&self) -> Result<LedgerIdentity, HostError> {
         Ok(self.ledger.identity().await?)
     }
 
@@ -271,7 +263,7 @@ impl Service {
     ///
     /// # Errors
     /// One of them does not answer, or not soon: whoever asks does not wait for long.
-    pub async fn ready(&self) -> Result<(), ServiceError> {
+    pub async fn ready(&self) -> Result<(), HostError> {
         let parts = &self.inner.parts;
         let nobody = ConnectionId::new("ready");
         let ledger = async { Ok(self.ledger.ready().await?) };
@@ -351,7 +343,7 @@ impl Service {
         connection: &ConnectionId,
         changes: &Changes,
         delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied, ServiceError> {
+    ) -> Result<Applied, HostError> {
         let applied = self.ledger.apply(connection, changes, delivery).await?;
         self.inner.metrics.activities_applied.add(applied.applied);
         self.inner
@@ -390,9 +382,9 @@ impl Service {
     }
 }
 
-fn late(what: &str) -> Result<(), ServiceError> {
+fn late(what: &str) -> Result<(), HostError> {
     let why = format!("{what} did not answer within {READY_TIME:?}");
-    Err(ServiceError::new(ErrorCode::Unavailable, why))
+    Err(HostError::new(ErrorCode::Unavailable, why))
 }
 
 /// A time in a sentence.

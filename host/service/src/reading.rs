@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::{DeletedEntries, Service, ServiceError};
+use super::{DeletedEntries, Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{
@@ -16,9 +16,9 @@ use integration_host_ledger::{
 /// How often the ledger is asked for one page, where it looks at many activities and few match.
 const MOST_LOOKS: usize = 40;
 
-impl Service {
+impl Host {
     /// Connections that are made, oldest first.
-    pub async fn connections(&self) -> Result<Vec<Connection>, ServiceError> {
+    pub async fn connections(&self) -> Result<Vec<Connection>, HostError> {
         let connections = self.ledger.connections().await?.into_iter();
         let active = connections.filter(|connection| connection.state == ConnectionState::Active);
         let now = self.now();
@@ -26,7 +26,7 @@ impl Service {
     }
 
     /// The names of all scopes that were ever connected, by connection.
-    pub async fn scope_names(&self) -> Result<HashMap<ConnectionId, String>, ServiceError> {
+    pub async fn scope_names(&self) -> Result<HashMap<ConnectionId, String>, HostError> {
         let connections = self.ledger.connections().await?.into_iter();
         Ok(connections
             .map(|connection| (connection.id, connection.scope_name))
@@ -34,18 +34,18 @@ impl Service {
     }
 
     /// One connection.
-    pub async fn connection(&self, id: &ConnectionId) -> Result<Connection, ServiceError> {
+    pub async fn connection(&self, id: &ConnectionId) -> Result<Connection, HostError> {
         self.ledger
             .connection(id)
             .await?
             .filter(|connection| connection.state == ConnectionState::Active)
             .map(|connection| connection.believed(self.now()))
-            .ok_or_else(|| ServiceError::not_found(format!("there is no connection {id}")))
+            .ok_or_else(|| HostError::not_found(format!("there is no connection {id}")))
             .and_then(|connection| {
                 if self.is_of_this_integration(&connection.integration) {
                     return Ok(connection);
                 }
-                Err(ServiceError::new(
+                Err(HostError::new(
                     ErrorCode::Conflict,
                     format!(
                         "the connection {id} was made with the integration “{}”, and this host runs “{}”: ask a host that runs the first",
@@ -63,7 +63,7 @@ impl Service {
         filter: &ActivityFilter,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Page<LedgerActivity>, ServiceError> {
+    ) -> Result<Page<LedgerActivity>, HostError> {
         let (filter, limit) = (self.as_listed(filter), limit.clamp(1, MAX_PAGE));
         let mut page = self.ledger.activities(&filter, cursor, limit).await?;
         for _ in 1..MOST_LOOKS {
@@ -78,7 +78,7 @@ impl Service {
         Ok(page)
     }
 
-    /// A filter as [`Service::activities`] uses it: with deleted activities where these are kept in lists.
+    /// A filter as [`Host::activities`] uses it: with deleted activities where these are kept in lists.
     pub fn as_listed(&self, filter: &ActivityFilter) -> ActivityFilter {
         ActivityFilter {
             include_deleted: filter.include_deleted || self.lists_deleted(),
@@ -92,7 +92,7 @@ impl Service {
         &self,
         filter: &ActivityFilter,
         boundaries: &[Timestamp],
-    ) -> Result<Summary, ServiceError> {
+    ) -> Result<Summary, HostError> {
         let ledger = &self.ledger;
         Ok(ledger.summary(filter, boundaries, self.now()).await?)
     }
@@ -114,7 +114,7 @@ impl Service {
         status: Option<DeliveryStatus>,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Page<Delivery>, ServiceError> {
+    ) -> Result<Page<Delivery>, HostError> {
         Ok(self
             .ledger
             .deliveries(connection, status, cursor, limit)
@@ -127,7 +127,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         since: Timestamp,
-    ) -> Result<Vec<DeliveryRate>, ServiceError> {
+    ) -> Result<Vec<DeliveryRate>, HostError> {
         self.connection(id).await?;
         let ledger = &self.ledger;
         Ok(ledger.delivery_rates(id, since, self.now()).await?)
@@ -139,7 +139,7 @@ impl Service {
         id: &ConnectionId,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<Page<ConnectionEvent>, ServiceError> {
+    ) -> Result<Page<ConnectionEvent>, HostError> {
         self.connection(id).await?;
         Ok(self.ledger.events(id, cursor, limit).await?)
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::Service;
+use super::Host;
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId};
 use integration_host_contract::{Changes, WebhookResponse};
 use integration_host_ledger::DeliveryRecord;
@@ -156,7 +156,7 @@ impl Repetitions {
     }
 }
 
-impl Service {
+impl Host {
     /// The answer to a genuine delivery that was handled just now and comes again, when the ledger has it.
     /// `None`: it was not handled just now. An error: the ledger does not take it.
     pub(super) async fn repetition(

@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 
 use super::background::jittered;
 use super::deliveries::{Attempt, Failed, Processed};
-use super::{Inner, Service, ServiceError, kept};
+use super::{Host, HostError, Inner, kept};
 use integration_host_contract::clock::{is_ahead, since_boot};
 use integration_host_contract::id::{ConnectionId, DeliveryId};
 use integration_host_contract::supervision;
@@ -88,7 +88,7 @@ impl Replays {
 }
 
 /// Starts replaying by itself. It holds no handle to the service while it waits.
-pub(super) fn start(service: &Service) {
+pub(super) fn start(service: &Host) {
     let replays = &service.inner.replays;
     let inner = Arc::downgrade(&service.inner);
     let first_delay = service.inner.parts.integration.limits().replay_delay();
@@ -126,7 +126,7 @@ async fn run(
             }
             () = sleep_until(next) => {}
         }
-        let Some(service) = inner.upgrade().map(Service::of) else {
+        let Some(service) = inner.upgrade().map(Host::of) else {
             return;
         };
         if prune_at <= Instant::now() {
@@ -145,20 +145,20 @@ async fn run(
 /// Why a replay did not succeed.
 enum ReplayError {
     /// The delivery failed again, which is recorded.
-    Failed(ServiceError),
+    Failed(HostError),
     /// The delivery found no turn, because too much else happens on its connection.
-    NoTurn(ServiceError),
+    NoTurn(HostError),
     /// The delivery could not be tried, or what became of it could not be recorded.
-    Impossible(ServiceError),
+    Impossible(HostError),
 }
 
-impl Service {
+impl Host {
     /// Handles a failed delivery again.
-    pub async fn replay(&self, id: &DeliveryId) -> Result<Delivery, ServiceError> {
+    pub async fn replay(&self, id: &DeliveryId) -> Result<Delivery, HostError> {
         match self.replay_one(id).await {
-            Ok(delivery) if delivery.record.status == DeliveryStatus::Refused => Err(
-                ServiceError::new(ErrorCode::Forbidden, delivery.record.detail),
-            ),
+            Ok(delivery) if delivery.record.status == DeliveryStatus::Refused => {
+                Err(HostError::new(ErrorCode::Forbidden, delivery.record.detail))
+            }
             Ok(delivery) => Ok(delivery),
             Err(
                 ReplayError::Failed(error)
@@ -175,7 +175,7 @@ impl Service {
         connection: Option<&ConnectionId>,
         before: Option<Timestamp>,
         limit: usize,
-    ) -> Result<Replayed, ServiceError> {
+    ) -> Result<Replayed, HostError> {
         if let Some(connection) = connection {
             self.connection(connection).await?;
         }
@@ -183,7 +183,7 @@ impl Service {
         let before = before.unwrap_or_else(|| parts.clock.now());
         let _turn = self.inner.replays.turn.lock().await;
         let Some(_among_hosts) = self.inner.leases.try_take("replay").await? else {
-            return Err(ServiceError::new(
+            return Err(HostError::new(
                 ErrorCode::Conflict,
                 "another host is replaying deliveries; try again in a moment",
             ));
@@ -314,7 +314,7 @@ impl Service {
             )),
             Ok(Processed { result, .. }) if result.outcome == DeliveryOutcome::Unreadable => {
                 self.call_for_attention(&connection).await;
-                let error = ServiceError::new(ErrorCode::Internal, result.detail);
+                let error = HostError::new(ErrorCode::Internal, result.detail);
                 Some((
                     attempt.record(DeliveryStatus::Failed, &error.message),
                     Some(error),
@@ -355,7 +355,7 @@ impl Service {
         &self,
         connection: &ConnectionId,
         record: DeliveryRecord,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         self.apply(connection, &Default::default(), Some(record))
             .await
             .map(drop)
@@ -365,7 +365,7 @@ impl Service {
     async fn take_kept(
         &self,
         id: &DeliveryId,
-    ) -> Result<(Delivery, Connection, WebhookRequest), ServiceError> {
+    ) -> Result<(Delivery, Connection, WebhookRequest), HostError> {
         let parts = &self.inner.parts;
         let delivery = self.ledger.delivery(id).await?;
         let delivery = delivery.ok_or_else(|| no_delivery(id))?;
@@ -376,7 +376,7 @@ impl Service {
                 }
                 _ => "this delivery was handled; only failed ones are kept for replay",
             };
-            return Err(ServiceError::new(ErrorCode::Conflict, why));
+            return Err(HostError::new(ErrorCode::Conflict, why));
         };
         let connection = self.connection(&delivery.connection_id).await?;
         let callback_url = self.callback_url(&connection.hook);
@@ -408,8 +408,8 @@ impl Service {
     }
 }
 
-fn no_delivery(id: &DeliveryId) -> ServiceError {
-    ServiceError::not_found(format!("there is no delivery {id}"))
+fn no_delivery(id: &DeliveryId) -> HostError {
+    HostError::not_found(format!("there is no delivery {id}"))
 }
 
 /// The delay after so many failures in a row.

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use super::lease::Turn;
-use super::{Inner, Service, ServiceError};
+use super::{Host, HostError, Inner};
 use integration_host_contract::ErrorCode;
 use integration_host_http::Right;
 
-impl Service {
+impl Host {
     /// A handle that does things by nobody's leave: what people ask for, deliveries, and the taking of leases.
     pub(super) fn of(inner: Arc<Inner>) -> Self {
         Self {
@@ -44,9 +44,9 @@ impl Service {
     ///
     /// # Errors
     /// Another host may have taken over.
-    pub(super) fn ensure_in_charge(&self) -> Result<(), ServiceError> {
+    pub(super) fn ensure_in_charge(&self) -> Result<(), HostError> {
         if self.rights.iter().any(Right::has_ended) {
-            return Err(ServiceError::new(
+            return Err(HostError::new(
                 ErrorCode::Unavailable,
                 "this host was away for so long that another one may have taken over",
             ));

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::{info, warn};
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{Standing, Standings};
@@ -90,7 +90,7 @@ impl Rotations {
     }
 }
 
-impl Service {
+impl Host {
     /// Which sealing keys there are, and how far a rotation is.
     pub fn sealing_key(&self) -> SealingKeyStatus {
         let keys = &self.inner.parts.keys;
@@ -111,10 +111,10 @@ impl Service {
     /// `Conflict` if a rotation is running, or if the keys are kept elsewhere and there is just one.
     /// Otherwise a provider or the key's file failed; everything still opens, and calling this again goes
     /// on.
-    pub async fn rotate_sealing_key(&self) -> Result<Rotation, ServiceError> {
+    pub async fn rotate_sealing_key(&self) -> Result<Rotation, HostError> {
         let rotations = &self.inner.rotations;
         let Ok(_running) = rotations.running.try_lock() else {
-            return Err(ServiceError::new(
+            return Err(HostError::new(
                 ErrorCode::Conflict,
                 "the sealing key is being rotated already; wait until that is done",
             ));
@@ -127,7 +127,7 @@ impl Service {
         outcome
     }
 
-    async fn rotate(&self) -> Result<Rotation, ServiceError> {
+    async fn rotate(&self) -> Result<Rotation, HostError> {
         let parts = &self.inner.parts;
         self.inner
             .rotations
@@ -143,7 +143,7 @@ impl Service {
                 break (found, unreadable);
             }
             if passes == MAX_PASSES {
-                return Err(ServiceError::new(
+                return Err(HostError::new(
                     ErrorCode::Unavailable,
                     "the storage provider does not keep what was sealed again; the former keys stay",
                 ));
@@ -177,13 +177,13 @@ impl Service {
     }
 
     /// Makes sure that there is a key to go to and one to come from. Whether the first was made now.
-    async fn have_two_keys(&self) -> Result<bool, ServiceError> {
+    async fn have_two_keys(&self) -> Result<bool, HostError> {
         let keys = Arc::clone(&self.inner.parts.keys);
         if !keys.ring().older_ids().is_empty() {
             return Ok(false);
         }
         if self.inner.leases.time_if_shared().is_some() {
-            return Err(ServiceError::new(
+            return Err(HostError::new(
                 ErrorCode::Conflict,
                 "other hosts share the database and would not have a key made here: give all of them a new key after the present one, then before it, and rotate again",
             ));
@@ -196,7 +196,7 @@ impl Service {
                 retired.given_back().await;
                 Ok(true)
             }
-            None => Err(ServiceError::new(
+            None => Err(HostError::new(
                 ErrorCode::Conflict,
                 format!(
                     "the sealing key comes from {source}, where this host cannot put a new one: put a new key there before the present one, restart the host, and rotate again"
@@ -207,7 +207,7 @@ impl Service {
 
     /// Looks through everything once and seals what is outdated again. With it: connections of which
     /// something does not open.
-    async fn pass(&self) -> Result<(Resealed, Vec<ConnectionId>), ServiceError> {
+    async fn pass(&self) -> Result<(Resealed, Vec<ConnectionId>), HostError> {
         let parts = &self.inner.parts;
         let rotations = &self.inner.rotations;
         let connections = Standings::count(&*self.ledger).await?;
@@ -258,9 +258,9 @@ impl Service {
 /// Writes a key's file without holding up what else the thread has to do.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, SealingKeyError> + Send + 'static,
-) -> Result<T, ServiceError> {
+) -> Result<T, HostError> {
     tokio::task::spawn_blocking(work)
         .await
-        .map_err(|error| ServiceError::new(ErrorCode::Internal, error.to_string()))?
-        .map_err(|error| ServiceError::new(ErrorCode::Unavailable, error.to_string()))
+        .map_err(|error| HostError::new(ErrorCode::Internal, error.to_string()))?
+        .map_err(|error| HostError::new(ErrorCode::Unavailable, error.to_string()))
 }

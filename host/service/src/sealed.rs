@@ -3,7 +3,7 @@
 use tracing::{error, warn};
 
 use super::kept::seal_context;
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{Attention, ConnectionUpdate, Ledger, Standings};
@@ -28,7 +28,7 @@ impl SealedContents<'_> {
     ///
     /// # Errors
     /// A provider does not answer.
-    pub async fn verify(&self) -> Result<Resealed, ServiceError> {
+    pub async fn verify(&self) -> Result<Resealed, HostError> {
         let mut found = Resealed::default();
         let mut standings = Standings::of(self.ledger);
         loop {
@@ -45,10 +45,7 @@ impl SealedContents<'_> {
     }
 
     /// Goes through the deliveries kept for replay.
-    pub(super) async fn go_through_deliveries(
-        &self,
-        reseal: bool,
-    ) -> Result<Resealed, ServiceError> {
+    pub(super) async fn go_through_deliveries(&self, reseal: bool) -> Result<Resealed, HostError> {
         let mut found = Resealed::default();
         let mut after = 0;
         loop {
@@ -69,7 +66,7 @@ impl SealedContents<'_> {
     }
 }
 
-impl Service {
+impl Host {
     pub(super) fn sealed_contents(&self) -> SealedContents<'_> {
         let parts = &self.inner.parts;
         SealedContents {
@@ -84,7 +81,7 @@ impl Service {
     ///
     /// # Errors
     /// Something does not open, or a provider does not answer.
-    pub(super) async fn ensure_readable(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub(super) async fn ensure_readable(&self, id: &ConnectionId) -> Result<(), HostError> {
         let parts = &self.inner.parts;
         let stored = reseal(&*parts.store, &parts.keys, id, false, |_| {}).await?;
         if stored.unreadable == 0 {
@@ -111,7 +108,7 @@ impl Service {
         self.ledger
             .update_connection(id, update, parts.clock.now())
             .await?;
-        Err(ServiceError::new(ErrorCode::Internal, message))
+        Err(HostError::new(ErrorCode::Internal, message))
     }
 
     /// Whether something stored of a connection does not open, so that the integration can do nothing

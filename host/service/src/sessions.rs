@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::id::{SessionEpoch, SessionId};
 use integration_host_seal::SealingKeys;
 
-impl Service {
+impl Host {
     /// The sealing keys, which other keys can be derived from that all hosts have.
     pub fn keys(&self) -> &Arc<SealingKeys> {
         &self.inner.parts.keys
@@ -16,7 +16,7 @@ impl Service {
     ///
     /// # Errors
     /// The ledger does not answer.
-    pub async fn session_epoch(&self) -> Result<SessionEpoch, ServiceError> {
+    pub async fn session_epoch(&self) -> Result<SessionEpoch, HostError> {
         Ok(self.ledger.session_epoch().await?)
     }
 
@@ -28,7 +28,7 @@ impl Service {
         &self,
         epoch: &SessionEpoch,
         id: &SessionId,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<bool, HostError> {
         Ok(self.ledger.has_session_ended(epoch, id).await?)
     }
 
@@ -36,7 +36,7 @@ impl Service {
     ///
     /// # Errors
     /// The ledger does not answer.
-    pub async fn end_session(&self, id: &SessionId) -> Result<(), ServiceError> {
+    pub async fn end_session(&self, id: &SessionId) -> Result<(), HostError> {
         Ok(self.ledger.end_session(id).await?)
     }
 
@@ -44,7 +44,7 @@ impl Service {
     ///
     /// # Errors
     /// The ledger does not answer.
-    pub async fn end_all_sessions(&self) -> Result<(), ServiceError> {
+    pub async fn end_all_sessions(&self) -> Result<(), HostError> {
         Ok(self.ledger.end_all_sessions().await?)
     }
 }

@@ -1,14 +1,14 @@
 //! Connections that are being made or ended, and may have been left behind so.
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_ledger::{Connection, ConnectionState, NewConnection, Standings};
 
-impl Service {
+impl Host {
     /// The unfinished connection of a scope that is to be connected.
     pub(super) async fn unfinished(
         &self,
         of: &NewConnection,
-    ) -> Result<Option<Connection>, ServiceError> {
+    ) -> Result<Option<Connection>, HostError> {
         let ledger = &self.ledger;
         let mut standings = Standings::of(&**ledger);
         loop {

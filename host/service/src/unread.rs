@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::background::decide::earlier;
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{Connection, CoverageChange, EventKind, MAX_PAGE};
 
@@ -21,12 +21,12 @@ pub struct UnreadTime {
     pub to: Timestamp,
 }
 
-impl Service {
+impl Host {
     /// The time in which a connection was disconnected and that nobody has had read since; `None`: there is none.
     ///
     /// # Errors
     /// The ledger does not answer.
-    pub async fn unread_time(&self, id: &ConnectionId) -> Result<Option<UnreadTime>, ServiceError> {
+    pub async fn unread_time(&self, id: &ConnectionId) -> Result<Option<UnreadTime>, HostError> {
         self.recall(id, NOTE).await
     }
 
@@ -41,7 +41,7 @@ impl Service {
         &self,
         before: &Connection,
         id: &ConnectionId,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let connected_at = self.connection(id).await?.coverage.connected_at;
         if !self
             .ledger
@@ -72,7 +72,7 @@ impl Service {
         &self,
         before: &Connection,
         now: Timestamp,
-    ) -> Result<Timestamp, ServiceError> {
+    ) -> Result<Timestamp, HostError> {
         let coverage = before.coverage.clone().believed(now);
         if let Some(gap) = coverage.gap {
             return Ok(gap.from.min(now));
@@ -92,7 +92,7 @@ impl Service {
         id: &ConnectionId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let Some(unread) = self.unread_time(id).await? else {
             return Ok(());
         };

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::background::decide::{Comparison, Rhythm, earlier, later, needs_a_person, unsigned};
 use super::background::not_before;
 use super::reconcile::{Kind, Progress, Reserve, outcome};
-use super::{Service, ServiceError, moment};
+use super::{Host, HostError, moment};
 use integration_host_contract::clock::is_ahead;
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::{ErrorCode, Problem};
@@ -18,13 +18,13 @@ use integration_host_ledger::{Connection, CoverageChange, EventKind, ImportLimit
 /// How many deliveries tell the rhythm of a connection.
 const RHYTHM: usize = 300;
 
-impl Service {
+impl Host {
     /// Checks and repairs a connection, closes its gap and imports its team. Returns when to do so
     /// again, if not at the usual time.
     pub(super) async fn look_after(
         &self,
         id: &ConnectionId,
-    ) -> Result<Option<Duration>, ServiceError> {
+    ) -> Result<Option<Duration>, HostError> {
         let health = match self.compare(id).await {
             // Reading draws on another quota than checking may, and what is missing need not wait for the latter.
             Err(error) if error.code == ErrorCode::QuotaExhausted => {
@@ -72,7 +72,7 @@ impl Service {
 
     /// Looks further than deliveries and gaps do, as far as the quota has requests to spare. It goes on with the next
     /// upkeep where it stops.
-    async fn compare_at_leisure(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    async fn compare_at_leisure(&self, id: &ConnectionId) -> Result<(), HostError> {
         self.look_up_superseded(id).await?;
         self.ask_for_missing(id, Reserve::ForPeople).await?;
         self.read_changes(id).await?;
@@ -80,7 +80,7 @@ impl Service {
     }
 
     /// Sees whether deliveries have stopped. Returns when to look again.
-    pub(super) async fn watch(&self, connection: Connection) -> Result<Duration, ServiceError> {
+    pub(super) async fn watch(&self, connection: Connection) -> Result<Duration, HostError> {
         let id = &connection.id;
         let schedule = self.schedule();
         if connection.coverage.gap.is_some() {
@@ -126,7 +126,7 @@ impl Service {
         &self,
         connection: &Connection,
         comparison: Comparison,
-    ) -> Result<Option<Duration>, ServiceError> {
+    ) -> Result<Option<Duration>, HostError> {
         let id = &connection.id;
         let schedule = self.schedule();
         let now = self.now();
@@ -174,7 +174,7 @@ impl Service {
         connection: &Connection,
         since: Timestamp,
         found: &str,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let message = format!(
             "Nothing had been delivered since {} although the webhook looked right ({found}); it was renewed.",
             moment(since)
@@ -190,7 +190,7 @@ impl Service {
         connection: &Connection,
         kind: EventKind,
         message: String,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let (id, coverage) = (&connection.id, &connection.coverage);
         warn!(connection = %id, "a comparison found what no delivery had reported");
         // What an earlier comparison looked at is there.
@@ -217,7 +217,7 @@ impl Service {
 }
 
 /// Whether a failure says nothing of other requests: what one list cannot tell keeps nothing else from being done.
-fn is_of_one_request(error: &ServiceError) -> bool {
+fn is_of_one_request(error: &HostError) -> bool {
     matches!(error.code, ErrorCode::Upstream | ErrorCode::Unavailable)
 }
 
@@ -230,7 +230,7 @@ fn can_read(code: ErrorCode) -> bool {
 }
 
 /// What a person must solve waits for the usual time; anything else is tried again sooner.
-fn give_up(problem: Problem) -> Result<(), ServiceError> {
+fn give_up(problem: Problem) -> Result<(), HostError> {
     if needs_a_person(problem.error.code) {
         return Ok(());
     }

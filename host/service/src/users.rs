@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::User;
 use integration_host_contract::id::{ConnectionId, RemoteUserId, UserId};
 use integration_host_ledger::{
@@ -16,7 +16,7 @@ const TOLD_MAPPINGS: usize = 20;
 /// The most users one search returns.
 pub const MAX_FOUND_USERS: usize = 50;
 
-impl Service {
+impl Host {
     /// One page of the members that match, ordered by name.
     pub async fn users(
         &self,
@@ -24,7 +24,7 @@ impl Service {
         filter: &MemberFilter,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<MemberPage, ServiceError> {
+    ) -> Result<MemberPage, HostError> {
         self.connection(id).await?;
         let ledger = &self.ledger;
         Ok(ledger.members(id, filter, cursor, limit).await?)
@@ -35,7 +35,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         filter: &MemberFilter,
-    ) -> Result<MemberPage, ServiceError> {
+    ) -> Result<MemberPage, HostError> {
         let mut all = self.users(id, filter, None, MAX_PAGE).await?;
         while let Some(cursor) = all.next.take() {
             let page = self.users(id, filter, Some(&cursor), MAX_PAGE).await?;
@@ -50,7 +50,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         limits: &ImportLimits,
-    ) -> Result<TeamChanges, ServiceError> {
+    ) -> Result<TeamChanges, HostError> {
         self.connection(id).await?;
         self.import_team(id, limits).await
     }
@@ -59,7 +59,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         limits: &ImportLimits,
-    ) -> Result<TeamChanges, ServiceError> {
+    ) -> Result<TeamChanges, HostError> {
         let parts = &self.inner.parts;
         let team = parts.integration.map_users(&self.context(id)).await?;
         let changes = (self.ledger)
@@ -95,11 +95,11 @@ impl Service {
         &self,
         id: &ConnectionId,
         remote_user: &RemoteUserId,
-    ) -> Result<Member, ServiceError> {
+    ) -> Result<Member, HostError> {
         self.connection(id).await?;
         let member = self.ledger.member(id, remote_user).await?;
         member.ok_or_else(|| {
-            ServiceError::not_found(format!(
+            HostError::not_found(format!(
                 "the team has no member {remote_user} any more; import the team again"
             ))
         })
@@ -113,7 +113,7 @@ impl Service {
         remote_user: &RemoteUserId,
         user: Option<&UserId>,
         keeps_earlier: bool,
-    ) -> Result<Member, ServiceError> {
+    ) -> Result<Member, HostError> {
         self.connection(id).await?;
         let change = MappingChange {
             keeps_earlier,
@@ -131,7 +131,7 @@ impl Service {
         before: Mapping,
         after: Mapping,
         keeps_earlier: bool,
-    ) -> Result<Member, ServiceError> {
+    ) -> Result<Member, HostError> {
         self.connection(id).await?;
         let user = after.user.as_ref();
         let change = MappingChange {
@@ -148,7 +148,7 @@ impl Service {
         id: &ConnectionId,
         remote_user: &RemoteUserId,
         change: &MappingChange,
-    ) -> Result<Member, ServiceError> {
+    ) -> Result<Member, HostError> {
         let ledger = &self.ledger;
         let member = ledger.set_mapping(id, remote_user, change).await?;
         self.announce_changes();
@@ -162,7 +162,7 @@ impl Service {
         connection: &ConnectionId,
         remote_user: &RemoteUserId,
         id: Option<&UserId>,
-    ) -> Result<Option<User>, ServiceError> {
+    ) -> Result<Option<User>, HostError> {
         let Some(id) = id else { return Ok(None) };
         let user = self.user(id).await?;
         if user.is_some() {
@@ -177,22 +177,22 @@ impl Service {
             .find(|user| user.id == *id)
             .map(Some)
             .ok_or_else(|| {
-                ServiceError::invalid(format!("the user directory has no user with the id {id}"))
+                HostError::invalid(format!("the user directory has no user with the id {id}"))
             })
     }
 
     /// The user of the platform with this id.
-    pub async fn user(&self, id: &UserId) -> Result<Option<User>, ServiceError> {
+    pub async fn user(&self, id: &UserId) -> Result<Option<User>, HostError> {
         Ok(self.inner.parts.directory.find_by_id(id).await?)
     }
 
     /// How many users the platform's directory has.
-    pub async fn count_users(&self) -> Result<u64, ServiceError> {
+    pub async fn count_users(&self) -> Result<u64, HostError> {
         Ok(self.inner.parts.directory.count().await?)
     }
 
     /// Users of the platform whose name, address or id contains the query.
-    pub async fn search_users(&self, query: &str) -> Result<Vec<User>, ServiceError> {
+    pub async fn search_users(&self, query: &str) -> Result<Vec<User>, HostError> {
         Ok(self
             .inner
             .parts

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
 use super::background::decide::{needs_a_person, settles};
-use super::{Service, ServiceError};
+use super::{Host, HostError};
 use integration_host_contract::id::{ConnectionId, HookId};
 use integration_host_contract::{Callback, ErrorCode, Health, Subscription};
 use integration_host_engine::CallContext;
@@ -29,9 +29,9 @@ fn fingerprint(text: &str) -> String {
     digest
 }
 
-impl Service {
+impl Host {
     /// Where deliveries for a connection are to go, and who is to have them.
-    pub(super) async fn callback(&self, connection: &Connection) -> Result<Callback, ServiceError> {
+    pub(super) async fn callback(&self, connection: &Connection) -> Result<Callback, HostError> {
         let identity = self.ledger.identity().await?;
         let holder = format!(
             "{}.{}",
@@ -51,12 +51,12 @@ impl Service {
         connection: &Connection,
         context: &CallContext,
         callback: Callback,
-    ) -> Result<Subscription, ServiceError> {
+    ) -> Result<Subscription, HostError> {
         let now = self.now();
         self.note_unsettled(connection, Some(now)).await?;
         let integration = &self.inner.parts.integration;
         let outcome = integration.subscribe(context, callback).await;
-        let outcome = outcome.map_err(ServiceError::from);
+        let outcome = outcome.map_err(HostError::from);
         let known = match &outcome {
             // One that is being connected is not known to have it until that is recorded.
             Ok(_) if connection.state == ConnectionState::Connecting => None,
@@ -82,7 +82,7 @@ impl Service {
         &self,
         connection: &Connection,
         unsettled_since: Option<jiff::Timestamp>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let update = ConnectionUpdate {
             unsettled_since: Some(unsettled_since),
             ..ConnectionUpdate::default()
@@ -96,7 +96,7 @@ impl Service {
 
     /// Takes a connection's webhook over from another copy of this host, which then leaves it alone, and checks the
     /// connection.
-    pub async fn take_over(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
+    pub async fn take_over(&self, id: &ConnectionId) -> Result<Health, HostError> {
         self.connection(id).await?;
         let turn = self.inner.leases.hold(id).await?;
         let service = self.for_person().by_right_of(&turn);
@@ -120,7 +120,7 @@ impl Service {
 
     /// Makes a connection of a copied host a separate one: with a hook, a signing secret and a webhook of its own beside
     /// the one that the other copy has, and checks it.
-    pub async fn separate(&self, id: &ConnectionId) -> Result<Health, ServiceError> {
+    pub async fn separate(&self, id: &ConnectionId) -> Result<Health, HostError> {
         self.connection(id).await?;
         let turn = self.inner.leases.hold(id).await?;
         let service = self.for_person().by_right_of(&turn);
@@ -175,7 +175,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         from: &dyn KeyValueStore,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let entries = from.list(id, INTEGRATION_AREA, None, MOST_BOUND).await?;
         let writes: Vec<Write> = entries
             .into_iter()
@@ -188,7 +188,7 @@ impl Service {
         let store = &self.inner.sealed_store;
         match store.commit(id, &[], &writes).await? {
             Commit::Committed => Ok(()),
-            Commit::Conflict => Err(ServiceError::new(
+            Commit::Conflict => Err(HostError::new(
                 ErrorCode::Unavailable,
                 "the storage refused what nothing stands in the way of; try again",
             )),

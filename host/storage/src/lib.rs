@@ -20,6 +20,7 @@ pub mod unit_of_work;
 use std::collections::HashSet;
 
 use async_trait::async_trait;
+use auto_impl::auto_impl;
 use jiff::Timestamp;
 use thiserror::Error;
 
@@ -194,6 +195,7 @@ impl Unanswered for StorageError {
 ///
 /// The bounds can be checked with [`check_key`] and [`check_commit`].
 #[async_trait]
+#[auto_impl(Arc)]
 pub trait KeyValueStore: Send + Sync + 'static {
     /// The entry with this key, or `None` if it is absent or expired.
     async fn get(

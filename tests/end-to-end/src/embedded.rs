@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use integration_host::{self, ConnectRequest, Service};
+use integration_host::{self, ConnectRequest, Host};
 use integration_host_contract::clock::{Clock, SystemClock};
 use integration_host_contract::id::ScopeId;
 use integration_host_contract::limits::Limits;
@@ -14,7 +14,7 @@ use integration_host_contract::{Manifest, Pacing};
 use integration_host_database::SqliteDatabase;
 use integration_host_directory::{EmptyDirectory, UserDirectory};
 use integration_host_engine::{Engine, Integration};
-use integration_host_http::{AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient};
+use integration_host_http::{AllowList, HttpLimits, HttpMetrics, OutboundHttp, ReqwestClient};
 use integration_host_ledger::{Connection, Ledger};
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::secret::{Secret, Secrets};
@@ -39,9 +39,9 @@ pub struct Embedded {
     /// The sandbox.
     pub sandbox: RunningSandbox,
     /// The host's use cases.
-    pub service: Service,
+    pub service: Host,
     /// What the host lends as HTTP.
-    pub http: Arc<HttpLender>,
+    pub http: Arc<OutboundHttp>,
     /// The host's storage, with sealed values.
     pub store: Arc<dyn KeyValueStore>,
     /// What they are sealed with.
@@ -202,20 +202,16 @@ impl Parts {
         let http = Arc::new(lend(&manifest, &sandbox, HttpLimits::default())?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let service = Service::start(integration_host::Parts {
-            integration,
-            http: Arc::clone(&http),
-            store: Arc::clone(&store),
-            ledger,
-            directory: self.directory,
-            keys: Arc::clone(&keys),
-            backup: None,
-            clock: self.clock,
-            public_url: url.parse()?,
-            deleted_entries: Default::default(),
-            schedule: Default::default(),
-        })
-        .await?;
+        let service = Host::builder(integration)
+            .outbound_http(Arc::clone(&http))
+            .storage(Arc::clone(&store))
+            .ledger(ledger)
+            .directory(self.directory)
+            .sealing_keys(Arc::clone(&keys))
+            .clock(self.clock)
+            .public_url(url.as_str())
+            .start()
+            .await?;
         let (admin_token, _) =
             AdminToken::obtain(Some("embedded-embedded".into()), Path::new("."))?;
         let sign_in_links = SignInLinks::default();
@@ -249,7 +245,7 @@ pub fn lend_http(
     integration: &Integration,
     sandbox: &RunningSandbox,
     limits: HttpLimits,
-) -> Result<HttpLender> {
+) -> Result<OutboundHttp> {
     lend(integration.manifest(), sandbox, limits)
 }
 
@@ -258,15 +254,15 @@ pub(crate) fn lend_unpaced(
     integration: &Integration,
     sandbox: &RunningSandbox,
     limits: HttpLimits,
-) -> Result<HttpLender> {
+) -> Result<OutboundHttp> {
     let mut manifest = integration.manifest().clone();
     manifest.pacing = UNPACED;
     lend(&manifest, sandbox, limits)
 }
 
-fn lend(manifest: &Manifest, sandbox: &RunningSandbox, limits: HttpLimits) -> Result<HttpLender> {
+fn lend(manifest: &Manifest, sandbox: &RunningSandbox, limits: HttpLimits) -> Result<OutboundHttp> {
     let upstream = format!("api.track.toggl.com={}", sandbox.base_url()).parse()?;
-    Ok(HttpLender::new(
+    Ok(OutboundHttp::new(
         Arc::new(ReqwestClient::new(Duration::from_secs(5))?),
         manifest,
         AllowList::new(&manifest.hosts, None, &[upstream])?,

@@ -8,9 +8,15 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use end_to_end::{HostProcess, NORTHWIND, Setup, TOMAS, run_cli};
+use end_to_end::{Embedded, HostProcess, NORTHWIND, Setup, TOMAS, run_cli};
+use futures_util::StreamExt as _;
+use integration_host::{FeedError, FeedPlace};
+use integration_host_ledger::Ledger;
+use integration_host_ledger_sql::SqliteLedger;
+use integration_host_seal::{SealingKey, SealingKeys};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::control::StartTimer;
@@ -169,6 +175,52 @@ async fn a_ledger_that_is_restored_under_a_running_host_is_noticed_by_those_who_
     let begins_anew = async { while !shown.next_line().await.unwrap().unwrap().contains(first) {} };
     (timeout(PATIENCE, begins_anew).await).expect("the follower does not begin anew");
     ensure_gone(&setup.host, &place).await;
+}
+
+/// What an embedding platform does, which takes activities into a table of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_pages_tells_each_change_from_any_place_until_the_feed_begins_anew() {
+    let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::in_memory().unwrap());
+    let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
+    let component = end_to_end::component().unwrap();
+    let embedded = Embedded::start_over(&component, Arc::clone(&ledger), keys);
+    let embedded = embedded.await.unwrap();
+    embedded.connect().await.unwrap();
+    let toggl = embedded.sandbox.control();
+    let start = || {
+        let timer = StartTimer {
+            workspace_id: NORTHWIND,
+            user_id: TOMAS,
+            ..StartTimer::default()
+        };
+        toggl.start_timer(timer).unwrap().id.to_string()
+    };
+    let follow = |place| Box::pin(embedded.service.follow(place));
+    let mut told = follow(FeedPlace::BEGINNING);
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let entry = start();
+        // Starting a timer stops the one before, which is told as well.
+        while places.last().is_none_or(|(last, _)| *last != entry) {
+            let page = timeout(PATIENCE, told.next()).await.unwrap();
+            let page = page.unwrap().unwrap();
+            let last = page.activities.last().expect("a page is never empty");
+            places.push((last.entry_id.clone(), page.next));
+        }
+    }
+    // Another reader that comes back to the first place is told the rest again.
+    let mut again = follow(places[0].1.clone());
+    let page = timeout(PATIENCE, again.next()).await.unwrap();
+    let page = page.unwrap().unwrap();
+    let end = &places.last().unwrap().1;
+    assert_eq!((&page.next, page.activities.is_empty()), (end, false));
+
+    ledger.begin_life().await.unwrap();
+    let last = timeout(PATIENCE, told.next()).await.unwrap();
+    assert!(matches!(last, Some(Err(FeedError::Restarted))), "{last:?}");
+    assert!(told.next().await.is_none(), "it goes on");
+    drop((told, again));
+    embedded.service.stop().await;
 }
 
 async fn rest(stream: &mut Response) -> String {

@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use end_to_end::{Embedded, NORTHWIND, component};
 use integration_host::ConnectStep::{ImportingTeam, Saving, Subscribing};
-use integration_host::{ConnectRequest, ConnectStep, Service, ServiceError};
+use integration_host::{ConnectRequest, ConnectStep, Host, HostError};
 use integration_host_contract::id::ScopeId;
 use integration_host_ledger::Connection;
 use integration_host_seal::secret::Secrets;
 
 async fn connect(
-    service: &Service,
+    service: &Host,
     secrets: Secrets,
     scope: impl ToString,
-) -> (Vec<ConnectStep>, Result<Connection, ServiceError>) {
+) -> (Vec<ConnectStep>, Result<Connection, HostError>) {
     let steps = Mutex::new(Vec::new());
     let request = ConnectRequest {
         secrets,

@@ -106,3 +106,45 @@ async fn the_steps_work_as_they_are_written() {
         "the README lost its commands"
     );
 }
+
+/// What stands in the README is what the example does, and the example works.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_embedded_host_is_the_example_and_finds_the_workspaces() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let example = std::fs::read_to_string(root.join("host/service/examples/minimal.rs")).unwrap();
+    let lines = |text: &str| {
+        let lines = text.lines().map(str::trim);
+        lines
+            .filter(|line| !line.is_empty())
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    let section = &readme[readme.find("## Embed the host").unwrap()..];
+    let block = section.split("```").nth(1).unwrap();
+    let block = lines(block.strip_prefix("rust").unwrap());
+    assert!(
+        lines(&example).contains(&block),
+        "not in the example:\n{block}"
+    );
+
+    let sandbox = Sandbox::start(Scenario::default()).await.unwrap();
+    let program = end_to_end::program_folder()
+        .unwrap()
+        .join("examples/minimal");
+    let running = tokio::process::Command::new(&program)
+        .arg(end_to_end::component().unwrap())
+        .env("TOGGL_API_TOKEN", sandbox.token())
+        .env(
+            "UPSTREAM",
+            format!("api.track.toggl.com={}", sandbox.base_url()),
+        )
+        .output();
+    let output = running.await.unwrap();
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{stdout}\n{stderr}");
+    assert!(stdout.contains("Northwind Studio"), "{stdout}\n{stderr}");
+}

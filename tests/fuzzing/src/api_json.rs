@@ -28,21 +28,17 @@ use axum::extract::ConnectInfo;
 use axum::http::Request;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::middleware::AddExtension;
-use integration_host::{ConnectRequest, Parts, Service};
+use integration_host::{ConnectRequest, Host};
 use integration_host_contract::ErrorCode;
-use integration_host_contract::clock::SystemClock;
 use integration_host_contract::id::ScopeId;
 use integration_host_contract::limits::Limits;
-use integration_host_database::SqliteDatabase;
 use integration_host_directory::FileDirectory;
-use integration_host_http::{AllowList, HttpLender, HttpLimits, HttpMetrics};
+use integration_host_http::{AllowList, HttpLimits, HttpMetrics, OutboundHttp};
 use integration_host_ledger::Connection;
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::secret::Secret;
-use integration_host_seal::{SealingKey, SealingKeys};
 use integration_host_server::api::Problem;
 use integration_host_server::{self, AdminToken, ServerOptions, SignInLinks};
-use integration_host_storage::MemoryStore;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
@@ -65,9 +61,9 @@ const MOST_REQUESTS: usize = 8;
 const INPUTS_PER_HOST: u32 = 500;
 
 /// A host with a connected workspace.
-struct Host {
+struct Target {
     runtime: Runtime,
-    service: Service,
+    service: Host,
     router: Client,
     connection: Connection,
     inputs: u32,
@@ -77,7 +73,7 @@ struct Host {
 
 thread_local! {
     /// It is not dropped with its thread: what asks for the time while it ends would find no clock any more.
-    static HOST: RefCell<Option<ManuallyDrop<Host>>> = const { RefCell::new(None) };
+    static HOST: RefCell<Option<ManuallyDrop<Target>>> = const { RefCell::new(None) };
 }
 
 /// Runs the target.
@@ -104,7 +100,7 @@ pub fn run(input: &[u8]) {
     });
 }
 
-impl Host {
+impl Target {
     /// Whether it is old, or its connection is gone.
     fn is_used_up(&self) -> bool {
         let connection = self.service.connection(&self.connection.id);
@@ -229,7 +225,7 @@ impl Answer {
     }
 }
 
-fn start() -> Host {
+fn start() -> Target {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -248,7 +244,7 @@ fn start() -> Host {
         integration_host_server::make_service(service.clone(), options, stopping, |routes| routes);
     let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
     let Ok(router) = runtime.block_on(clients.call(peer));
-    Host {
+    Target {
         runtime,
         service,
         router,
@@ -258,10 +254,10 @@ fn start() -> Host {
     }
 }
 
-async fn connect() -> (Service, Connection) {
+async fn connect() -> (Host, Connection) {
     let integration = component::load().await;
     let manifest = component::unpaced_manifest(&integration);
-    let http = HttpLender::new(
+    let http = OutboundHttp::new(
         Arc::new(toggl::Toggl),
         &manifest,
         AllowList::new(&manifest.hosts, None, &[]).expect("the manifest names a host"),
@@ -269,22 +265,13 @@ async fn connect() -> (Service, Connection) {
         Arc::new(HttpMetrics::default()),
     );
     let users = file::write("users.csv", b"id,email,name\nu-1,ada@example.com,Ada\n");
-    let clock = Arc::new(SystemClock);
-    let database = SqliteDatabase::open_in_memory().expect("a database in memory");
-    let service = Service::start(Parts {
-        integration,
-        http: Arc::new(http),
-        store: Arc::new(MemoryStore::new(clock.clone())),
-        ledger: Arc::new(SqliteLedger::new(database)),
-        directory: Arc::new(FileDirectory::load(users).expect("a directory")),
-        keys: Arc::new(SealingKeys::new(SealingKey::generate())),
-        clock,
-        public_url: "https://time.example.com".parse().expect("a URL"),
-        deleted_entries: Default::default(),
-        schedule: Default::default(),
-        backup: None,
-    });
-    let service = service.await.expect("a service");
+    let service = Host::builder(integration)
+        .outbound_http(http)
+        .ledger(SqliteLedger::in_memory().expect("a database in memory"))
+        .directory(FileDirectory::load(users).expect("a directory"))
+        .public_url("https://time.example.com")
+        .start();
+    let service = service.await.expect("a host");
     let secrets = BTreeMap::from([("api-token".to_owned(), Secret::new(API_TOKEN))]);
     let request = ConnectRequest {
         secrets,

@@ -16,7 +16,7 @@ use integration_host_directory::{DirectoryError, UserDirectory};
 use integration_host_engine::capability::http::SecretSource;
 use integration_host_engine::{CallContext, CallError, Integration};
 use integration_host_http::{
-    AllowList, HttpClient, HttpError, HttpLender, HttpLimits, HttpMetrics, IncomingResponse,
+    AllowList, HttpClient, HttpError, HttpLimits, HttpMetrics, IncomingResponse, OutboundHttp,
     OutgoingRequest, Redactor, RetryPolicy,
 };
 use integration_host_seal::secret::Secret;
@@ -267,7 +267,7 @@ impl Hosted {
             },
             ..HttpLimits::default()
         };
-        let http = HttpLender::new(
+        let http = OutboundHttp::new(
             client.clone(),
             &manifest,
             AllowList::new(&manifest.hosts, None, &[]).expect("the manifest names a host"),

@@ -11,7 +11,7 @@ use crate::confidential::Confidential;
 use crate::log_budget::LogBudget;
 use integration_host_contract::id::ConnectionId;
 use integration_host_http::{
-    Authorization, Credential, GuestRequest, HttpError, HttpLender, IncomingResponse, LentHttp,
+    Authorization, Credential, GuestRequest, HttpError, IncomingResponse, LentHttp, OutboundHttp,
     Right,
 };
 use integration_host_seal::secret::Secrets;
@@ -51,7 +51,7 @@ pub(crate) struct Terms {
 /// HTTP, lent to one call. Most deliveries are handled without it, so nothing is prepared before the
 /// first request.
 pub(crate) struct CallHttp {
-    lender: Arc<HttpLender>,
+    lender: Arc<OutboundHttp>,
     connection: ConnectionId,
     secrets: SecretSource,
     terms: Terms,
@@ -64,7 +64,7 @@ pub(crate) struct CallHttp {
 
 impl CallHttp {
     pub(crate) fn new(
-        lender: Arc<HttpLender>,
+        lender: Arc<OutboundHttp>,
         connection: ConnectionId,
         secrets: SecretSource,
         terms: Terms,

@@ -30,7 +30,7 @@ fn lend(server: &Server, limits: HttpLimits, deadline: Instant) -> Lent {
     let allow_list = AllowList::new(&manifest.hosts, Some(&approved), [&upstream]).unwrap();
     let client = Arc::new(ReqwestClient::new(Duration::from_secs(10)).unwrap());
     let metrics = Arc::new(HttpMetrics::default());
-    let lender = HttpLender::new(client, &manifest, allow_list, limits, Arc::clone(&metrics));
+    let lender = OutboundHttp::new(client, &manifest, allow_list, limits, Arc::clone(&metrics));
     Lent {
         http: Arc::new(lender).lend(secrets(), deadline),
         metrics,

@@ -42,10 +42,10 @@ fn answer(status: u16, headers: &[(&str, &str)]) -> Outcome {
     })
 }
 
-fn lender(client: Arc<impl HttpClient>, pacing: Pacing) -> Arc<HttpLender> {
+fn lender(client: Arc<impl HttpClient>, pacing: Pacing) -> Arc<OutboundHttp> {
     let manifest = manifest(pacing);
     let allow_list = AllowList::new(&manifest.hosts, None, []).unwrap();
-    Arc::new(HttpLender::new(
+    Arc::new(OutboundHttp::new(
         client,
         &manifest,
         allow_list,
@@ -221,7 +221,10 @@ async fn an_attempt_gets_no_more_time_than_the_call_has() {
     }
     assert_eq!(
         *client.timeouts.lock().unwrap(),
-        [Duration::from_secs(5), Duration::from_secs(30)]
+        [
+            Duration::from_secs(5),
+            HttpLimits::default().exchange_timeout
+        ]
     );
 }
 

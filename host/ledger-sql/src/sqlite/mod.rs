@@ -20,6 +20,7 @@ mod team;
 mod titles;
 mod transfer;
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,7 +29,7 @@ use rusqlite::{Connection as Database, OptionalExtension as _, ffi, params};
 
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 use integration_host_contract::{Changes, TeamMember};
-use integration_host_database::{DatabaseError, SqliteDatabase};
+use integration_host_database::{DatabaseError, OpenError, SqliteDatabase};
 use integration_host_ledger::transfer::Transfer;
 use integration_host_ledger::{
     ActivityFilter, Applied, Backup, BackupFile, Connection, ConnectionUpdate, Delivery,
@@ -47,6 +48,22 @@ pub struct SqliteLedger {
 }
 
 impl SqliteLedger {
+    /// The ledger in this file, which is made if it is not there. No other process may have it open.
+    ///
+    /// # Errors
+    /// It cannot be opened or made, or is of a later version.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Ok(Self::new(SqliteDatabase::open(path)?))
+    }
+
+    /// A ledger in memory, gone with its last handle: for trials.
+    ///
+    /// # Errors
+    /// There is no memory for it.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        Ok(Self::new(SqliteDatabase::open_in_memory()?))
+    }
+
     /// The ledger in this database.
     pub fn new(database: SqliteDatabase) -> Self {
         Self {

@@ -1,15 +1,18 @@
 //! The user directory of the settings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::CONNECT_TIMEOUT;
 use crate::config::{DirectoryChoice, Settings};
 use integration_host_directory::scim::ScimDirectory;
 use integration_host_directory::sql::SqlDirectory;
 use integration_host_directory::{EmptyDirectory, FileDirectory, UserDirectory};
 use integration_host_http::ReqwestClient;
+
+/// How long connecting to a user directory may take, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens a user directory, and makes sure that users can be looked up in it.
 ///

@@ -17,7 +17,7 @@ use crate::assembly::lock;
 use crate::assembly::presence;
 use crate::assembly::presence::Beginning;
 use crate::config::{LogFormat, Overrides, Settings};
-use integration_host::Service;
+use integration_host::Host;
 use integration_host::log_output::LogOutput;
 use integration_host_contract::sentence::{on_one_line, quoted};
 use integration_host_server::{self, AdminToken, AdminTokenSource, ServerOptions, SignInLinks};
@@ -244,7 +244,7 @@ fn is_hangup_ignored() -> bool {
 
 async fn summarise(
     settings: &Settings,
-    service: &Service,
+    service: &Host,
     source: &AdminTokenSource,
     console: String,
 ) -> Result<Summary, Failure> {

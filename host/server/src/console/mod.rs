@@ -1,4 +1,4 @@
-//! The console: pages for people, on the use cases of [`Service`](integration_host::Service).
+//! The console: pages for people, on the use cases of [`Host`](integration_host::Host).
 //!
 //! Every page is HTML from the server and every action a form, so that it works without scripts; scripts
 //! make it livelier. Pages name everything relative to a `<base>` that leads to the console's root, so that

@@ -13,7 +13,7 @@ use super::visitor::Visitor;
 use crate::client::Source;
 use crate::error::{ApiError, status_of};
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::sentence::sentence;
 
 /// Why a page cannot be shown or an action was not done. It becomes a page in [`frame`], which
@@ -54,8 +54,8 @@ impl ConsoleError {
     }
 }
 
-impl From<ServiceError> for ConsoleError {
-    fn from(error: ServiceError) -> Self {
+impl From<HostError> for ConsoleError {
+    fn from(error: HostError) -> Self {
         let status = status_of(error.code);
         Self {
             status,
@@ -113,7 +113,7 @@ pub(crate) fn is_for_a_person(headers: &HeaderMap) -> bool {
 
 /// The page for an address that leads nowhere.
 pub(crate) fn no_page(request: &Request) -> Response {
-    let error = ServiceError::not_found("there is no page at this address");
+    let error = HostError::not_found("there is no page at this address");
     let place = Place::of(request.uri());
     (StatusCode::NOT_FOUND, render(&place, &error.into())).into_response()
 }

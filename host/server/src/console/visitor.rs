@@ -9,7 +9,7 @@ use super::viewer::Cookies;
 use crate::authentication::Credential;
 use crate::client::Source;
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 
 /// Who a request comes from.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Visitor {
 pub(super) async fn is_still_signed_in(
     state: &AppState,
     headers: &HeaderMap,
-) -> Result<bool, ServiceError> {
+) -> Result<bool, HostError> {
     let session = first_that_goes_on(state, presented(state, headers)).await?;
     Ok(session.is_some())
 }
@@ -83,7 +83,7 @@ fn presented(state: &AppState, headers: &HeaderMap) -> Presented {
 async fn first_that_goes_on(
     state: &AppState,
     presented: Presented,
-) -> Result<Option<Session>, ServiceError> {
+) -> Result<Option<Session>, HostError> {
     for session in presented.sessions {
         let (epoch, id) = (session.epoch(), session.id());
         if !state.service.has_session_ended(epoch, &id).await? {

@@ -19,7 +19,7 @@ use crate::error::ApiError;
 use crate::extract::{ApiJson, ApiPath, ApiQuery};
 use crate::openapi::Problems;
 use crate::state::AppState;
-use integration_host::{ConnectRequest, ServiceError};
+use integration_host::{ConnectRequest, HostError};
 use integration_host_contract::id::{ConnectionId, ScopeId};
 use integration_host_ledger::Connection;
 
@@ -242,12 +242,12 @@ pub(crate) async fn reconcile(
     ApiPath(id): ApiPath<String>,
     ApiJson(request): ApiJson<ReconcileRequest>,
 ) -> Result<Json<ReconcileResult>, ApiError> {
-    let field = |name: &'static str| move |what| ServiceError::invalid(format!("`{name}`: {what}"));
+    let field = |name: &'static str| move |what| HostError::invalid(format!("`{name}`: {what}"));
     let id = ConnectionId::new(id);
     let from = parse_from(&request.from).map_err(field("from"))?;
     let to = parse_to(&request.to).map_err(field("to"))?;
     if from >= to {
-        return Err(ServiceError::invalid("`from` must be before `to`").into());
+        return Err(HostError::invalid("`from` must be before `to`").into());
     }
     let applied = state
         .try_complete(|service| async move { service.reconcile(&id, from, to).await })

@@ -20,7 +20,7 @@ use crate::client::Source;
 use crate::error::ApiError;
 use crate::openapi::{Problems, document};
 use crate::state::AppState;
-use integration_host::Service;
+use integration_host::Host;
 use integration_host_contract::supervision;
 
 /// Where the host stands.
@@ -81,7 +81,7 @@ struct Known {
 }
 
 impl Readiness {
-    async fn is_ready(&self, service: &Service) -> bool {
+    async fn is_ready(&self, service: &Host) -> bool {
         let asked = Instant::now();
         let mut known = self.0.lock().await;
         // All that wait for a look share the next one; what was seen before one asked does not count. What fails takes

@@ -13,7 +13,7 @@ use tracing::warn;
 use super::due::{Due, Work};
 use super::{decide, service};
 use crate::log_output;
-use crate::{Inner, Service, ServiceError, moment};
+use crate::{Host, HostError, Inner, moment};
 use integration_host_contract::clock::is_ahead;
 use integration_host_ledger::{ConnectionState, CoverageChange, Standings};
 
@@ -104,7 +104,7 @@ impl Missed {
     }
 }
 
-impl Service {
+impl Host {
     /// Records that this host runs, when what was missed is noted of all connections: a host that is killed before that
     /// finds the same at its next start.
     async fn beat(
@@ -113,7 +113,7 @@ impl Service {
         allowed: Duration,
         started: bool,
         is_astray: &mut bool,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let now = self.now();
         if self.missed(now, allowed, started).await?.is_none() {
             *is_astray = false;
@@ -140,7 +140,7 @@ impl Service {
         now: Timestamp,
         allowed: Duration,
         started: bool,
-    ) -> Result<Option<Missed>, ServiceError> {
+    ) -> Result<Option<Missed>, HostError> {
         let last = self.ledger.last_heartbeat().await?;
         Ok(Missed::of(last, now, allowed, started))
     }
@@ -150,7 +150,7 @@ impl Service {
         due: &Due,
         missed: &Missed,
         now: Timestamp,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let Missed { from, reason, .. } = missed;
         warn!(
             from = from.map(moment),
@@ -179,7 +179,7 @@ impl Service {
 
     /// Has all connections looked at if storage was emptied. Of those that lost something alone their deliveries and checks
     /// tell.
-    async fn look_at_storage(&self, due: &Due) -> Result<(), ServiceError> {
+    async fn look_at_storage(&self, due: &Due) -> Result<(), HostError> {
         if self.storage_fits().await? {
             return Ok(());
         }
@@ -206,7 +206,7 @@ impl Service {
             if self.missed(now, allowed, true).await?.is_none() {
                 self.ledger.heartbeat(now).await?;
             }
-            Ok::<_, ServiceError>(())
+            Ok::<_, HostError>(())
         };
         if let Err(error) = recorded.await {
             warn!(%error, "the heartbeat could not be recorded");

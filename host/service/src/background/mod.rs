@@ -22,7 +22,7 @@ use self::decide::wait_after;
 pub(super) use self::due::Due;
 use self::due::Work;
 pub(super) use self::reserve::KeptBack;
-use super::{Inner, Service, ServiceError};
+use super::{Host, HostError, Inner};
 use integration_host_contract::clock::is_ahead;
 use integration_host_contract::id::{ConnectionId, random_bytes};
 use integration_host_contract::supervision;
@@ -116,7 +116,7 @@ impl Background {
 }
 
 /// Starts background work. It holds no handle to the service while it waits, so it does not keep it alive.
-pub(super) fn start(service: &Service, due: Arc<Due>) {
+pub(super) fn start(service: &Host, due: Arc<Due>) {
     let inner = Arc::downgrade(&service.inner);
     let background = &service.inner.background;
     let stop = background.stop.subscribe();
@@ -182,7 +182,7 @@ impl Running {
 
     fn start(
         &mut self,
-        service: Service,
+        service: Host,
         due: Arc<Due>,
         connection: ConnectionId,
         work: Work,
@@ -245,11 +245,11 @@ impl Drop for UnderWay {
     }
 }
 
-fn service(inner: &Weak<Inner>) -> Option<Service> {
-    inner.upgrade().map(Service::of)
+fn service(inner: &Weak<Inner>) -> Option<Host> {
+    inner.upgrade().map(Host::of)
 }
 
-impl Service {
+impl Host {
     /// Does work, unless another host does, and plans when to do it again.
     async fn work(&self, due: &Due, id: &ConnectionId, work: Work, is_urgent: bool) {
         let turn = self.inner.leases.try_work(id, work.name(), is_urgent).await;
@@ -337,7 +337,7 @@ impl Service {
 
     /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it or a webhook may
     /// still come into being.
-    async fn undo(&self, due: &Due, id: &ConnectionId) -> Result<Option<Duration>, ServiceError> {
+    async fn undo(&self, due: &Due, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
         // An attempt that begins at this moment has its lease afterwards.
         let beginning = self.inner.leases.beginning.lock().await;
         let turn = self.inner.leases.try_hold(id).await?;
@@ -382,7 +382,7 @@ impl Service {
         &self,
         connection: Connection,
         work: Work,
-    ) -> Result<Option<Duration>, ServiceError> {
+    ) -> Result<Option<Duration>, HostError> {
         let id = &connection.id;
         match work {
             Work::Look => {

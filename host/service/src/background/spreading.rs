@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use tracing::warn;
 
 use super::service;
-use crate::{Inner, Service, ServiceError};
+use crate::{Host, HostError, Inner};
 
 /// How often to look whether there is something to tell.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -67,8 +67,8 @@ fn fitting(most: usize, took: Duration) -> usize {
     next.clamp(SMALLEST_STEP, LARGEST_STEP)
 }
 
-impl Service {
-    async fn spread_changes(&self, most: usize) -> Result<bool, ServiceError> {
+impl Host {
+    async fn spread_changes(&self, most: usize) -> Result<bool, HostError> {
         let more = self.ledger.spread_changes(most).await?;
         if more {
             self.announce_changes();

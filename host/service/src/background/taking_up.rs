@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::due::{Due, Work};
 use super::{FIRST_LOOK, jittered, random_fraction};
-use crate::{Service, ServiceError};
+use crate::{Host, HostError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{ConnectionState, Standing, Standings};
 
@@ -15,9 +15,9 @@ use integration_host_ledger::{ConnectionState, Standing, Standings};
 /// else a start with many would keep the database from everything else.
 const BETWEEN_FIRST_LOOKS: Duration = Duration::from_millis(10);
 
-impl Service {
+impl Host {
     /// Plans the work of all connections that are not looked after yet.
-    pub(super) async fn take_up(&self, due: &Due) -> Result<(), ServiceError> {
+    pub(super) async fn take_up(&self, due: &Due) -> Result<(), HostError> {
         let mut first_look = Instant::now() + FIRST_LOOK;
         let mut standings = Standings::of(&*self.ledger);
         loop {

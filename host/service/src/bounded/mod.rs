@@ -57,7 +57,7 @@ mod tests {
         ];
         let mut calls = 0;
         for (bounded, text) in providers {
-            let (_, trait_and_rest) = text.split_once("#[async_trait]\npub trait").unwrap();
+            let (_, trait_and_rest) = text.split_once("#[auto_impl(Arc)]\npub trait").unwrap();
             let (functions, _) = trait_and_rest.split_once("\n}").unwrap();
             for line in functions.lines() {
                 let Some((_, signature)) = line.split_once("fn ") else {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use super::super::background::decide::earlier;
-use super::super::{Service, ServiceError};
+use super::super::{Host, HostError};
 use super::{outcome, pages};
 use integration_host_contract::Selection;
 use integration_host_contract::id::ConnectionId;
@@ -45,9 +45,9 @@ impl Changes {
     }
 }
 
-impl Service {
+impl Host {
     /// Reads what was made or changed since the last time, if something was compared since.
-    pub(crate) async fn read_changes(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub(crate) async fn read_changes(&self, id: &ConnectionId) -> Result<(), HostError> {
         let connection = self.connection(id).await?;
         let coverage = &connection.coverage;
         let connected_at = coverage.connected_at;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-use super::super::{Service, ServiceError};
+use super::super::{Host, HostError};
 use super::patience::{AllMissing, Missing, MissingState};
 use super::{MAX_SELECTED, Reserve, note};
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
@@ -34,9 +34,9 @@ pub struct MissingActivity {
     pub times: u32,
 }
 
-impl Service {
+impl Host {
     /// The activities of a connection that the remote service does not list any more, the first to be missed first.
-    pub async fn missing(&self, id: &ConnectionId) -> Result<Vec<MissingActivity>, ServiceError> {
+    pub async fn missing(&self, id: &ConnectionId) -> Result<Vec<MissingActivity>, HostError> {
         self.connection(id).await?;
         let all: AllMissing = self.recall(id, NOTE).await?.unwrap_or_default();
         let missing = all.activities.into_iter().map(|one| MissingActivity {
@@ -55,7 +55,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         entries: Option<&[String]>,
-    ) -> Result<u64, ServiceError> {
+    ) -> Result<u64, HostError> {
         self.connection(id).await?;
         let wanted = |one: &Missing| {
             let is_named = entries.is_none_or(|entries| entries.contains(&one.entry_id));
@@ -102,7 +102,7 @@ impl Service {
     pub(super) async fn known_missing(
         &self,
         id: &ConnectionId,
-    ) -> Result<BTreeMap<String, Missing>, ServiceError> {
+    ) -> Result<BTreeMap<String, Missing>, HostError> {
         let all: AllMissing = self.recall(id, NOTE).await?.unwrap_or_default();
         let known = (all.activities.into_iter()).map(|one| (one.entry_id.clone(), one));
         Ok(known.collect())
@@ -115,7 +115,7 @@ impl Service {
         id: &ConnectionId,
         missing: &[LedgerActivity],
         people: &BTreeSet<String>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let now = self.now();
         let noted: Vec<Missing> = missing
             .iter()
@@ -155,7 +155,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         listed: &BTreeSet<String>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let known = self.known_missing(id).await?;
         if known.keys().all(|id| !listed.contains(id)) {
             return Ok(());
@@ -192,7 +192,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         reserve: Reserve,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let all: AllMissing = self.recall(id, NOTE).await?.unwrap_or_default();
         let due = all.due(self.now(), self.schedule());
         for entries in due.chunks(MAX_SELECTED).take(REQUESTS_OF_A_ROUND) {
@@ -204,7 +204,7 @@ impl Service {
         self.mark_missing(id).await
     }
 
-    async fn ask_again(&self, id: &ConnectionId, entries: &[String]) -> Result<(), ServiceError> {
+    async fn ask_again(&self, id: &ConnectionId, entries: &[String]) -> Result<(), HostError> {
         let all: AllMissing = self.recall(id, NOTE).await?.unwrap_or_default();
         let noted: BTreeMap<&str, &Missing> = (all.activities.iter())
             .map(|one| (one.entry_id.as_str(), one))
@@ -253,7 +253,7 @@ impl Service {
 
     /// Marks what was missing often and long enough, if the connection is well: to somebody who may not see others, they
     /// are missing all the time.
-    async fn mark_missing(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    async fn mark_missing(&self, id: &ConnectionId) -> Result<(), HostError> {
         let all: AllMissing = self.recall(id, NOTE).await?.unwrap_or_default();
         let ripe = all.ripe(self.now(), self.schedule());
         let ripe = self.of_the_team(id, ripe).await?;
@@ -316,7 +316,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         missing: Vec<Missing>,
-    ) -> Result<Vec<Missing>, ServiceError> {
+    ) -> Result<Vec<Missing>, HostError> {
         let mut present: BTreeMap<Option<String>, bool> = BTreeMap::new();
         let mut of_the_team = Vec::new();
         for one in missing {

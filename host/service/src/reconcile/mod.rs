@@ -23,7 +23,7 @@ pub use self::pages::GapWait;
 pub(super) use self::pages::{Kind, Progress, Reserve};
 pub use self::patience::MissingState;
 
-use super::{Service, ServiceError, moment};
+use super::{Host, HostError, moment};
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
 use integration_host_contract::{Selection, SoughtActivity};
 use integration_host_ledger::{Applied, EventKind, LedgerActivity, MAX_PAGE};
@@ -47,7 +47,7 @@ pub struct Reconciled {
     pub unread: u64,
 }
 
-impl Service {
+impl Host {
     /// Reads a range of activities from the remote service, so that the ledger has what deliveries failed to tell. One that
     /// was interrupted, as by a quota, goes on where it stopped when the same range is asked for again.
     pub async fn reconcile(
@@ -55,19 +55,19 @@ impl Service {
         id: &ConnectionId,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Reconciled, ServiceError> {
+    ) -> Result<Reconciled, HostError> {
         if from >= to {
-            return Err(ServiceError::invalid(
+            return Err(HostError::invalid(
                 "the range is empty: `from` must be before `to`",
             ));
         }
         if from > self.now() {
-            return Err(ServiceError::invalid(
+            return Err(HostError::invalid(
                 "the range is in the future, where there is nothing to read yet: let it begin today or earlier",
             ));
         }
         if to.duration_since(from) > LONGEST_RANGE {
-            return Err(ServiceError::invalid(format!(
+            return Err(HostError::invalid(format!(
                 "the range is longer than {} days; reconcile one part after the other",
                 LONGEST_RANGE.as_hours() / 24
             )));
@@ -109,7 +109,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         before: Timestamp,
-    ) -> Result<Applied, ServiceError> {
+    ) -> Result<Applied, HostError> {
         let ids = self.ledger.running_ids(id, before, MAX_PAGE).await?;
         let mut applied = Applied::default();
         for ids in ids.chunks(MAX_SELECTED) {
@@ -122,7 +122,7 @@ impl Service {
 
     /// Looks up activities that run as far as the ledger knows although their person runs a later one since: they have
     /// ended. One that is not listed then was deleted, perhaps while it ran, and no delivery said so.
-    pub(super) async fn look_up_superseded(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub(super) async fn look_up_superseded(&self, id: &ConnectionId) -> Result<(), HostError> {
         let ids = self
             .ledger
             .running_ids(id, Timestamp::MAX, MAX_PAGE)
@@ -152,7 +152,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         sought: Vec<SoughtActivity>,
-    ) -> Result<Lookup, ServiceError> {
+    ) -> Result<Lookup, HostError> {
         let selection = Selection::Activities(sought);
         let mut lookup = Lookup::default();
         let mut cursor = None;

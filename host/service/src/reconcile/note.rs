@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-use super::super::{Service, ServiceError};
+use super::super::{Host, HostError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::{ErrorCode, SoughtActivity};
 use integration_host_ledger::LedgerActivity;
@@ -12,14 +12,14 @@ use integration_host_ledger::LedgerActivity;
 /// How often a change is tried while others change the same.
 const TRIES: u32 = 8;
 
-impl Service {
+impl Host {
     /// The note with this name. One that cannot be read counts as none: it is only where something stopped, and that
     /// begins anew.
     pub(crate) async fn recall<T: DeserializeOwned>(
         &self,
         id: &ConnectionId,
         name: &str,
-    ) -> Result<Option<T>, ServiceError> {
+    ) -> Result<Option<T>, HostError> {
         let text = self.ledger.note(id, name).await?;
         Ok(text.as_deref().and_then(|text| parse(id, name, text)))
     }
@@ -30,7 +30,7 @@ impl Service {
         id: &ConnectionId,
         name: &str,
         note: Option<&T>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<(), HostError> {
         let after = note.map(text_of).transpose()?;
         for _ in 0..TRIES {
             let before = self.ledger.note(id, name).await?;
@@ -48,7 +48,7 @@ impl Service {
         id: &ConnectionId,
         name: &str,
         mut change: impl FnMut(&mut T) -> R,
-    ) -> Result<R, ServiceError> {
+    ) -> Result<R, HostError> {
         for _ in 0..TRIES {
             let before = self.ledger.note(id, name).await?;
             let parsed = before.as_deref().and_then(|text| parse(id, name, text));
@@ -74,17 +74,17 @@ fn parse<T: DeserializeOwned>(id: &ConnectionId, name: &str, text: &str) -> Opti
     }
 }
 
-fn text_of<T: Serialize>(note: &T) -> Result<String, ServiceError> {
+fn text_of<T: Serialize>(note: &T) -> Result<String, HostError> {
     serde_json::to_string(note).map_err(|error| {
-        ServiceError::new(
+        HostError::new(
             ErrorCode::Internal,
             format!("a note cannot be written: {error}"),
         )
     })
 }
 
-fn too_many_changes() -> ServiceError {
-    ServiceError::new(
+fn too_many_changes() -> HostError {
+    HostError::new(
         ErrorCode::Unavailable,
         "others change the same at the same time; try again",
     )

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{Service, ServiceError};
+use super::super::{Host, HostError};
 use super::{MAX_SELECTED, note};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::{Activity, SoughtActivity, TimeLog};
@@ -20,13 +20,13 @@ pub(super) struct Compared {
     pub(super) told: u64,
 }
 
-impl Service {
+impl Host {
     /// Compares activities that a list tells with those that the ledger shows.
     pub(super) async fn compare_listed(
         &self,
         id: &ConnectionId,
         listed: &[Activity],
-    ) -> Result<Compared, ServiceError> {
+    ) -> Result<Compared, HostError> {
         let listed: BTreeMap<&str, (&str, &TimeLog)> = (listed.iter())
             .filter_map(|activity| {
                 let content = activity.content.as_ref()?;
@@ -61,7 +61,7 @@ impl Service {
         &self,
         id: &ConnectionId,
         outvoted: &[SoughtActivity],
-    ) -> Result<u32, ServiceError> {
+    ) -> Result<u32, HostError> {
         let mut requests = 0;
         for some in outvoted.chunks(MAX_SELECTED) {
             // Deliveries told of the last change of all of these, so what comes of it is no sign of lost ones.

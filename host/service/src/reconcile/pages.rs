@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::super::background::decide::{later, spare_of, unsigned};
-use super::super::{Service, ServiceError};
+use super::super::{Host, HostError};
 use super::outvoted::Compared;
 use super::patience::MissingState;
 use super::{MAX_SELECTED, add, note};
@@ -151,7 +151,7 @@ pub(super) struct AppliedPage {
     pub(super) next: Option<String>,
 }
 
-impl Service {
+impl Host {
     /// Reads a range, and looks up what the ledger has in it and the answer has not. What is in neither is remembered as
     /// missing, and nothing else follows from that yet.
     pub(crate) async fn read_range(
@@ -161,7 +161,7 @@ impl Service {
         since: Timestamp,
         until: Timestamp,
         reserve: Reserve,
-    ) -> Result<Progress, ServiceError> {
+    ) -> Result<Progress, HostError> {
         let mut pages = u32::MAX;
         self.read_some(connection, kind, (since, until), reserve, &mut pages)
             .await
@@ -175,7 +175,7 @@ impl Service {
         (since, until): (Timestamp, Timestamp),
         reserve: Reserve,
         requests: &mut u32,
-    ) -> Result<Progress, ServiceError> {
+    ) -> Result<Progress, HostError> {
         let id = &connection.id;
         let now = self.now();
         let kept: Option<Place> = self.recall(id, kind.note()).await?;
@@ -249,7 +249,7 @@ impl Service {
         kind: Kind,
         place: &mut Place,
         cursor: Option<&str>,
-    ) -> Result<u32, ServiceError> {
+    ) -> Result<u32, HostError> {
         let id = &connection.id;
         let connected_at = match kind {
             // A person may ask for what was logged while the scope was disconnected.
@@ -293,7 +293,7 @@ impl Service {
         place: &mut Place,
         after: Option<&str>,
         requests: &mut u32,
-    ) -> Result<bool, ServiceError> {
+    ) -> Result<bool, HostError> {
         if place.listed.len() > MAX_LISTED {
             return Ok(true);
         }
@@ -351,7 +351,7 @@ impl Service {
         id: &ConnectionId,
         selection: &Selection,
         cursor: Option<&str>,
-    ) -> Result<AppliedPage, ServiceError> {
+    ) -> Result<AppliedPage, HostError> {
         let integration = &self.inner.parts.integration;
         let context = self.context(id);
         let page = integration.reconcile(&context, selection, cursor).await?;
@@ -377,10 +377,7 @@ impl Service {
     }
 
     /// For how long what is left of the quotas is for people. Work that has waited for a whole period is not kept back once.
-    pub(crate) async fn kept_back(
-        &self,
-        id: &ConnectionId,
-    ) -> Result<Option<Duration>, ServiceError> {
+    pub(crate) async fn kept_back(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
         let connection = self.connection(id).await?;
         let wait = self.spare(&connection).await?.map(|(_, wait)| wait);
         let kept_back = &self.inner.kept_back;
@@ -395,7 +392,7 @@ impl Service {
     async fn spare(
         &self,
         connection: &Connection,
-    ) -> Result<Option<(String, Duration)>, ServiceError> {
+    ) -> Result<Option<(String, Duration)>, HostError> {
         let Some(seen) = &connection.quotas else {
             return Ok(None);
         };
@@ -416,7 +413,7 @@ impl Service {
     pub async fn gap_waits_for(
         &self,
         connection: &Connection,
-    ) -> Result<Option<GapWait>, ServiceError> {
+    ) -> Result<Option<GapWait>, HostError> {
         let is_open = connection.coverage.gap.is_some();
         if !is_open || self.inner.kept_back.is_asked_for(&connection.id) {
             return Ok(None);
@@ -429,7 +426,7 @@ impl Service {
     }
 
     /// Remembers the quotas that an answer told of, beside the others.
-    async fn note_quotas(&self, id: &ConnectionId, told: Vec<Quota>) -> Result<(), ServiceError> {
+    async fn note_quotas(&self, id: &ConnectionId, told: Vec<Quota>) -> Result<(), HostError> {
         if told.is_empty() {
             return Ok(());
         }
@@ -475,8 +472,8 @@ impl Place {
 }
 
 /// An integration that gives pages for ever.
-pub(super) fn endless() -> ServiceError {
-    ServiceError::new(
+pub(super) fn endless() -> HostError {
+    HostError::new(
         ErrorCode::Internal,
         format!("the integration did not finish reconciling within {MAX_PAGES} pages"),
     )

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::super::background::decide::{earlier, later};
-use super::super::{Service, ServiceError, moment};
+use super::super::{Host, HostError, moment};
 use super::pages::{Kind, Progress};
 use super::{Reserve, outcome};
 use integration_host_contract::id::ConnectionId;
@@ -41,9 +41,9 @@ enum Stage {
     Done,
 }
 
-impl Service {
+impl Host {
     /// Reads on for a little while.
-    pub(crate) async fn sweep(&self, id: &ConnectionId) -> Result<(), ServiceError> {
+    pub(crate) async fn sweep(&self, id: &ConnectionId) -> Result<(), HostError> {
         let connection = &self.connection(id).await?;
         let now = self.now();
         let connected_at = connection.coverage.connected_at;
@@ -101,7 +101,7 @@ impl Service {
         &self,
         connection: &Connection,
         before: Timestamp,
-    ) -> Result<Stage, ServiceError> {
+    ) -> Result<Stage, HostError> {
         let filter = ActivityFilter {
             connection: Some(connection.id.clone()),
             to: (before != Timestamp::MAX).then_some(before),

@@ -6,22 +6,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use integration_host::{Parts, Service};
+use integration_host::Host;
 use integration_host_contract::Pacing;
 use integration_host_contract::clock::SystemClock;
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::limits::Limits;
-use integration_host_database::SqliteDatabase;
 use integration_host_directory::EmptyDirectory;
 use integration_host_engine::capability::http::SecretSource;
 use integration_host_engine::{CallContext, Integration};
 use integration_host_http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, RetryPolicy,
+    AllowList, HttpLimits, HttpMetrics, OutboundHttp, ReqwestClient, RetryPolicy,
 };
 use integration_host_ledger::Ledger;
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::secret::{Secret, Secrets};
-use integration_host_seal::{SealingKey, SealingKeys};
 use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
 use integration_host_storage::{KeyValueStore, MemoryStore};
 use jiff::{SignedDuration, Timestamp};
@@ -76,9 +74,9 @@ impl Common {
 pub(super) struct Site {
     pub sandbox: RunningSandbox,
     pub edge: Arc<Edge>,
-    pub service: Service,
+    pub service: Host,
     pub ledger: Arc<dyn Ledger>,
-    http: Arc<HttpLender>,
+    http: Arc<OutboundHttp>,
     server: AbortHandle,
 }
 
@@ -104,7 +102,7 @@ impl Site {
             },
             ..HttpLimits::default()
         };
-        let http = Arc::new(HttpLender::new(
+        let http = Arc::new(OutboundHttp::new(
             Arc::clone(&edge) as _,
             &manifest,
             AllowList::new(&manifest.hosts, None, &[upstream])?,
@@ -112,23 +110,13 @@ impl Site {
             Arc::new(HttpMetrics::default()),
         ));
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let ledger: Arc<dyn Ledger> =
-            Arc::new(SqliteLedger::new(SqliteDatabase::open_in_memory()?));
-        let clock = Arc::new(SystemClock);
-        let service = Service::start(Parts {
-            integration: common.integration.clone(),
-            http: Arc::clone(&http),
-            store: Arc::new(MemoryStore::new(clock.clone())),
-            ledger: Arc::clone(&ledger),
-            directory: Arc::new(EmptyDirectory),
-            keys: Arc::new(SealingKeys::new(SealingKey::generate())),
-            clock,
-            public_url: format!("http://{}", listener.local_addr()?).parse()?,
-            deleted_entries: Default::default(),
-            schedule: Default::default(),
-            backup: None,
-        })
-        .await?;
+        let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::in_memory()?);
+        let service = Host::builder(common.integration.clone())
+            .outbound_http(Arc::clone(&http))
+            .ledger(Arc::clone(&ledger))
+            .public_url(format!("http://{}", listener.local_addr()?))
+            .start()
+            .await?;
         let (admin_token, _) =
             AdminToken::obtain(Some("matrix-matrix-matrix".into()), Path::new("."))?;
         let options = ServerOptions {

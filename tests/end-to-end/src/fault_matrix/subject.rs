@@ -1,7 +1,7 @@
 //! What an act needs beforehand, and doing it.
 
 use anyhow::{Context as _, Result};
-use integration_host::{ConnectRequest, ServiceError};
+use integration_host::{ConnectRequest, HostError};
 use integration_host_contract::id::{ConnectionId, ScopeId};
 use integration_host_contract::{NameRefresh, Selection, TimeRange};
 use integration_host_engine::{CallContext, CallError, Integration};
@@ -57,7 +57,7 @@ impl<'a> Subject<'a> {
     }
 
     /// Does the act, and says how it ended.
-    pub async fn act(&mut self) -> Result<Outcome, ServiceError> {
+    pub async fn act(&mut self) -> Result<Outcome, HostError> {
         let service = &self.site.service;
         let id = self
             .connection
@@ -92,7 +92,7 @@ impl<'a> Subject<'a> {
         .map(|()| Outcome::Done)
     }
 
-    async fn connect(&mut self) -> Result<(), ServiceError> {
+    async fn connect(&mut self) -> Result<(), HostError> {
         if self.connection.is_some() {
             return Ok(());
         }
@@ -189,7 +189,7 @@ impl<'a> Subject<'a> {
         Ok(())
     }
 
-    async fn refresh_names(&self) -> Result<Outcome, ServiceError> {
+    async fn refresh_names(&self) -> Result<Outcome, HostError> {
         let Some(context) = &self.names else {
             return Ok(Outcome::Done);
         };

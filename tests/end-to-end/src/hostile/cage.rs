@@ -15,7 +15,7 @@ use integration_host_directory::EmptyDirectory;
 use integration_host_engine::capability::http::SecretSource;
 use integration_host_engine::{CallContext, CallError, Engine, Integration};
 use integration_host_http::{
-    AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient, Upstream,
+    AllowList, HttpLimits, HttpMetrics, OutboundHttp, ReqwestClient, Upstream,
 };
 use integration_host_seal::secret::Secret;
 use integration_host_storage::{MemoryStore, Write};
@@ -104,7 +104,7 @@ impl Cage {
         let client =
             ReqwestClient::with_resolver(Duration::from_secs(5), Arc::<Rebinding>::default())?;
         let manifest = integration.manifest();
-        let http = HttpLender::new(
+        let http = OutboundHttp::new(
             Arc::new(client),
             manifest,
             AllowList::new(&manifest.hosts, None, &upstreams)?,

@@ -14,7 +14,7 @@ use integration_host_contract::limits::Limits;
 use integration_host_directory::EmptyDirectory;
 use integration_host_engine::capability::http::SecretSource;
 use integration_host_engine::{CallContext, Engine, Integration, LoadError};
-use integration_host_http::{AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient};
+use integration_host_http::{AllowList, HttpLimits, HttpMetrics, OutboundHttp, ReqwestClient};
 use integration_host_storage::MemoryStore;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -157,7 +157,7 @@ async fn told(engine: &Engine, text: &str) -> Result<String> {
 
 fn context(integration: &Integration) -> Result<CallContext> {
     let manifest = integration.manifest();
-    let http = HttpLender::new(
+    let http = OutboundHttp::new(
         std::sync::Arc::new(ReqwestClient::new(std::time::Duration::from_secs(1))?),
         manifest,
         AllowList::new(&manifest.hosts, None, &[])?,

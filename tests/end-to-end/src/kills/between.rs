@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
-use integration_host::{ConnectRequest, Parts, Service};
+use integration_host::{ConnectRequest, Host};
 use integration_host_contract::clock::Clock;
 use integration_host_contract::id::{ConnectionId, ScopeId};
 use integration_host_contract::limits::Limits;
-use integration_host_directory::EmptyDirectory;
 use integration_host_engine::Integration;
 use integration_host_http::HttpLimits;
 use integration_host_ledger::ActivityFilter;
@@ -150,7 +149,7 @@ struct World {
 }
 
 struct Life {
-    service: Service,
+    service: Host,
     fate: Arc<Fate>,
     server: AbortHandle,
 }
@@ -185,23 +184,18 @@ impl World {
         let http =
             crate::embedded::lend_unpaced(&self.integration, &self.sandbox, HttpLimits::default())?;
         let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)?;
-        let service = Service::start(Parts {
-            integration: self.integration.clone(),
-            http: Arc::new(http),
-            store: Arc::new(Mortal {
+        let service = Host::builder(self.integration.clone())
+            .outbound_http(http)
+            .storage(Mortal {
                 store,
                 fate: Arc::clone(&fate),
-            }),
-            ledger,
-            directory: Arc::new(EmptyDirectory),
-            keys: Arc::clone(&self.keys),
-            backup: None,
-            clock,
-            public_url: format!("http://{}", listener.local_addr()?).parse()?,
-            deleted_entries: Default::default(),
-            schedule: Default::default(),
-        })
-        .await?;
+            })
+            .ledger(ledger)
+            .sealing_keys(Arc::clone(&self.keys))
+            .clock(clock)
+            .public_url(format!("http://{}", listener.local_addr()?))
+            .start()
+            .await?;
         let (admin_token, _) =
             AdminToken::obtain(Some("between-tests-token".into()), Path::new("."))?;
         let options = ServerOptions {
@@ -218,7 +212,7 @@ impl World {
         })
     }
 
-    async fn connect(&self, service: &Service) -> Result<()> {
+    async fn connect(&self, service: &Host) -> Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
             let secrets: Secrets =
@@ -238,7 +232,7 @@ impl World {
         }
     }
 
-    async fn connection(&self, service: &Service) -> Result<ConnectionId> {
+    async fn connection(&self, service: &Host) -> Result<ConnectionId> {
         let connections = service.connections().await?;
         Ok(connections
             .first()
@@ -247,7 +241,7 @@ impl World {
             .clone())
     }
 
-    async fn prepare(&self, service: &Service, act: Act) -> Result<()> {
+    async fn prepare(&self, service: &Host, act: Act) -> Result<()> {
         let control = self.sandbox.control();
         match act {
             Act::Connect | Act::LookUp => {}
@@ -275,7 +269,7 @@ impl World {
         Ok(())
     }
 
-    async fn act(&self, service: &Service, act: Act) -> Result<()> {
+    async fn act(&self, service: &Host, act: Act) -> Result<()> {
         match act {
             Act::Connect => self.connect(service).await?,
             Act::LookUp => drop(self.log_on_new_project()?),
@@ -285,7 +279,7 @@ impl World {
         self.ensure_names(service).await
     }
 
-    async fn reconcile(&self, service: &Service) -> Result<()> {
+    async fn reconcile(&self, service: &Host) -> Result<()> {
         let id = self.connection(service).await?;
         let now = self.clock.now();
         service
@@ -336,7 +330,7 @@ impl World {
     }
 
     /// All time that was logged since connecting is there and is called as at Toggl.
-    async fn ensure_names(&self, service: &Service) -> Result<()> {
+    async fn ensure_names(&self, service: &Host) -> Result<()> {
         let until = Instant::now() + PATIENCE;
         loop {
             let different = self.different(service).await?;
@@ -348,7 +342,7 @@ impl World {
         }
     }
 
-    async fn different(&self, service: &Service) -> Result<Option<String>> {
+    async fn different(&self, service: &Host) -> Result<Option<String>> {
         let filter = ActivityFilter {
             include_unmapped: true,
             ..ActivityFilter::default()

@@ -7,10 +7,10 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
-use integration_host::{self, Service};
+
 use integration_host_contract::Pacing;
 use integration_host_contract::clock::Clock;
-use integration_host_http::{AllowList, HttpLender, HttpLimits, HttpMetrics, ReqwestClient};
+use integration_host_http::{AllowList, HttpLimits, HttpMetrics, OutboundHttp, ReqwestClient};
 use integration_host_seal::SealingKeys;
 use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
 use jiff::{SignedDuration, Timestamp};
@@ -156,7 +156,7 @@ async fn open(
         longest_quota_seconds: 1,
     };
     let upstream = format!("api.track.toggl.com={}", around.toggl).parse()?;
-    let http = HttpLender::new(
+    let http = OutboundHttp::new(
         Arc::new(ReqwestClient::new(PATIENCE)?),
         &manifest,
         AllowList::new(&manifest.hosts, None, &[upstream])?,
@@ -167,20 +167,17 @@ async fn open(
         Arc::new(HttpMetrics::default()),
     );
     let listener = TcpListener::bind(address).await?;
-    let service = Service::start(integration_host::Parts {
-        integration,
-        http: Arc::new(http),
-        store,
-        ledger,
-        directory: around.directory,
-        keys: around.keys,
-        backup: None,
-        clock,
-        public_url: around.public_url.parse()?,
-        deleted_entries: Default::default(),
-        schedule: super::schedule(),
-    })
-    .await?;
+    let service = integration_host::Host::builder(integration)
+        .outbound_http(http)
+        .storage(store)
+        .ledger(ledger)
+        .directory(around.directory)
+        .sealing_keys(around.keys)
+        .clock(clock)
+        .public_url(around.public_url)
+        .schedule(super::schedule())
+        .start()
+        .await?;
     let (admin_token, _) = AdminToken::obtain(Some(ADMIN_TOKEN.into()), std::path::Path::new("."))?;
     let options = ServerOptions {
         admin_token,

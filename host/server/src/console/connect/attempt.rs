@@ -4,7 +4,7 @@ use tokio::sync::watch;
 use tracing::Instrument as _;
 
 use crate::state::AppState;
-use integration_host::{ConnectRequest, ConnectStep, ServiceError};
+use integration_host::{ConnectRequest, ConnectStep, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 
@@ -16,7 +16,7 @@ pub(super) enum Progress {
     /// It made this connection.
     Connected(ConnectionId),
     /// It failed at this step.
-    Failed(ConnectStep, ServiceError),
+    Failed(ConnectStep, HostError),
 }
 
 /// An attempt as somebody sees it who watches.
@@ -59,7 +59,7 @@ impl Attempt {
             // It panicked, and nobody will tell more.
             Progress::Running(step) if is_over => {
                 let message = "this is a defect in the host; its log says more";
-                Progress::Failed(step, ServiceError::new(ErrorCode::Internal, message))
+                Progress::Failed(step, HostError::new(ErrorCode::Internal, message))
             }
             progress => progress,
         }

@@ -14,7 +14,7 @@ use super::drafts::{Draft, DraftId};
 use super::offers::{connected, offers};
 use super::secrets::secrets_name;
 use crate::state::AppState;
-use integration_host::{ConnectStep, ServiceError};
+use integration_host::{ConnectStep, HostError};
 use integration_host_contract::Scope;
 use integration_host_contract::id::{ConnectionId, ScopeId};
 use integration_host_contract::sentence::sentence;
@@ -147,7 +147,7 @@ struct Failure<'a> {
     scope: &'a Scope,
     attempt: &'a Attempt,
     step: ConnectStep,
-    error: &'a ServiceError,
+    error: &'a HostError,
 }
 
 impl Failure<'_> {

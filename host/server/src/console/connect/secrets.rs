@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
 use super::super::elements::{Field, busy, problem, text_field};
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::sentence::sentence;
 use integration_host_contract::{ErrorCode, Manifest};
 use integration_host_seal::secret::{Secret, Secrets};
@@ -29,7 +29,7 @@ impl<'de> Deserialize<'de> for SentSecrets {
 }
 
 /// A field for each secret, empty whatever was sent, and what was wrong with what was sent.
-pub(super) fn secret_fields(manifest: &Manifest, error: Option<&ServiceError>) -> Markup {
+pub(super) fn secret_fields(manifest: &Manifest, error: Option<&HostError>) -> Markup {
     let message = error.map(|error| sentence(&error.message));
     // With several fields the sentence says which it is about.
     let is_of_field = manifest.secrets.len() == 1

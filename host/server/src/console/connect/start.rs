@@ -11,7 +11,7 @@ use super::super::problem::ConsoleError;
 use super::super::viewer::Viewer;
 use super::secrets::{SentSecrets, secret_fields, unfit, while_asked};
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::Manifest;
 
 /// The form.
@@ -42,7 +42,7 @@ pub(super) async fn test(
     }
 }
 
-fn page(manifest: &Manifest, viewer: &Viewer, error: Option<&ServiceError>) -> Response {
+fn page(manifest: &Manifest, viewer: &Viewer, error: Option<&HostError>) -> Response {
     let content = html! {
         div class="narrow" {
             (heading(&title(manifest), Markup::default()))

@@ -14,7 +14,7 @@ use super::super::viewer::Viewer;
 use super::secrets::{SentSecrets, secret_fields, secrets_name, unfit, while_asked};
 use crate::extract::ApiPath;
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::Manifest;
 use integration_host_ledger::Connection;
 
@@ -60,7 +60,7 @@ fn page(
     manifest: &Manifest,
     viewer: &Viewer,
     connection: &Connection,
-    error: Option<&ServiceError>,
+    error: Option<&HostError>,
 ) -> Response {
     let target = target(connection);
     let title = format!("New {}", secrets_name(manifest));

@@ -10,7 +10,7 @@ use crate::console::problem::ConsoleError;
 use crate::console::viewer::Viewer;
 use crate::extract::ApiPath;
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::Health;
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
@@ -61,7 +61,7 @@ async fn told(
     state: &AppState,
     viewer: &Viewer,
     id: &ConnectionId,
-    health: Result<Health, ServiceError>,
+    health: Result<Health, HostError>,
 ) -> Result<Response, ConsoleError> {
     // The check has changed it.
     let connection = find(state, id.as_str()).await?;

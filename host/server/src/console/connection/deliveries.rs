@@ -15,7 +15,7 @@ use crate::console::problem::ConsoleError;
 use crate::console::viewer::Viewer;
 use crate::extract::{ApiPath, ApiQuery};
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::sentence::shorten;
 use integration_host_ledger::{Connection, Delivery, DeliveryStatus, Page as LogPage};
 
@@ -59,7 +59,7 @@ pub(super) async fn again(
     viewer: &Viewer,
     connection: Connection,
     status: &str,
-    error: &ServiceError,
+    error: &HostError,
 ) -> Result<Response, ConsoleError> {
     let list = List::read(state, connection, status, None).await?;
     let page = list.page(
@@ -78,12 +78,12 @@ pub(super) fn address(connection: &Connection, status: Option<DeliveryStatus>) -
 }
 
 /// The outcome with this name; empty: any.
-pub(super) fn parse_status(name: &str) -> Result<Option<DeliveryStatus>, ServiceError> {
+pub(super) fn parse_status(name: &str) -> Result<Option<DeliveryStatus>, HostError> {
     if name.is_empty() {
         return Ok(None);
     }
     DeliveryStatus::from_name(name).map(Some).ok_or_else(|| {
-        ServiceError::invalid(format!(
+        HostError::invalid(format!(
             "there is no outcome “{}”; choose one on the page of all deliveries",
             shorten(name)
         ))

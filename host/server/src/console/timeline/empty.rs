@@ -8,7 +8,7 @@ use super::query::{Permalink, View};
 use crate::console::elements::empty_state;
 use crate::console::viewer::Viewer;
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_ledger::Connection;
 
 /// Why there are no entries.
@@ -18,7 +18,7 @@ pub(super) async fn show(
     link: &Permalink,
     range: &Range,
     connections: &[Connection],
-) -> Result<Markup, ServiceError> {
+) -> Result<Markup, HostError> {
     if link.is_narrow() {
         return Ok(empty_state(
             "No entry matches the filters",

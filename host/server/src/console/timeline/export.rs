@@ -20,7 +20,7 @@ use crate::console::viewer::Viewer;
 use crate::extract::ApiQuery;
 use crate::spreadsheet;
 use crate::state::AppState;
-use integration_host::{Service, ServiceError};
+use integration_host::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{ActivityFilter, LedgerActivity, MAX_PAGE, Page};
@@ -262,7 +262,7 @@ async fn export(
 
 /// A file that is being written.
 struct Writing {
-    service: Service,
+    service: Host,
     filter: ActivityFilter,
     zone: TimeZone,
     now: Timestamp,
@@ -282,7 +282,7 @@ enum Next {
 impl Writing {
     /// The next piece. A file that cannot be completed ends in an error of the connection, so that
     /// nobody takes it for the whole.
-    async fn piece(mut self) -> Result<Option<(Bytes, Self)>, ServiceError> {
+    async fn piece(mut self) -> Result<Option<(Bytes, Self)>, HostError> {
         let (page, is_first) = match std::mem::replace(&mut self.next, Next::End) {
             Next::First(page) => (page, true),
             Next::After(cursor) => {
@@ -311,8 +311,8 @@ impl Writing {
     }
 }
 
-fn unwritable(error: String) -> ServiceError {
-    ServiceError::new(ErrorCode::Internal, error)
+fn unwritable(error: String) -> HostError {
+    HostError::new(ErrorCode::Internal, error)
 }
 
 fn csv_piece(entries: &[Entry], is_first: bool) -> Result<Vec<u8>, String> {

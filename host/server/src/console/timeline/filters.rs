@@ -7,7 +7,7 @@ use super::query::{MAX_TEXT, Permalink, View, Whose};
 use super::rows::{brief, name_of, person};
 use super::week::is_chosen;
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_ledger::{
     ActivityFilter, Connection, Counted, Facets, LedgerActivity, Listed, Person, SubjectName,
     SubjectPath,
@@ -49,7 +49,7 @@ impl Filters {
         state: &AppState,
         link: &Permalink,
         facets: &Facets,
-    ) -> Result<Self, ServiceError> {
+    ) -> Result<Self, HostError> {
         let subject =
             |path: &SubjectPath| Some((path.connection_id.clone(), path.subject()?.id.clone()));
         let chosen_subject = facets
@@ -75,7 +75,7 @@ impl Filters {
     }
 
     /// Names what is chosen and has no entries in the time of the page.
-    async fn find_names(&mut self, state: &AppState, link: &Permalink) -> Result<(), ServiceError> {
+    async fn find_names(&mut self, state: &AppState, link: &Permalink) -> Result<(), HostError> {
         if let (Some(whose), None) = (&link.whose, &self.person_name) {
             let only = Permalink {
                 whose: link.whose.clone(),
@@ -299,7 +299,7 @@ impl Filters {
 pub(super) async fn newest(
     state: &AppState,
     filter: &ActivityFilter,
-) -> Result<Option<LedgerActivity>, ServiceError> {
+) -> Result<Option<LedgerActivity>, HostError> {
     let page = state.service.activities(filter, None, 1).await?;
     Ok(page.items.into_iter().next())
 }

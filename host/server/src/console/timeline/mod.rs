@@ -32,7 +32,7 @@ use super::problem::ConsoleError;
 use super::viewer::Viewer;
 use crate::extract::ApiQuery;
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{ActivityFilter, Connection, LedgerActivity, Member, Page, Summary};
 
@@ -126,7 +126,7 @@ impl Asked<'_> {
         &self,
         filter: &ActivityFilter,
         summary: &Summary,
-    ) -> Result<Markup, ServiceError> {
+    ) -> Result<Markup, HostError> {
         let Self {
             link, range, now, ..
         } = *self;
@@ -165,11 +165,7 @@ impl Asked<'_> {
         Ok(html! { (standing) (entries) })
     }
 
-    async fn standing(
-        &self,
-        filter: &ActivityFilter,
-        is_empty: bool,
-    ) -> Result<Markup, ServiceError> {
+    async fn standing(&self, filter: &ActivityFilter, is_empty: bool) -> Result<Markup, HostError> {
         let Self {
             state,
             viewer,
@@ -185,7 +181,7 @@ impl Asked<'_> {
         &self,
         filter: &ActivityFilter,
         most: usize,
-    ) -> Result<Page<LedgerActivity>, ServiceError> {
+    ) -> Result<Page<LedgerActivity>, HostError> {
         let service = &self.state.service;
         let mut cursor = self.link.cursor.clone();
         let mut items = Vec::new();

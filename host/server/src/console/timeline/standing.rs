@@ -8,7 +8,7 @@ use crate::console::elements::moment;
 use crate::console::told::told;
 use crate::console::viewer::Viewer;
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
@@ -51,7 +51,7 @@ pub(super) async fn show(
     filter: &ActivityFilter,
     connections: &[Connection],
     is_empty: bool,
-) -> Result<Markup, ServiceError> {
+) -> Result<Markup, HostError> {
     let shown: Vec<&Connection> = connections
         .iter()
         .filter(|connection| chosen(link).is_none_or(|id| connection.id == *id))
@@ -137,7 +137,7 @@ fn lack(connection: &Connection, viewer: &Viewer) -> Markup {
 async fn hidden(
     state: &AppState,
     filter: &ActivityFilter,
-) -> Result<Option<LedgerActivity>, ServiceError> {
+) -> Result<Option<LedgerActivity>, HostError> {
     let of_nobody = ActivityFilter {
         only_unmapped: true,
         ..filter.clone()

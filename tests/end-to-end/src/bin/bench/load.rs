@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail};
 use end_to_end::{TOMAS, delivery};
 use futures_util::future::try_join_all;
 use serde_json::json;
@@ -32,7 +32,10 @@ pub async fn deliver(
                         .send()
                         .await?;
                     let status = answer.status();
-                    ensure!(status.is_success(), "a delivery was answered with {status}");
+                    if !status.is_success() {
+                        let why = answer.text().await?;
+                        bail!("a delivery was answered with {status}: {why}");
+                    }
                     times.push(sent.elapsed());
                 }
                 Ok(times)

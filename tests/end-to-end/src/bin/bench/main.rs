@@ -34,6 +34,11 @@ enum What {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    // What a host in this process cannot do explains a figure that is missing.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::WARN)
+        .with_writer(std::io::stderr)
+        .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

@@ -65,7 +65,7 @@ const MOST_LOG: usize = 100 << 10;
 /// And the latency of genuine deliveries among them, as a multiple of the quiet one.
 const MOST_RATIO_AMONG_STRANGERS: f64 = 5.0;
 
-/// A hundred sources of each kind, and some ten thousand forged deliveries a second where the machine can.
+/// A hundred sources of each kind.
 const CROWD: Strangers = Strangers {
     sources: 100,
     idle: 3,
@@ -75,10 +75,24 @@ const CROWD: Strangers = Strangers {
     seed: 0,
 };
 
+/// Forgers alone: some ten thousand forged deliveries a second where the machine can.
+const FORGERS: Strangers = Strangers {
+    idle: 0,
+    flooding: 0,
+    ..CROWD
+};
+
 pub async fn strangers(table: &mut Table, seed: u64) -> Result<()> {
-    let seen = strangers::run(Strangers { seed, ..CROWD }).await?;
+    for (name, crowd) in [("strangers", CROWD), ("forgers", FORGERS)] {
+        among(name, Strangers { seed, ..crowd }, table).await?;
+    }
+    Ok(())
+}
+
+async fn among(name: &str, crowd: Strangers, table: &mut Table) -> Result<()> {
+    let seen = strangers::run(crowd).await?;
     table.promise(
-        "genuine deliveries refused / lost among strangers",
+        &format!("genuine deliveries refused / lost among {name}"),
         format!("{} / {}", seen.refused, seen.lost),
         "0 / 0",
         seen.refused + seen.lost == 0,
@@ -89,7 +103,7 @@ pub async fn strangers(table: &mut Table, seed: u64) -> Result<()> {
     ));
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     table.target(
-        "p99 among strangers",
+        &format!("p99 among {name}"),
         format!(
             "{:.1} → {:.1} ms",
             milliseconds(seen.quiet_p99),
@@ -104,13 +118,13 @@ pub async fn strangers(table: &mut Table, seed: u64) -> Result<()> {
     ));
     let (before, after) = seen.memory;
     table.promise(
-        "memory that strangers cost",
+        &format!("memory that {name} cost"),
         format!("{} → {} MiB", before >> 20, after >> 20),
         &format!("≤ {} MiB more", MOST_MEMORY >> 20),
         after.saturating_sub(before) <= MOST_MEMORY,
     );
     table.promise(
-        "log that strangers cause",
+        &format!("log that {name} cause"),
         format!("{} kB", seen.logged / 1000),
         &format!("≤ {} kB", MOST_LOG / 1000),
         seen.logged <= MOST_LOG,

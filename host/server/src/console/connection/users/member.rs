@@ -16,7 +16,7 @@ use crate::console::problem::ConsoleError;
 use crate::console::viewer::Viewer;
 use crate::extract::{ApiPath, ApiQuery};
 use crate::state::AppState;
-use integration_host::{MAX_FOUND_USERS, Service, ServiceError};
+use integration_host::{Host, HostError, MAX_FOUND_USERS};
 use integration_host_contract::User;
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
 use integration_host_ledger::{Mapping, MatchedBy, Member};
@@ -53,10 +53,10 @@ pub(super) async fn show(
 }
 
 async fn find(
-    service: &Service,
+    service: &Host,
     member: &Member,
     wanted: Option<String>,
-) -> Result<Choice, ServiceError> {
+) -> Result<Choice, HostError> {
     if let Some(find) = wanted {
         let users = service.search_users(&find).await?;
         return Ok(Choice { find, users });

@@ -24,7 +24,7 @@ use crate::console::viewer::Viewer;
 use crate::error::status_of;
 use crate::extract::{ApiPath, ApiQuery};
 use crate::state::AppState;
-use integration_host::ServiceError;
+use integration_host::HostError;
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
 use integration_host_ledger::{ImportLimits, Member, MemberFilter};
@@ -91,7 +91,7 @@ async fn failed(
     viewer: &Viewer,
     id: &ConnectionId,
     view: &View,
-    error: &ServiceError,
+    error: &HostError,
 ) -> Result<Response, ConsoleError> {
     let message = problem(&sentence(&error.message));
     let page = page(state, viewer, id, view, message).await?;

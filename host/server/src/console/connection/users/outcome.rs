@@ -10,7 +10,7 @@ use super::change::{Address, code_of, mapping_of};
 use super::name;
 use super::view::View;
 use crate::api::Earlier;
-use integration_host::{Service, ServiceError};
+use integration_host::{Host, HostError};
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
 use integration_host_ledger::{Mapping, MatchedBy, Member, TeamChanges};
 
@@ -87,11 +87,11 @@ pub(super) fn imported(changes: &TeamChanges) -> Outcome {
 
 /// What to say. What cannot be true any more is left out.
 pub(super) async fn show(
-    service: &Service,
+    service: &Host,
     id: &ConnectionId,
     view: &View,
     query: &OutcomeQuery,
-) -> Result<Markup, ServiceError> {
+) -> Result<Markup, HostError> {
     match query.notice.as_str() {
         "imported" => Ok(import_notice(id, view, query)),
         "changed" | "restored" | "overtaken" => {
@@ -113,12 +113,12 @@ pub(super) async fn show(
 }
 
 async fn change_notice(
-    service: &Service,
+    service: &Host,
     id: &ConnectionId,
     view: &View,
     member: &Member,
     query: &OutcomeQuery,
-) -> Result<Markup, ServiceError> {
+) -> Result<Markup, HostError> {
     let now = member.mapping();
     let stays = query.earlier == Earlier::Stays;
     let Some(was) = mapping_of(&query.was).filter(|was| *was != now) else {
