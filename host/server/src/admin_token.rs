@@ -73,6 +73,18 @@ impl AdminToken {
     /// The environment variable that holds the token.
     pub const VARIABLE: &str = "INTEGRATION_HOST_TOKEN";
 
+    /// A token that is given as it is: visible ASCII characters without spaces, at least 16.
+    ///
+    /// # Errors
+    /// No client could send it, or it could be guessed.
+    pub fn new(token: impl Into<String>) -> Result<Self, AdminTokenError> {
+        let place = || "the value that was given".to_owned();
+        let help = "`openssl rand -hex 32` makes one";
+        Self::sendable(token)
+            .ok_or_else(|| AdminTokenError::Unusable(place(), help))?
+            .unguessable(place(), || help.to_owned())
+    }
+
     /// The token of a host: from the environment if it is there, else from the data directory,
     /// where it is made the first time.
     pub fn obtain(
@@ -130,7 +142,7 @@ impl AdminToken {
     }
 
     fn from_environment(token: String) -> Result<Self, AdminTokenError> {
-        Self::new(secret::without_line_end(&token)).ok_or_else(|| {
+        Self::sendable(secret::without_line_end(&token)).ok_or_else(|| {
             AdminTokenError::Unusable(
                 Self::environment(),
                 "set it to one, or unset it to use the one in the data directory",
@@ -142,7 +154,7 @@ impl AdminToken {
         format!("the environment variable {}", Self::VARIABLE)
     }
 
-    fn new(token: impl Into<String>) -> Option<Self> {
+    fn sendable(token: impl Into<String>) -> Option<Self> {
         let token = Secret::new(token);
         let usable = !token.expose().is_empty()
             && token.expose().bytes().all(|byte| byte.is_ascii_graphic());
@@ -184,7 +196,7 @@ impl AdminToken {
                 });
             }
         };
-        Self::new(text.expose().trim()).ok_or_else(|| {
+        Self::sendable(text.expose().trim()).ok_or_else(|| {
             AdminTokenError::Unusable(
                 path.display().to_string(),
                 "delete the file and start the host again to get a new one",

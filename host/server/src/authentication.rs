@@ -1,10 +1,11 @@
-//! Letting in whoever carries the admin token, and keeping out whoever guesses it.
+//! Letting in whoever carries the admin token or is signed in at the platform, and keeping out whoever guesses the token.
 
 use integration_host_contract::sentence::duration_in_words;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
@@ -13,6 +14,7 @@ use super::admin_token::AdminToken;
 use super::client::Source;
 use super::error::ApiError;
 use super::guesses::Guesses;
+use super::identity::{Authenticator, Identity, Role};
 
 /// What somebody wanted to get in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,22 +41,43 @@ impl Credential {
 /// Who gets in.
 #[derive(Clone)]
 pub(super) struct Admission {
-    token: AdminToken,
+    token: Option<AdminToken>,
+    authenticator: Option<Arc<dyn Authenticator>>,
     guesses: Arc<Guesses>,
 }
 
 impl Admission {
-    pub(super) fn new(token: AdminToken, guesses: Guesses) -> Self {
+    pub(super) fn new(
+        token: Option<AdminToken>,
+        authenticator: Option<Arc<dyn Authenticator>>,
+        guesses: Guesses,
+    ) -> Self {
         Self {
             token,
+            authenticator,
             guesses: Arc::new(guesses),
         }
+    }
+
+    /// Whoever the platform says sent a request.
+    pub(super) async fn known_by_platform(&self, request: &Parts) -> Option<Identity> {
+        match &self.authenticator {
+            Some(authenticator) => authenticator.authenticate(request).await,
+            None => None,
+        }
+    }
+
+    /// Where somebody signs in, if that is at the platform.
+    pub(super) fn sign_in_url(&self) -> Option<&str> {
+        self.authenticator
+            .as_ref()
+            .map(|authenticator| authenticator.sign_in_url())
     }
 
     /// Lets in who gives the admin token, unless this source is locked out.
     pub(super) fn admit(&self, source: Source, given: &str, now: Instant) -> Result<(), ApiError> {
         self.ensure_not_locked_out(source, now)?;
-        if self.token.matches(given) {
+        if self.is_admin_token(given) {
             self.guesses.forgive(source);
             return Ok(());
         }
@@ -63,6 +86,12 @@ impl Admission {
         Err(ApiError::unauthenticated(
             "the admin token is not the one of this host; it is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
         ))
+    }
+
+    fn is_admin_token(&self, given: &str) -> bool {
+        self.token
+            .as_ref()
+            .is_some_and(|token| token.matches(given))
     }
 
     /// Counts something else than an admin token that somebody made up, or that is good no longer: the same only once, as
@@ -91,8 +120,8 @@ impl Admission {
     }
 }
 
-/// Refuses a request without the admin token.
-pub(super) async fn require_admin(
+/// Refuses a request of nobody known, and one that is more than somebody may do.
+pub(super) async fn require_identity(
     State(admission): State<Admission>,
     request: Request,
     next: Next,
@@ -100,20 +129,42 @@ pub(super) async fn require_admin(
     let source = Source::noted(request.extensions());
     let now = Instant::now();
     admission.ensure_not_locked_out(source, now)?;
-    let given = request
-        .headers()
+    let (parts, body) = request.into_parts();
+    let given = parts
+        .headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
         .map(|(_, token)| token.trim());
-    match given {
-        Some(given) => {
-            admission.admit(source, given, now)?;
-            Ok(next.run(request).await)
-        }
-        None => Err(ApiError::unauthenticated(
-            "this needs the header “Authorization: Bearer ADMIN_TOKEN”; the token is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
-        )),
+    let role = match admission.known_by_platform(&parts).await {
+        Some(identity) => identity.role,
+        None => match given {
+            Some(given) => {
+                admission.admit(source, given, now)?;
+                Role::Admin
+            }
+            None => return Err(nobody(&admission)),
+        },
+    };
+    // A backup holds everything, which is more than to look at it.
+    let is_backup = parts.uri.path().ends_with("/backup");
+    if !role.may(&parts.method) || role == Role::Reader && is_backup {
+        return Err(only_looking());
     }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+fn nobody(admission: &Admission) -> ApiError {
+    match admission.sign_in_url() {
+        Some(url) => ApiError::unauthenticated(format!("nobody is signed in; sign in at {url}")),
+        None => ApiError::unauthenticated(
+            "this needs the header “Authorization: Bearer ADMIN_TOKEN”; the token is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
+        ),
+    }
+}
+
+/// What is answered to somebody who may look and wants to do more.
+pub(super) fn only_looking() -> ApiError {
+    ApiError::forbidden("you may look at this and not change it; ask somebody who may")
 }

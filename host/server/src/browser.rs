@@ -3,10 +3,12 @@
 //! The API takes a token in a header, which no other page can make a browser send. These checks stand before
 //! that, so that nothing depends on it alone.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
@@ -35,6 +37,8 @@ const TOKEN_PARAMETERS: [&str; 8] = [
 pub(super) struct OwnAddress {
     /// Under which the remote service and browsers reach this host.
     pub(super) public_url: Url,
+    /// Other origins whose pages may call the API.
+    pub(super) allowed_origins: Arc<[HeaderValue]>,
     /// Whether only this machine can connect. Then a request for any other name comes from a page whose
     /// name was made to lead here.
     pub(super) is_loopback: bool,
@@ -106,6 +110,7 @@ impl OwnAddress {
             .iter()
             .all(|origin| origin == "null");
         let is_own = own_site && self.is_own_origin(headers) || same_origin && is_hidden;
+        let is_own = is_own || self.is_allowed_origin(headers);
         if is_reading || is_own {
             return Ok(());
         }
@@ -117,6 +122,13 @@ impl OwnAddress {
         Err(ApiError::forbidden(
             "a page of another site asked for this; only this host's own pages and programs may change something",
         ))
+    }
+
+    /// Whether a page asks whose origin the platform allows. Browsers say which, and pages cannot have them say another.
+    fn is_allowed_origin(&self, headers: &HeaderMap) -> bool {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let (origin, further) = (origins.next(), origins.next());
+        further.is_none() && origin.is_some_and(|origin| self.allowed_origins.contains(origin))
     }
 
     /// Whether the page that asks, if it is one, is from here: from the public URL, or from where the
@@ -176,6 +188,7 @@ mod tests {
     fn own(is_loopback: bool) -> OwnAddress {
         OwnAddress {
             public_url: "https://host.example.com/toggl".parse().unwrap(),
+            allowed_origins: Arc::default(),
             is_loopback,
         }
     }

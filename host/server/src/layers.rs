@@ -29,8 +29,28 @@ use super::request_log::RequestLog;
 /// After how many seconds a request that found no place may be sent again.
 const RETRY_AFTER_SECONDS: u32 = 5;
 
-/// Finishes a router: it is known where every request comes from, unknown addresses, wrong methods and panics
-/// become problems, every request is traced, and every response carries the security headers. `is_https`:
+/// Answers every address that none of these routes is for.
+pub(super) fn with_an_end<S>(routes: Router<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    routes.fallback(nothing_here)
+}
+
+/// Answers wrong methods. What is laid around the routes afterwards is around this too.
+pub(super) fn with_own_methods<S>(routes: Router<S>) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    routes.method_not_allowed_fallback(async || {
+        ApiError::refused(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "this address does not take this method; the header “Allow” names those it takes",
+        )
+    })
+}
+
+/// Finishes a router: it is known where every request comes from, panics become problems, every request is traced, and every response carries the security headers. `is_https`:
 /// browsers reach this host so.
 pub(super) fn finish<S>(
     routes: Router<S>,
@@ -45,13 +65,6 @@ where
         log: Arc::default(),
     });
     routes
-        .fallback(nothing_here)
-        .method_not_allowed_fallback(async || {
-            ApiError::refused(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "this address does not take this method; the header “Allow” names those it takes",
-            )
-        })
         .layer(CatchPanicLayer::custom(answer_panic))
         .layer(middleware::from_fn_with_state(Arc::clone(&edge), trace))
         .layer(middleware::from_fn_with_state(edge, arrive))

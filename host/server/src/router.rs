@@ -1,32 +1,39 @@
 //! Which address leads to which handler.
 
-use std::sync::Arc;
-
 use axum::Router;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH};
+use axum::http::{HeaderValue, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{delete, get, post, put};
+use tower_http::cors::CorsLayer;
 
-use super::authentication::require_admin;
+use super::authentication::require_identity;
 use super::browser::{OwnAddress, guard};
-use super::client::TrustedProxies;
 use super::console;
-use super::layers::{admitted, finish};
+use super::layers::{admitted, with_own_methods};
+pub(super) use super::layers::{finish, with_an_end};
 use super::routes::{activities, connections, deliveries, hooks, keeping, operations, users};
 use super::state::AppState;
 
-/// Every route.
-pub(super) fn router(state: AppState, own: OwnAddress, proxies: Arc<TrustedProxies>) -> Router {
-    let admin = from_fn_with_state(state.admission.clone(), require_admin);
-    let is_https = own.public_url.scheme() == "https";
-    let guarded = console::routes(&state)
+/// The API.
+pub(super) fn api(state: &AppState, own: &OwnAddress) -> Router<AppState> {
+    let known = from_fn_with_state(state.admission.clone(), require_identity);
+    let routes = admin_routes()
+        .route_layer(from_fn(admitted))
+        .route_layer(known)
         .merge(documents())
-        .merge(
-            admin_routes()
-                .route_layer(from_fn(admitted))
-                .route_layer(admin),
-        )
-        .route_layer(from_fn_with_state(own, guard));
-    finish(open_routes().merge(guarded), proxies, is_https).with_state(state)
+        .route_layer(from_fn_with_state(own.clone(), guard));
+    let routes = with_own_methods(routes);
+    match own.allowed_origins.is_empty() {
+        true => routes,
+        false => routes.layer(allowing(own.allowed_origins.to_vec())),
+    }
+}
+
+/// The pages for people.
+pub(super) fn console(state: &AppState, own: &OwnAddress) -> Router<AppState> {
+    let routes = console::routes(state).route_layer(from_fn_with_state(own.clone(), guard));
+    with_own_methods(routes)
 }
 
 /// What says how to go on, to whoever can read it.
@@ -34,15 +41,31 @@ fn documents() -> Router<AppState> {
     Router::new().route("/api/openapi.json", get(operations::openapi))
 }
 
-/// Routes that programs call which have no token: remote services and probes, under whatever name.
-fn open_routes() -> Router<AppState> {
-    Router::new()
-        .route("/healthz", get(operations::alive))
-        .route("/readyz", get(operations::ready))
-        .route("/hooks/{hook}", post(hooks::receive))
+/// What tells browsers that pages of these origins may see answers.
+fn allowing(origins: Vec<HeaderValue>) -> CorsLayer {
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_credentials(true)
+        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH])
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
 }
 
-/// Routes that need the admin token.
+/// Routes that programs call which have no token: remote services and probes, under whatever name.
+pub(super) fn open_routes() -> Router<AppState> {
+    let routes = Router::new()
+        .route("/healthz", get(operations::alive))
+        .route("/readyz", get(operations::ready))
+        .route("/hooks/{hook}", post(hooks::receive));
+    with_own_methods(routes)
+}
+
+/// Routes that need somebody who is let in.
 fn admin_routes() -> Router<AppState> {
     Router::new()
         .route("/metrics", get(operations::metrics))

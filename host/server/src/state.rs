@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
-use super::ServerOptions;
 use super::authentication::Admission;
 use super::body::RequestLimits;
 use super::console::{Drafts, Sessions, SignInLinks};
@@ -16,6 +16,7 @@ use super::error::ApiError;
 use super::guesses::Guesses;
 use super::refusals::Refusals;
 use super::routes::Readiness;
+use super::server::Options;
 use integration_host::{Host, HostError};
 
 /// How many event streams may be open. Each is a person looking at a timeline or a platform following
@@ -39,23 +40,23 @@ pub(super) struct AppState {
     pub(super) backup_stall: Duration,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) streams: Arc<Semaphore>,
-    work: mpsc::Sender<()>,
+    use_cases: TaskTracker,
 }
 
 impl AppState {
-    /// The state, and a receiver that ends when the state and all work it started are gone.
+    /// The state. Use cases that change something are tracked.
     pub(super) fn new(
         service: Host,
-        options: ServerOptions,
+        options: Options,
         stopping: watch::Receiver<bool>,
-    ) -> (Self, mpsc::Receiver<()>) {
-        let (work, finished) = mpsc::channel(1);
+        use_cases: TaskTracker,
+    ) -> Self {
         let limits = &options.limits;
         let guesses = Guesses::new(limits.wrong_admin_tokens, limits.lock_out());
-        let state = Self {
+        Self {
             sessions: Arc::new(Sessions::new(
                 Arc::clone(service.keys()),
-                &options.admin_token,
+                options.admin_token.as_ref(),
                 service.public_url(),
             )),
             sign_in_links: options.sign_in_links,
@@ -65,13 +66,12 @@ impl AppState {
             refusals: Arc::new(Refusals::new(limits.refused_deliveries_per_second)),
             readiness: Arc::default(),
             refusal_delay: limits.refusal_delay(),
-            admission: Admission::new(options.admin_token, guesses),
+            admission: Admission::new(options.admin_token, options.authenticator, guesses),
             backup_stall: limits.backup_stall(),
             stopping,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
-            work,
-        };
-        (state, finished)
+            use_cases,
+        }
     }
 
     /// Runs a use case that changes something to its end, even if the client hangs up: half a
@@ -85,13 +85,8 @@ impl AppState {
         F: Future<Output = T> + Send + 'static,
     {
         let running = use_case(self.service.clone());
-        let work = self.work.clone();
-        let task = async move {
-            let result = running.await;
-            drop(work);
-            result
-        };
-        tokio::spawn(task.in_current_span())
+        self.use_cases
+            .spawn(running.in_current_span())
             .await
             .map_err(|_| ApiError::defect())
     }

@@ -19,7 +19,7 @@ use integration_host_ledger::{Connection, Ledger};
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::secret::{Secret, Secrets};
 use integration_host_seal::{SealingKey, SealingKeys};
-use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
+use integration_host_server::{AdminToken, Server, SignInLinks};
 use integration_host_storage::{KeyValueStore, MemoryStore};
 use toggl_sandbox::model::Subscription;
 use toggl_sandbox::{RunningSandbox, Sandbox, Scenario};
@@ -212,22 +212,13 @@ impl Parts {
             .public_url(url.as_str())
             .start()
             .await?;
-        let (admin_token, _) =
-            AdminToken::obtain(Some("embedded-embedded".into()), Path::new("."))?;
         let sign_in_links = SignInLinks::default();
-        let options = ServerOptions {
-            admin_token,
-            limits,
-            trusted_proxies: Vec::new(),
-            sign_in_links: sign_in_links.clone(),
-        };
+        let server = Server::new(&service)
+            .admin_token(AdminToken::new("embedded-embedded")?)
+            .limits(limits)
+            .sign_in_links(sign_in_links.clone());
         // Toggl pings the callback while the workspace is being connected.
-        tokio::spawn(serve(
-            listener,
-            service.clone(),
-            options,
-            std::future::pending(),
-        ));
+        tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
         Ok(Embedded {
             sandbox,
             service,

@@ -2,15 +2,13 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::io;
-use std::net::Ipv4Addr;
-use std::path::Path;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use end_to_end::{Embedded, NORTHWIND, RawConnection, component, post};
-use integration_host_contract::limits::Limits;
-use integration_host_server::{AdminToken, ServerOptions, SignInLinks, UseCases, make_service};
+use integration_host_server::{AdminToken, Server};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -46,39 +44,25 @@ struct Mounted {
     embedded: Embedded,
     url: String,
     stop: watch::Sender<bool>,
-    server: JoinHandle<io::Result<()>>,
-    use_cases: UseCases,
+    serving: JoinHandle<io::Result<()>>,
+    server: Server,
 }
 
 impl Mounted {
     async fn start(trusted_proxies: &[&str]) -> Self {
         let embedded = Embedded::start(&component().unwrap()).await.unwrap();
-        let token = Some("embedded-admin-token".to_owned());
-        let (admin_token, _) = AdminToken::obtain(token, Path::new(".")).unwrap();
-        let options = ServerOptions {
-            admin_token,
-            limits: Limits {
-                shutdown_ms: 60_000,
-                ..Limits::default()
-            },
-            trusted_proxies: trusted_proxies
-                .iter()
-                .map(|text| text.parse().unwrap())
-                .collect(),
-            sign_in_links: SignInLinks::default(),
-        };
+        let server = Server::new(&embedded.service)
+            .admin_token(AdminToken::new(TOKEN).unwrap())
+            .trusted_proxies(trusted_proxies.iter().map(|text| text.parse().unwrap()));
         let (stop, stopping) = watch::channel(false);
-        let service = embedded.service.clone();
-        let (clients, use_cases) = make_service(service, options, stopping.clone(), |routes| {
-            Router::new().nest("/time", routes)
-        });
+        let clients = server.make_service(|routes| Router::new().nest_service("/time", routes));
         let listener = TcpListener::bind((PLATFORM, 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut stopping = stopping;
         let stopped = async move {
             let _ = stopping.wait_for(|stopping| *stopping).await;
         };
-        let server = async move {
+        let serving = async move {
             axum::serve(listener, clients)
                 .with_graceful_shutdown(stopped)
                 .await
@@ -87,8 +71,8 @@ impl Mounted {
             embedded,
             url,
             stop,
-            server: tokio::spawn(server),
-            use_cases,
+            serving: tokio::spawn(serving),
+            server,
         }
     }
 
@@ -150,6 +134,52 @@ async fn mounted_under_a_path_limits_count_by_client_and_requests_are_logged() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_of_allowed_origins_may_call_the_api_and_no_others() {
+    let embedded = Embedded::start(&component().unwrap()).await.unwrap();
+    let app = "https://app.example.com".parse().unwrap();
+    let server = Server::new(&embedded.service)
+        .admin_token(AdminToken::new(TOKEN).unwrap())
+        .allowed_origins([&app]);
+    // Each where the platform wants it.
+    let routes = Router::new()
+        .nest_service("/in", server.hooks())
+        .nest_service("/out", server.api());
+    let clients = routes.into_make_service_with_connect_info::<SocketAddr>();
+    let listener = TcpListener::bind((PLATFORM, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, clients).into_future());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |method: reqwest::Method, path: &str, origin: &str| {
+        let request = client
+            .request(method, format!("{url}{path}"))
+            .header("origin", origin)
+            .header("sec-fetch-site", "cross-site")
+            .header("access-control-request-method", "POST")
+            .bearer_auth(TOKEN);
+        let answer = request.send().await.unwrap();
+        let allowed = answer.headers().get("access-control-allow-origin");
+        let allowed = allowed.map(|origin| origin.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), allowed)
+    };
+    let (post, options) = (reqwest::Method::POST, reqwest::Method::OPTIONS);
+    let (links, own) = ("/out/api/v1/sign-in-links", "https://app.example.com");
+    let foreign = "https://evil.example";
+    assert_eq!(
+        ask(options.clone(), links, own).await,
+        (200, Some(own.to_owned()))
+    );
+    assert_eq!(
+        ask(post.clone(), links, own).await,
+        (201, Some(own.to_owned()))
+    );
+    assert_eq!(ask(options, links, foreign).await.1, None);
+    assert_eq!(ask(post, links, foreign).await, (403, None));
+    let get = reqwest::Method::GET;
+    assert_eq!(ask(get.clone(), "/in/healthz", foreign).await, (200, None));
+    assert_eq!(ask(get, "/in/api/v1/connections", own).await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_use_case_whose_client_hung_up_is_waited_for() {
     let mounted = Mounted::start(&[]).await;
     let body = json!({
@@ -183,8 +213,9 @@ async fn a_use_case_whose_client_hung_up_is_waited_for() {
     timeout(Duration::from_secs(60), begun).await.unwrap();
     drop(connection);
     mounted.stop.send_replace(true);
-    mounted.server.await.unwrap().unwrap();
-    assert!(mounted.use_cases.finished().await, "it takes too long");
+    mounted.serving.await.unwrap().unwrap();
+    let grace = Duration::from_secs(60);
+    assert!(mounted.server.finish(grace).await, "it takes too long");
     let connections = mounted.embedded.service.connections().await.unwrap();
     assert_eq!(
         connections.len(),

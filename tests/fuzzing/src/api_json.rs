@@ -19,7 +19,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::mem::ManuallyDrop;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
@@ -31,17 +30,15 @@ use axum::middleware::AddExtension;
 use integration_host::{ConnectRequest, Host};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ScopeId;
-use integration_host_contract::limits::Limits;
 use integration_host_directory::FileDirectory;
 use integration_host_http::{AllowList, HttpLimits, HttpMetrics, OutboundHttp};
 use integration_host_ledger::Connection;
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::secret::Secret;
 use integration_host_server::api::Problem;
-use integration_host_server::{self, AdminToken, ServerOptions, SignInLinks};
+use integration_host_server::{AdminToken, Server};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
 use tower::{Service as _, ServiceExt as _};
 
 use crate::crossing::{sections, split_line};
@@ -68,7 +65,7 @@ struct Target {
     connection: Connection,
     inputs: u32,
     /// Event streams end when this is dropped.
-    _stop: watch::Sender<bool>,
+    _server: Server,
 }
 
 thread_local! {
@@ -230,18 +227,10 @@ fn start() -> Target {
         .enable_all()
         .build()
         .expect("a runtime");
-    let (stop, stopping) = watch::channel(false);
     let (service, connection) = runtime.block_on(connect());
-    let (admin_token, _) =
-        AdminToken::obtain(Some(ADMIN_TOKEN.into()), Path::new(".")).expect("a token");
-    let options = ServerOptions {
-        admin_token,
-        limits: Limits::default(),
-        trusted_proxies: Vec::new(),
-        sign_in_links: SignInLinks::default(),
-    };
-    let (mut clients, _) =
-        integration_host_server::make_service(service.clone(), options, stopping, |routes| routes);
+    let admin_token = AdminToken::new(ADMIN_TOKEN).expect("a token");
+    let server = Server::new(&service).admin_token(admin_token);
+    let mut clients = server.make_service(|routes| routes);
     let peer = SocketAddr::from(([192, 0, 2, 1], 4711));
     let Ok(router) = runtime.block_on(clients.call(peer));
     Target {
@@ -250,7 +239,7 @@ fn start() -> Target {
         router,
         connection,
         inputs: 0,
-        _stop: stop,
+        _server: server,
     }
 }
 

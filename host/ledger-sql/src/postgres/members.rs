@@ -274,10 +274,12 @@ async fn remove_missing(
     execute(
         transaction,
         "DELETE FROM members WHERE connection = $1 AND remote_user = ANY ($2)
-             AND user_number IS NULL AND matched_by IS NULL AND NOT EXISTS (
-                 SELECT 1 FROM activities
-                 WHERE activities.connection = $1 AND activities.remote_user = members.remote_user
-             )",
+             AND user_number IS NULL AND matched_by IS NULL AND (
+                 SELECT activities.remote_user FROM activities
+                 WHERE activities.connection = $1
+                     AND activities.remote_user BETWEEN members.remote_user AND members.remote_user
+                 ORDER BY activities.remote_user LIMIT 1
+             ) IS NULL",
         &[&connection, &ids],
     )
     .await?;
@@ -305,7 +307,8 @@ async fn keep_those_with_activities(
         client,
         "SELECT member.id FROM unnest($2::text[]) AS member (id) CROSS JOIN LATERAL (
              SELECT 1 FROM activities
-             WHERE activities.connection = $1 AND activities.remote_user = member.id LIMIT 1
+             WHERE activities.connection = $1 AND activities.remote_user BETWEEN member.id AND member.id
+             ORDER BY activities.remote_user LIMIT 1
          ) AS activity",
         &[&connection, &members],
     )
@@ -329,7 +332,8 @@ async fn has_activities(
 ) -> Result<bool> {
     let found = row(
         client,
-        "SELECT 1 FROM activities WHERE connection = $1 AND remote_user = $2 LIMIT 1",
+        "SELECT 1 FROM activities WHERE connection = $1 AND remote_user BETWEEN $2 AND $2
+         ORDER BY remote_user LIMIT 1",
         &[&connection, &remote_user.as_str()],
     )
     .await?;

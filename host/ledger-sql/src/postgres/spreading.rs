@@ -1,4 +1,8 @@
 //! Telling activities of a change of what they share: at once if they are few, and otherwise a few at a time.
+//!
+//! Where nearly all activities share one thing, Postgres expects as many of any other, and would rather read the whole
+//! table. `BETWEEN` a value and itself, in the order of an index, keeps a lookup one: that it is an equality Postgres
+//! does not see.
 
 use deadpool_postgres::{GenericClient, Transaction};
 
@@ -48,7 +52,8 @@ async fn few(
             transaction,
             "SELECT activity.number FROM unnest($1::bigint[], $2::text[]) AS below (connection, id) CROSS JOIN LATERAL (
                  SELECT number FROM activities
-                 WHERE activities.connection = below.connection AND activities.subject = below.id OFFSET 0
+                 WHERE activities.connection = below.connection AND activities.subject BETWEEN below.id AND below.id
+                 ORDER BY subject LIMIT $3
              ) AS activity LIMIT $3",
             &[&connections, &below, &limit],
         )
@@ -63,7 +68,8 @@ async fn few(
             transaction,
             "SELECT activity.number FROM unnest($1::bigint[], $2::text[]) AS member (connection, id) CROSS JOIN LATERAL (
                  SELECT number FROM activities
-                 WHERE activities.connection = member.connection AND activities.remote_user = member.id OFFSET 0
+                 WHERE activities.connection = member.connection AND activities.remote_user BETWEEN member.id AND member.id
+                 ORDER BY remote_user LIMIT $3
              ) AS activity LIMIT $3",
             &[&connections, &remote_users, &limit],
         )
@@ -77,7 +83,8 @@ async fn few(
         let found = rows(
             transaction,
             "SELECT activity.number FROM unnest($1::bigint[]) AS wanted (number) CROSS JOIN LATERAL (
-                 SELECT number FROM activities WHERE activities.user_number = wanted.number OFFSET 0
+                 SELECT number FROM activities WHERE activities.user_number BETWEEN wanted.number AND wanted.number
+                 ORDER BY user_number LIMIT $2
              ) AS activity LIMIT $2",
             &[&users, &limit],
         )
@@ -92,7 +99,8 @@ async fn few(
             transaction,
             "SELECT activity.number FROM unnest($1::bigint[]) AS wanted (number) CROSS JOIN LATERAL (
                  SELECT number FROM activities
-                 WHERE activities.connection = wanted.number AND visibility IN (0, 1) AND span = 4 OFFSET 0
+                 WHERE activities.connection BETWEEN wanted.number AND wanted.number AND visibility IN (0, 1) AND span = 4
+                 ORDER BY connection LIMIT $2
              ) AS activity LIMIT $2",
             &[&connections, &limit],
         )
@@ -143,7 +151,8 @@ async fn few_given(
              AS member (connection, id, user_number, keeps_earlier)
          CROSS JOIN LATERAL (
              SELECT number, user_number FROM activities
-             WHERE activities.connection = member.connection AND activities.remote_user = member.id OFFSET 0
+             WHERE activities.connection = member.connection AND activities.remote_user BETWEEN member.id AND member.id
+             ORDER BY remote_user LIMIT $5
          ) AS activity LIMIT $5",
         &[
             &connections,

@@ -20,7 +20,7 @@ use crate::config::{LogFormat, Overrides, Settings};
 use integration_host::Host;
 use integration_host::log_output::LogOutput;
 use integration_host_contract::sentence::{on_one_line, quoted};
-use integration_host_server::{self, AdminToken, AdminTokenSource, ServerOptions, SignInLinks};
+use integration_host_server::{AdminToken, AdminTokenSource, Server, SignInLinks};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -114,13 +114,12 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
             "what this host is could not be printed"
         );
     }
-    let options = ServerOptions {
-        admin_token,
-        limits: settings.limits,
-        trusted_proxies: settings.trusted_proxies,
-        sign_in_links,
-    };
-    let served = integration_host_server::serve(listener, service.clone(), options, shutdown).await;
+    let server = Server::new(&service)
+        .admin_token(admin_token)
+        .limits(settings.limits)
+        .trusted_proxies(settings.trusted_proxies)
+        .sign_in_links(sign_in_links);
+    let served = server.serve(listener, shutdown).await;
     service.stop().await;
     served.map_err(|error| Failure::failed(format!("the server stopped: {error}")))
 }

@@ -7,6 +7,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::assets;
 use super::viewer::{Place, Viewer};
+use super::visitor::Person;
 
 /// A page takes what it is made of from this host, talks to it alone, and is shown in no other page.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
@@ -85,7 +86,6 @@ impl<'a> Page<'a> {
     /// The page for somebody who is signed in. `content` begins with the heading, see
     /// [`heading`](super::elements::heading).
     pub(super) fn render(self, viewer: &Viewer, content: Markup) -> Response {
-        let zone = viewer.zone.iana_name().unwrap_or("UTC");
         let navigation = html! {
             nav class="sections" aria-label="Console" {
                 @for section in Section::ALL {
@@ -94,11 +94,14 @@ impl<'a> Page<'a> {
                     }
                 }
             }
-            form class="sign-out" method="post" action="sign-out" {
-                button class="quiet" { "Sign out" }
+            // Whoever is signed in at the platform signs out there.
+            @if let Person::Here(_) = viewer.person {
+                form class="sign-out" method="post" action="sign-out" {
+                    button class="quiet" { "Sign out" }
+                }
             }
         };
-        self.document(&viewer.place, Some(zone), navigation, content)
+        self.document(&viewer.place, Some(viewer), navigation, content)
     }
 
     /// The page for anybody: its title as the heading, and no navigation.
@@ -115,10 +118,13 @@ impl<'a> Page<'a> {
     fn document(
         self,
         place: &Place,
-        zone: Option<&str>,
+        viewer: Option<&Viewer>,
         navigation: Markup,
         content: Markup,
     ) -> Response {
+        let zone = viewer.map(|viewer| viewer.zone.iana_name().unwrap_or("UTC"));
+        let is_signed_in_here =
+            viewer.is_some_and(|viewer| matches!(viewer.person, Person::Here(_)));
         let document = html! {
             (DOCTYPE)
             html lang="en" data-zone=[zone] {
@@ -150,8 +156,10 @@ impl<'a> Page<'a> {
                     @if let Some(zone) = zone {
                         footer {
                             p { "Times are in " span data-zone-name { (zone) } "." }
-                            form method="post" action="sign-out-everywhere" {
-                                button class="quiet" { "Sign out everywhere" }
+                            @if is_signed_in_here {
+                                form method="post" action="sign-out-everywhere" {
+                                    button class="quiet" { "Sign out everywhere" }
+                                }
                             }
                         }
                     }

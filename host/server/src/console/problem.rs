@@ -9,7 +9,8 @@ use maud::html;
 
 use super::page::Page;
 use super::viewer::Place;
-use super::visitor::Visitor;
+use super::visitor::{Person, Visitor};
+use crate::authentication::only_looking;
 use crate::client::Source;
 use crate::error::{ApiError, status_of};
 use crate::state::AppState;
@@ -114,28 +115,33 @@ pub(crate) fn is_for_a_person(headers: &HeaderMap) -> bool {
 /// The page for an address that leads nowhere.
 pub(crate) fn no_page(request: &Request) -> Response {
     let error = HostError::not_found("there is no page at this address");
-    let place = Place::of(request.uri());
+    let place = Place::of_request(request);
     (StatusCode::NOT_FOUND, render(&place, &error.into())).into_response()
 }
 
 /// The page for a request that is not answered because of where it seems to come from.
 pub(crate) fn refusal(request: &Request, error: ApiError) -> Response {
-    let place = Place::of(request.uri());
+    let place = Place::of_request(request);
     let error = ConsoleError::from(error);
     (error.status, render(&place, &error)).into_response()
 }
 
 /// Looks who is there, shows failures as pages, and prolongs the session of whoever is signed in.
-pub(super) async fn frame(
-    State(state): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let place = Place::of(request.uri());
+pub(super) async fn frame(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let place = Place::of_request(&request);
     let source = Source::noted(request.extensions());
-    let visitor = Visitor::of(&state, source, request.headers()).await;
-    request.extensions_mut().insert(visitor.clone());
-    let mut response = next.run(request).await;
+    let (mut parts, body) = request.into_parts();
+    let visitor = Visitor::of(&state, source, &parts).await;
+    parts.extensions.insert(visitor.clone());
+    let request = Request::from_parts(parts, body);
+    let may = match &visitor {
+        Visitor::SignedIn(person) => person.role().may(request.method()),
+        Visitor::Stranger { .. } | Visitor::Unknown(_) => true,
+    };
+    let mut response = match may {
+        true => next.run(request).await,
+        false => ConsoleError::from(only_looking()).into_response(),
+    };
     if let Some(error) = response.extensions_mut().remove::<ConsoleError>() {
         let retry_after = response.headers_mut().remove(RETRY_AFTER);
         response = (error.status, render(&place, &error)).into_response();
@@ -144,7 +150,10 @@ pub(super) async fn frame(
         }
     }
     let cookie = match &visitor {
-        Visitor::SignedIn(session) => state.sessions.renew(session, state.service.now()),
+        Visitor::SignedIn(Person::Here(session)) => {
+            state.sessions.renew(session, state.service.now())
+        }
+        Visitor::SignedIn(Person::AtPlatform(_)) => None,
         Visitor::Stranger { has_stale_cookie } => {
             has_stale_cookie.then(|| state.sessions.removal())
         }

@@ -41,6 +41,7 @@ const TAG_BYTES: usize = 32;
 /// The sessions of a host.
 pub(crate) struct Sessions {
     keys: Arc<SealingKeys>,
+    /// Of the admin token; without one, of nothing that anybody knows.
     token_digest: [u8; 32],
     cookie_name: String,
     cookie_path: String,
@@ -88,7 +89,11 @@ impl Session {
 
 impl Sessions {
     /// Sessions that are good as long as the admin token is this one.
-    pub(crate) fn new(keys: Arc<SealingKeys>, token: &AdminToken, public_url: &Url) -> Self {
+    pub(crate) fn new(
+        keys: Arc<SealingKeys>,
+        token: Option<&AdminToken>,
+        public_url: &Url,
+    ) -> Self {
         let is_https = public_url.scheme() == "https";
         let port = public_url.port_or_known_default().unwrap_or_default();
         let path = public_url.path().trim_end_matches('/');
@@ -108,7 +113,8 @@ impl Sessions {
         };
         Self {
             keys,
-            token_digest: Sha256::digest(token.expose()).into(),
+            token_digest: token
+                .map_or_else(random_bytes, |token| Sha256::digest(token.expose()).into()),
             cookie_path: cookie_path.to_owned(),
             cookie_name,
             is_https,

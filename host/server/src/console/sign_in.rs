@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::Extensions;
 use axum::http::header::SET_COOKIE;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use maud::html;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -13,7 +13,7 @@ use super::form::ConsoleForm;
 use super::page::{Page, forward};
 use super::problem::ConsoleError;
 use super::viewer::{Place, Viewer};
-use super::visitor::Visitor;
+use super::visitor::{Person, Visitor};
 use crate::authentication::Credential;
 use crate::client::Source;
 use crate::extract::ApiQuery;
@@ -34,6 +34,7 @@ pub(super) struct SignInQuery {
 /// nothing up.
 pub(super) async fn show(
     place: Place,
+    State(state): State<AppState>,
     ApiQuery(query): ApiQuery<SignInQuery>,
     extensions: Extensions,
 ) -> Response {
@@ -42,6 +43,9 @@ pub(super) async fn show(
     }
     if matches!(Visitor::noted(&extensions), Visitor::SignedIn(_)) {
         return place.see_other(own_target(&query.next));
+    }
+    if let Some(url) = state.admission.sign_in_url() {
+        return Redirect::to(url).into_response();
     }
     form(&place, &query.next, None)
 }
@@ -96,7 +100,7 @@ pub(super) async fn sign_out(
     place: Place,
     extensions: Extensions,
 ) -> Result<Response, ConsoleError> {
-    if let Visitor::SignedIn(session) = Visitor::noted(&extensions) {
+    if let Visitor::SignedIn(Person::Here(session)) = Visitor::noted(&extensions) {
         state.service.end_session(&session.id()).await?;
         state.drafts.forget(&session.id());
         tracing::info!(source = %Source::noted(&extensions), "somebody signed out of the console");

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri, Request};
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Uri};
@@ -13,8 +13,7 @@ use percent_encoding::{CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::page;
 use super::problem::ConsoleError;
-use super::session::Session;
-use super::visitor::Visitor;
+use super::visitor::{Person, Visitor};
 use crate::client::Requester;
 use crate::state::AppState;
 
@@ -25,14 +24,28 @@ const ZONE_COOKIE: &str = "zone";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     path_and_query: String,
+    /// The last part of the path that the console is mounted at, if the address ends with it: links are relative to what
+    /// ends with a slash.
+    mount: Option<String>,
 }
 
 impl Place {
-    pub(super) fn of(uri: &Uri) -> Self {
+    /// `original` is the address before a platform's router took the path off that the console is mounted at.
+    pub(super) fn of(uri: &Uri, original: Option<&OriginalUri>) -> Self {
         let text = uri.path_and_query().map_or("/", |target| target.as_str());
+        let mount = original
+            .filter(|_| uri.path() == "/")
+            .and_then(|OriginalUri(original)| original.path().rsplit('/').next())
+            .filter(|last| !last.is_empty());
         Self {
             path_and_query: text.to_owned(),
+            mount: mount.map(str::to_owned),
         }
+    }
+
+    /// Where a request went to.
+    pub(super) fn of_request(request: &Request) -> Self {
+        Self::of(request.uri(), request.extensions().get())
     }
 
     /// What leads from this address to the root of the console: what comes before a proxy's path need
@@ -40,7 +53,10 @@ impl Place {
     pub(super) fn base(&self) -> String {
         let path = self.path_and_query.split('?').next().unwrap_or_default();
         match path.matches('/').count().saturating_sub(1) {
-            0 => "./".to_owned(),
+            0 => match &self.mount {
+                Some(mount) => format!("./{mount}/"),
+                None => "./".to_owned(),
+            },
             depth => "../".repeat(depth),
         }
     }
@@ -67,7 +83,7 @@ impl<S: Sync> FromRequestParts<S> for Place {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.uri))
+        Ok(Self::of(&parts.uri, parts.extensions.get()))
     }
 }
 
@@ -78,8 +94,8 @@ pub(super) struct Viewer {
     pub(super) place: Place,
     /// The zone in which times are shown.
     pub(super) zone: TimeZone,
-    /// The session.
-    pub(super) session: Session,
+    /// Who it is.
+    pub(super) person: Person,
 }
 
 impl Viewer {
@@ -94,9 +110,9 @@ impl FromRequestParts<AppState> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Response> {
         let Ok(place) = Place::from_request_parts(parts, state).await;
-        let session = match Visitor::noted(&parts.extensions) {
-            Visitor::SignedIn(session) => session,
-            Visitor::Stranger { .. } => return Err(stranger(parts, &place)),
+        let person = match Visitor::noted(&parts.extensions) {
+            Visitor::SignedIn(person) => person,
+            Visitor::Stranger { .. } => return Err(stranger(state, parts, &place)),
             Visitor::Unknown(error) => return Err(error.into_response()),
         };
         Requester::noted(&parts.extensions).admit();
@@ -108,15 +124,18 @@ impl FromRequestParts<AppState> for Viewer {
         Ok(Self {
             place,
             zone,
-            session,
+            person,
         })
     }
 }
 
 /// What somebody sees who is not signed in: the way in, and then on to where they wanted to go.
-fn stranger(parts: &Parts, place: &Place) -> Response {
+fn stranger(state: &AppState, parts: &Parts, place: &Place) -> Response {
     if parts.method != Method::GET {
         return ConsoleError::signed_out().into_response();
+    }
+    if let Some(url) = state.admission.sign_in_url() {
+        return Redirect::to(url).into_response();
     }
     // A browser that comes from a page of others keeps the session's cookie to itself, once.
     let from_elsewhere = parts
@@ -167,7 +186,26 @@ mod tests {
             ("/connections/c", "../"),
             ("/connections/c/users", "../../"),
         ] {
-            assert_eq!(Place::of(&path.parse().unwrap()).base(), base, "{path}");
+            assert_eq!(
+                Place::of(&path.parse().unwrap(), None).base(),
+                base,
+                "{path}"
+            );
+        }
+    }
+
+    #[test]
+    fn links_lead_to_the_root_wherever_a_platform_mounted_it() {
+        for (original, path, base) in [
+            ("/admin/time", "/", "./time/"),
+            ("/admin/time?a=/b", "/?a=/b", "./time/"),
+            ("/admin/time/", "/", "./"),
+            ("/admin/time/connections/c", "/connections/c", "../"),
+            ("/", "/", "./"),
+        ] {
+            let mounted = OriginalUri(original.parse().unwrap());
+            let place = Place::of(&path.parse().unwrap(), Some(&mounted));
+            assert_eq!(place.base(), base, "{original}");
         }
     }
 
@@ -182,7 +220,7 @@ mod tests {
             "/%2f%2fevil.example/",
             "/..//evil.example/",
         ] {
-            let place = Place::of(&path.parse().unwrap());
+            let place = Place::of(&path.parse().unwrap(), None);
             let page = url::Url::parse(&format!("https://host.example.com{path}")).unwrap();
             let base = page.join(&place.base()).unwrap();
             for link in [place.part("content"), "sign-in".to_owned()] {
@@ -198,7 +236,7 @@ mod tests {
 
     #[test]
     fn no_id_breaks_a_redirect() {
-        let place = Place::of(&"/connections/x/rename".parse().unwrap());
+        let place = Place::of(&"/connections/x/rename".parse().unwrap(), None);
         let answer = place.see_other("connections/a\r\nset-cookie: b/\u{e9}?notice=renamed");
         assert_eq!(answer.status(), 303);
         assert_eq!(

@@ -1,5 +1,6 @@
-//! Who a request of a browser comes from, as its cookies say.
+//! Who a request of a browser comes from, as the platform or the console's own cookies say.
 
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use tokio::time::Instant;
 
@@ -9,7 +10,36 @@ use super::viewer::Cookies;
 use crate::authentication::Credential;
 use crate::client::Source;
 use crate::state::AppState;
+use crate::{Identity, Role};
 use integration_host::HostError;
+use integration_host_contract::id::SessionId;
+
+/// Somebody who is signed in: here, or at the platform.
+#[derive(Clone, Debug)]
+pub(super) enum Person {
+    /// With the admin token.
+    Here(Session),
+    /// As somebody the platform knows.
+    AtPlatform(Identity),
+}
+
+impl Person {
+    /// What they begin is theirs alone.
+    pub(super) fn owner(&self) -> SessionId {
+        match self {
+            Self::Here(session) => session.id(),
+            Self::AtPlatform(identity) => SessionId::new(format!("platform: {}", identity.name)),
+        }
+    }
+
+    /// What they may do.
+    pub(super) fn role(&self) -> Role {
+        match self {
+            Self::Here(_) => Role::Admin,
+            Self::AtPlatform(identity) => identity.role,
+        }
+    }
+}
 
 /// Who a request comes from.
 #[derive(Clone, Debug)]
@@ -20,15 +50,18 @@ pub(super) enum Visitor {
         has_stale_cookie: bool,
     },
     /// Somebody who is signed in.
-    SignedIn(Session),
+    SignedIn(Person),
     /// It could not be found out, or is not looked at.
     Unknown(ConsoleError),
 }
 
 impl Visitor {
     /// Looks who a request comes from. Cookies that somebody made up count as guesses of the admin token.
-    pub(super) async fn of(state: &AppState, source: Source, headers: &HeaderMap) -> Self {
-        let presented = presented(state, headers);
+    pub(super) async fn of(state: &AppState, source: Source, request: &Parts) -> Self {
+        if let Some(identity) = state.admission.known_by_platform(request).await {
+            return Self::SignedIn(Person::AtPlatform(identity));
+        }
+        let presented = presented(state, &request.headers);
         if presented.sessions.is_empty() && presented.forged.is_empty() {
             return Self::STRANGER;
         }
@@ -46,7 +79,7 @@ impl Visitor {
             };
         }
         match first_that_goes_on(state, presented).await {
-            Ok(Some(session)) => Self::SignedIn(session),
+            Ok(Some(session)) => Self::SignedIn(Person::Here(session)),
             Ok(None) => Self::Stranger {
                 has_stale_cookie: true,
             },
@@ -70,9 +103,12 @@ impl Visitor {
 /// The ledger does not answer.
 pub(super) async fn is_still_signed_in(
     state: &AppState,
-    headers: &HeaderMap,
+    request: &Parts,
 ) -> Result<bool, HostError> {
-    let session = first_that_goes_on(state, presented(state, headers)).await?;
+    if state.admission.known_by_platform(request).await.is_some() {
+        return Ok(true);
+    }
+    let session = first_that_goes_on(state, presented(state, &request.headers)).await?;
     Ok(session.is_some())
 }
 

@@ -4,10 +4,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRef, Request};
 use axum::http::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
@@ -17,13 +19,14 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::super::admin_token::AdminToken;
-use super::super::authentication::{Admission, require_admin};
+use super::super::authentication::{Admission, require_identity};
 use super::super::body::{LargeBodies, RequestLimits};
 use super::super::client::TrustedProxies;
 use super::super::error::ApiError;
 use super::super::extract::{ApiJson, ApiPath, ApiQuery};
 use super::super::guesses::Guesses;
-use super::super::layers::finish;
+use super::super::identity::{Authenticator, Identity, Role};
+use super::super::layers::{finish, with_an_end, with_own_methods};
 use super::super::openapi::document;
 use crate::api::{ConnectRequestBody, MapRequest};
 
@@ -52,13 +55,10 @@ fn router() -> Router {
         stall_timeout: Duration::from_millis(50),
         large: Arc::new(LargeBodies::new(1)),
     };
-    let directory = tempfile::tempdir().unwrap();
-    let (token, _) =
-        AdminToken::obtain(Some("let-me-in-let-me-in".into()), directory.path()).unwrap();
-    let admission = Admission::new(token, Guesses::new(3, Duration::from_secs(30)));
+    let admission = admission(None);
     let admin = Router::new()
         .route("/admin", get(async || "in"))
-        .route_layer(from_fn_with_state(admission, require_admin));
+        .route_layer(from_fn_with_state(admission, require_identity));
     let open = Router::new()
         .route(
             "/connect",
@@ -72,7 +72,81 @@ fn router() -> Router {
         .route("/path/{id}", get(async |ApiPath(id): ApiPath<String>| id))
         .route("/panic", get(panics));
     let proxies = Arc::new(TrustedProxies::new(Vec::new()));
-    finish(open.merge(admin), proxies, true).with_state(State(limits))
+    finish(
+        with_own_methods(with_an_end(open.merge(admin))),
+        proxies,
+        true,
+    )
+    .with_state(State(limits))
+}
+
+fn admission(authenticator: Option<Arc<dyn Authenticator>>) -> Admission {
+    let token = AdminToken::new("let-me-in-let-me-in").unwrap();
+    let guesses = Guesses::new(3, Duration::from_secs(30));
+    Admission::new(Some(token), authenticator, guesses)
+}
+
+/// A platform whose people are named in a header.
+struct Platform;
+
+#[async_trait]
+impl Authenticator for Platform {
+    async fn authenticate(&self, request: &Parts) -> Option<Identity> {
+        let name = request.headers.get("x-person")?.to_str().ok()?;
+        let role = match name {
+            "ada" => Role::Admin,
+            _ => Role::Reader,
+        };
+        Some(Identity::new(name, role))
+    }
+
+    fn sign_in_url(&self) -> &str {
+        "/platform/sign-in"
+    }
+}
+
+#[tokio::test]
+async fn whoever_the_platform_knows_may_do_what_it_says() {
+    let layer = from_fn_with_state(admission(Some(Arc::new(Platform))), require_identity);
+    let routes = Router::new()
+        .route("/thing", get(async || "seen").post(async || "changed"))
+        .route("/api/v1/backup", get(async || "everything"))
+        .route_layer(layer);
+    let routes = finish(routes, Arc::new(TrustedProxies::new(Vec::new())), true).with_state(());
+    let ask = async |method: &str, path: &str, person: &str, token: &str| {
+        let mut request = Request::builder().method(method).uri(path);
+        if !person.is_empty() {
+            request = request.header("x-person", person);
+        }
+        if !token.is_empty() {
+            request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Body::empty()).unwrap();
+        let answer = routes.clone().oneshot(arrived(request)).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 10_000).await;
+        (status, String::from_utf8(body.unwrap().to_vec()).unwrap())
+    };
+    for (method, path, person, status) in [
+        ("GET", "/thing", "ada", 200),
+        ("POST", "/thing", "ada", 200),
+        ("GET", "/api/v1/backup", "ada", 200),
+        ("GET", "/thing", "eve", 200),
+        ("POST", "/thing", "eve", 403),
+        ("GET", "/api/v1/backup", "eve", 403),
+        ("GET", "/thing", "", 401),
+    ] {
+        let (seen, text) = ask(method, path, person, "").await;
+        assert_eq!(seen, status, "{method} {path} by {person:?}: {text}");
+    }
+    let (_, text) = ask("GET", "/thing", "", "").await;
+    assert!(text.contains("/platform/sign-in"), "{text}");
+    // The admin token goes on being good, and being guarded.
+    assert_eq!(
+        ask("POST", "/thing", "", "let-me-in-let-me-in").await.0,
+        200
+    );
+    assert_eq!(ask("POST", "/thing", "", "a guess").await.0, 401);
 }
 
 async fn panics() -> Result<(), ApiError> {

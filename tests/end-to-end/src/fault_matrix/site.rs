@@ -20,7 +20,7 @@ use integration_host_http::{
 use integration_host_ledger::Ledger;
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::secret::{Secret, Secrets};
-use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
+use integration_host_server::Server;
 use integration_host_storage::{KeyValueStore, MemoryStore};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Url;
@@ -117,21 +117,10 @@ impl Site {
             .public_url(format!("http://{}", listener.local_addr()?))
             .start()
             .await?;
-        let (admin_token, _) =
-            AdminToken::obtain(Some("matrix-matrix-matrix".into()), Path::new("."))?;
-        let options = ServerOptions {
-            admin_token,
-            limits: Limits::default(),
-            trusted_proxies: Vec::new(),
-            sign_in_links: SignInLinks::default(),
-        };
+        let server = Server::new(&service);
         // Toggl pings the callback while the workspace is being connected.
-        let server = tokio::spawn(serve(
-            listener,
-            service.clone(),
-            options,
-            std::future::pending(),
-        ));
+        let server =
+            tokio::spawn(async move { server.serve(listener, std::future::pending()).await });
         Ok(Self {
             sandbox,
             edge,

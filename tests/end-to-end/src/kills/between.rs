@@ -19,7 +19,7 @@ use integration_host_http::HttpLimits;
 use integration_host_ledger::ActivityFilter;
 use integration_host_seal::secret::{Secret, Secrets};
 use integration_host_seal::{SealingKey, SealingKeys};
-use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
+use integration_host_server::Server;
 use integration_host_storage::{Commit, Entry, Expectation, KeyValueStore, StorageError, Write};
 use jiff::{SignedDuration, Timestamp};
 use toggl_sandbox::control::{CreateName, Flush, NameKind, Rename};
@@ -196,15 +196,8 @@ impl World {
             .public_url(format!("http://{}", listener.local_addr()?))
             .start()
             .await?;
-        let (admin_token, _) =
-            AdminToken::obtain(Some("between-tests-token".into()), Path::new("."))?;
-        let options = ServerOptions {
-            admin_token,
-            limits: Limits::default(),
-            trusted_proxies: Vec::new(),
-            sign_in_links: SignInLinks::default(),
-        };
-        let server = tokio::spawn(serve(listener, service.clone(), options, pending()));
+        let server = Server::new(&service);
+        let server = tokio::spawn(async move { server.serve(listener, pending()).await });
         Ok(Life {
             service,
             fate,

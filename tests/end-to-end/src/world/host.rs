@@ -12,7 +12,7 @@ use integration_host_contract::Pacing;
 use integration_host_contract::clock::Clock;
 use integration_host_http::{AllowList, HttpLimits, HttpMetrics, OutboundHttp, ReqwestClient};
 use integration_host_seal::SealingKeys;
-use integration_host_server::{AdminToken, ServerOptions, SignInLinks, serve};
+use integration_host_server::{AdminToken, Server};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -178,14 +178,10 @@ async fn open(
         .schedule(super::schedule())
         .start()
         .await?;
-    let (admin_token, _) = AdminToken::obtain(Some(ADMIN_TOKEN.into()), std::path::Path::new("."))?;
-    let options = ServerOptions {
-        admin_token,
-        limits,
-        trusted_proxies: Vec::new(),
-        sign_in_links: SignInLinks::default(),
-    };
-    Ok(serve(listener, service, options, std::future::pending()))
+    let server = Server::new(&service)
+        .admin_token(AdminToken::new(ADMIN_TOKEN)?)
+        .limits(limits);
+    Ok(async move { server.serve(listener, std::future::pending()).await })
 }
 
 /// The first host's API.

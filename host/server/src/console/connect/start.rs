@@ -32,7 +32,7 @@ pub(super) async fn test(
 ) -> Result<Response, ConsoleError> {
     match state.service.test(secrets.clone()).await {
         Ok(report) => {
-            let id = state.drafts.keep(viewer.session.id(), secrets, report);
+            let id = state.drafts.keep(viewer.person.owner(), secrets, report);
             Ok(viewer.see_other(&id.target()))
         }
         Err(error) => {

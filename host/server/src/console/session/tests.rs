@@ -15,7 +15,7 @@ fn admin_token(token: &str) -> AdminToken {
 
 fn of_ring(ring: KeyRing, token: &str, address: &str) -> Sessions {
     let keys = Arc::new(SealingKeys::from_ring(ring, KeySource::Given));
-    Sessions::new(keys, &admin_token(token), &address.parse().unwrap())
+    Sessions::new(keys, Some(&admin_token(token)), &address.parse().unwrap())
 }
 
 fn of_key(key: &SealingKey, token: &str) -> Sessions {

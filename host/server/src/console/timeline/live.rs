@@ -1,7 +1,7 @@
 //! What changes while a page is open: the change feed, as rows that belong into that page.
 
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::Response;
 use axum::response::sse::Event;
 use serde::Serialize;
@@ -33,12 +33,12 @@ struct Change {
 pub(super) async fn events(
     State(state): State<AppState>,
     viewer: Viewer,
-    headers: HeaderMap,
+    parts: Parts,
     ApiQuery(query): ApiQuery<TimelineQuery>,
 ) -> Result<Response, ConsoleError> {
     let link = Permalink::parse(&query)?;
     let range = Range::of(&link, state.service.now(), &viewer.zone);
-    let after = last_event_id(&headers).unwrap_or(&query.after);
+    let after = last_event_id(&parts.headers).unwrap_or(&query.after);
     let after: FeedPlace = after.parse().map_err(|_| {
         ApiError::malformed("load the page again: it does not say when it was made")
     })?;
@@ -56,10 +56,10 @@ pub(super) async fn events(
         })
     };
     // Whoever signs out does not want to be followed.
-    let asked = (state.clone(), headers);
+    let asked = (state.clone(), parts);
     let is_allowed = move || {
-        let (state, headers) = asked.clone();
-        async move { is_still_signed_in(&state, &headers).await }
+        let (state, parts) = asked.clone();
+        async move { is_still_signed_in(&state, &parts).await }
     };
     Ok(follow::open(&state, after, is_allowed, render)?)
 }
