@@ -12,11 +12,11 @@ use wasmtime::component::ResourceTable;
 use wasmtime::{Store, UpdateDeadline};
 use wasmtime_wasi::{HostWallClock, WasiCtx, WasiCtxBuilder};
 
-use super::bounds::{Given, Measure, Measured, sentence_of};
+use super::concurrency::{CallClass, Full};
 use super::cpu::CpuClock;
-use super::memory::Growth;
-use super::slots::{Full, Line};
-use super::stop::{Exceeded, Limit};
+use super::limit_exceeded::{LimitExceeded, LimitKind};
+use super::memory::MemoryLimiter;
+use super::result_limits::{Given, Limited, ResultLimits, sentence_of};
 use super::{CallError, Engine, Integration};
 use crate::bindings::IntegrationComponentPre;
 use crate::bindings::exports::worksights::integration::integration::{
@@ -30,7 +30,7 @@ use integration_host_contract::clock::{Clock, SystemClock};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::{IntegrationError, Manifest};
 use integration_host_directory::{EmptyDirectory, UserDirectory};
-use integration_host_http::{OutboundHttp, Right};
+use integration_host_http::{LeaseDeadline, OutboundHttp};
 use integration_host_seal::secret::Secrets;
 use integration_host_storage::{
     Commit, INTEGRATION_AREA, KeyValueStore, Listener, MemoryStore, UnitOfWork,
@@ -52,7 +52,7 @@ pub struct CallContext {
     /// Its secrets, looked up when a request first needs one.
     pub secrets: SecretSource,
     /// What it sends requests by the right of; when one ends, it sends no more.
-    pub rights: Vec<Right>,
+    pub lease_deadlines: Vec<LeaseDeadline>,
     /// Whether a person asked for it: then it is tried although the remote service was found to refuse.
     pub asked_by_person: bool,
     /// Becomes true when a request was sent that must not be sent twice, and no answer said what came of it.
@@ -83,7 +83,7 @@ pub(super) struct CallState {
     confidential: Arc<Confidential>,
     pub(super) wasi: WasiCtx,
     pub(super) wasi_table: ResourceTable,
-    growth: Growth,
+    growth: MemoryLimiter,
 }
 
 /// One use of a function of a component.
@@ -121,10 +121,10 @@ impl<'a> Call<'a> {
     ) -> Result<T, CallError> {
         let (connection, export) = (self.connection, self.export);
         let line = match export {
-            HANDLE_WEBHOOK => Line::Deliveries,
-            _ => Line::Others,
+            HANDLE_WEBHOOK => CallClass::Deliveries,
+            _ => CallClass::Others,
         };
-        let turn = self.engine.slots.enter(connection, line);
+        let turn = self.engine.limiter.enter(connection, line);
         let result = match timeout_at(self.deadline, turn).await {
             Ok(Ok(slot)) => {
                 // Everything that is logged during the call carries these two.
@@ -136,7 +136,7 @@ impl<'a> Call<'a> {
                 };
                 let run = self
                     .engine
-                    .lanes
+                    .scheduler
                     .run(connection, &self.clock, work.instrument(span));
                 match timeout_at(self.deadline, run).await {
                     Ok(ended) => ended.unwrap_or(Err(CallError::Busy)),
@@ -158,7 +158,7 @@ impl<'a> Call<'a> {
 impl Integration {
     /// Runs `export` in a new instance and commits what it wrote to storage. When the commit loses a
     /// race, the call is run again, at most `conflict_retries` times.
-    pub(super) async fn run<A: Given + Send + Sync + 'static, T: Measured + Send + 'static>(
+    pub(super) async fn run<A: Given + Send + Sync + 'static, T: Limited + Send + 'static>(
         &self,
         context: &CallContext,
         name: &'static str,
@@ -200,7 +200,7 @@ impl Integration {
     #[expect(clippy::too_many_arguments, reason = "they are those of a call")]
     pub(super) async fn run_and_hand_over<
         A: Given + Send + Sync + 'static,
-        T: Measured + Send + 'static,
+        T: Limited + Send + 'static,
         R: Send + 'static,
     >(
         &self,
@@ -246,7 +246,7 @@ impl Integration {
                 let value = without_secrets(result, &confidential)
                     .await
                     .map_err(|error| IntegrationError::from(error).waiting_at_most(longest_wait))?;
-                Measure::check(&value, &engine.limits)
+                ResultLimits::check(&value, &engine.limits)
                     .map_err(|exceeded| CallError::stopped(name, exceeded))?;
                 let unit = store.into_data().storage;
                 if !engine.quota.admits(&unit).await? {
@@ -265,7 +265,7 @@ impl Integration {
 }
 
 /// What a component returned, without the secrets that its sentences may repeat.
-async fn without_secrets<T: Measured>(
+async fn without_secrets<T: Limited>(
     mut result: Result<T, WitError>,
     confidential: &Confidential,
 ) -> Result<T, WitError> {
@@ -296,7 +296,7 @@ fn new_store(
             context.connection.clone(),
             context.secrets.clone(),
             Terms {
-                rights: context.rights.clone(),
+                lease_deadlines: context.lease_deadlines.clone(),
                 asked_by_person: context.asked_by_person,
                 unanswered: Arc::clone(&context.unanswered),
             },
@@ -324,7 +324,7 @@ fn new_store(
             .max_random_size(MAX_RANDOM_BYTES)
             .build(),
         wasi_table: ResourceTable::new(),
-        growth: Growth {
+        growth: MemoryLimiter {
             max_memory_bytes: limits.memory_bytes,
         },
     };
@@ -341,7 +341,7 @@ fn noting(confidential: &Arc<Confidential>) -> Listener {
 pub(super) fn bounded<T: Send + 'static>(
     engine: &Engine,
     state: T,
-    growth: fn(&mut T) -> &mut Growth,
+    growth: fn(&mut T) -> &mut MemoryLimiter,
     clock: &CpuClock,
 ) -> Store<T> {
     let limits = &engine.limits;
@@ -356,7 +356,7 @@ pub(super) fn bounded<T: Send + 'static>(
             return Ok(UpdateDeadline::Yield(1));
         }
         let text = format!("it used up its CPU time of {} ms", most.as_millis());
-        Err(Exceeded::new(Limit::Cpu, text).into())
+        Err(LimitExceeded::new(LimitKind::Cpu, text).into())
     });
     store
 }
@@ -381,7 +381,7 @@ pub(super) async fn describe(
 ) -> Result<Manifest, CallError> {
     let nothing = CallContext {
         connection: ConnectionId::new("describe"),
-        rights: Vec::new(),
+        lease_deadlines: Vec::new(),
         asked_by_person: false,
         unanswered: Arc::default(),
         store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
@@ -406,7 +406,7 @@ pub(super) async fn describe(
             .call_describe(&mut store)
             .await
             .map_err(|error| CallError::ended(export, &error))?;
-        Measure::check(&manifest, &engine.limits)
+        ResultLimits::check(&manifest, &engine.limits)
             .map_err(|exceeded| CallError::stopped(export, exceeded))?;
         Ok(Manifest::from(manifest))
     };

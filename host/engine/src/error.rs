@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use wasmtime::Trap;
 
-use super::stop::{Exceeded, Limit};
+use super::limit_exceeded::{LimitExceeded, LimitKind};
 use integration_host_contract::IntegrationError;
 use integration_host_storage::StorageError;
 
@@ -118,7 +118,7 @@ pub enum CallError {
         /// The function that was called.
         export: &'static str,
         /// The limit.
-        limit: Limit,
+        limit: LimitKind,
         /// What happened.
         cause: String,
     },
@@ -156,26 +156,27 @@ const RANDOM_EXCEEDED: &str = "requested len ";
 impl CallError {
     /// Why the engine ended a call.
     pub(super) fn ended(export: &'static str, error: &wasmtime::Error) -> Self {
-        if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+        if let Some(exceeded) = error.downcast_ref::<LimitExceeded>() {
             return Self::stopped(export, exceeded.clone());
         }
         let root = error.root_cause().to_string();
         let limit = match error.downcast_ref::<Trap>() {
             Some(Trap::StackOverflow) => Some((
-                Limit::Stack,
+                LimitKind::Stack,
                 "it calls itself too deeply: its stack is used up",
             )),
             Some(_) => None,
             None if root.contains(TRANSFER_EXHAUSTED) => {
-                Some((Limit::Transfer, "it hands over too much at once"))
+                Some((LimitKind::Transfer, "it hands over too much at once"))
             }
-            None if root.starts_with(RANDOM_EXCEEDED) => {
-                Some((Limit::Random, "it asks for too many random bytes at once"))
-            }
+            None if root.starts_with(RANDOM_EXCEEDED) => Some((
+                LimitKind::Random,
+                "it asks for too many random bytes at once",
+            )),
             None => None,
         };
         match (limit, error.downcast_ref::<Trap>()) {
-            (Some((limit, text)), _) => Self::stopped(export, Exceeded::new(limit, text)),
+            (Some((limit, text)), _) => Self::stopped(export, LimitExceeded::new(limit, text)),
             (None, Some(trap)) => Self::Trap {
                 export,
                 cause: trap.to_string(),
@@ -188,7 +189,7 @@ impl CallError {
     }
 
     /// A call that hit a limit.
-    pub(super) fn stopped(export: &'static str, exceeded: Exceeded) -> Self {
+    pub(super) fn stopped(export: &'static str, exceeded: LimitExceeded) -> Self {
         Self::Stopped {
             export,
             limit: exceeded.limit,
@@ -197,11 +198,11 @@ impl CallError {
     }
 
     /// The limit that ended the call, if one did.
-    pub fn limit(&self) -> Option<Limit> {
+    pub fn limit(&self) -> Option<LimitKind> {
         match self {
             Self::Stopped { limit, .. } => Some(*limit),
-            Self::TimedOut { .. } => Some(Limit::Time),
-            Self::Busy => Some(Limit::Waiting),
+            Self::TimedOut { .. } => Some(LimitKind::Time),
+            Self::Busy => Some(LimitKind::Waiting),
             _ => None,
         }
     }

@@ -10,19 +10,19 @@ mod component_store;
 mod confidential;
 pub mod log_budget;
 
-mod bounds;
 mod call;
+mod concurrency;
 mod config;
 mod cpu;
+mod cpu_scheduler;
 mod error;
 mod exports;
-mod lanes;
+mod limit_exceeded;
 mod linker;
 mod load;
 mod manifest;
 mod memory;
-mod slots;
-mod stop;
+mod result_limits;
 mod storage_component;
 
 pub use self::component_store::{ComponentStore, UnusableComponent};
@@ -34,12 +34,12 @@ use std::time::Duration;
 use tracing::warn;
 
 pub use self::call::CallContext;
+use self::concurrency::{CallClass, ConcurrencyLimiter};
 use self::config::{RESERVATIONS, Reservation};
+use self::cpu_scheduler::CpuScheduler;
 pub use self::error::{CallError, LoadError};
-use self::lanes::Lanes;
-use self::slots::{Line, Slots};
-use self::stop::Exceeded;
-pub use self::stop::Limit;
+use self::limit_exceeded::LimitExceeded;
+pub use self::limit_exceeded::LimitKind;
 pub use self::storage_component::StorageComponent;
 pub(crate) use self::storage_component::StorageContext;
 use crate::bindings::IntegrationComponentPre;
@@ -68,8 +68,8 @@ pub struct Engine {
     /// What runs in it, as the log calls it.
     runs: &'static str,
     limits: Arc<Limits>,
-    slots: Arc<Slots>,
-    lanes: Arc<Lanes>,
+    limiter: Arc<ConcurrencyLimiter>,
+    scheduler: Arc<CpuScheduler>,
     quota: Arc<StorageQuota>,
     /// For what components log.
     guest_lines: Arc<LogBudget>,
@@ -100,12 +100,13 @@ impl Engine {
     ) -> Result<Self, LoadError> {
         let inner = Self::with_enough_space(&limits, cache_directory)?;
         start_ticking(&inner)?;
-        let lanes = Lanes::new().map_err(|error| LoadError::Engine(error.to_string()))?;
+        let scheduler =
+            CpuScheduler::new().map_err(|error| LoadError::Engine(error.to_string()))?;
         Ok(Self {
             inner,
             runs,
-            slots: Arc::new(Slots::new(&limits)),
-            lanes: Arc::new(lanes),
+            limiter: Arc::new(ConcurrencyLimiter::new(&limits)),
+            scheduler: Arc::new(scheduler),
             quota: Arc::new(StorageQuota::new(
                 limits.storage_keys_per_connection,
                 limits.storage_bytes_per_connection,
@@ -144,18 +145,18 @@ impl Engine {
         )))
     }
 
-    fn storage_full(&self) -> Exceeded {
+    fn storage_full(&self) -> LimitExceeded {
         let text = format!(
             "it stores more than {} keys or {} bytes for this connection",
             self.limits.storage_keys_per_connection, self.limits.storage_bytes_per_connection
         );
-        Exceeded::new(Limit::Storage, text)
+        LimitExceeded::new(LimitKind::Storage, text)
     }
 
     /// Says in the log which limit a call hit, or that it trapped. What the integration itself reports as
     /// an error is not a failure of the call.
     fn report(&self, connection: &ConnectionId, export: &'static str, error: &CallError) {
-        let limit = error.limit().map(Limit::as_str);
+        let limit = error.limit().map(LimitKind::as_str);
         let cause = match error {
             CallError::Trap { cause, .. } | CallError::Stopped { cause, .. } => cause.clone(),
             CallError::TimedOut { .. } | CallError::Busy => error.to_string(),
@@ -198,7 +199,9 @@ pub struct Integration {
 impl Integration {
     /// Whether so many deliveries of a connection wait already that one more would be turned away.
     pub fn is_busy(&self, connection: &ConnectionId) -> bool {
-        self.engine.slots.is_full(connection, Line::Deliveries)
+        self.engine
+            .limiter
+            .is_full(connection, CallClass::Deliveries)
     }
 
     /// What the integration is and needs.

@@ -3,18 +3,18 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::stop::{Exceeded, Limit};
+use super::limit_exceeded::{LimitExceeded, LimitKind};
 
 /// The most entries of one table. A component made from Rust has a few hundred: its functions that are
 /// called indirectly.
 pub(super) const MAX_TABLE_ENTRIES: usize = 20_000;
 
 /// The bounds of one instance.
-pub(super) struct Growth {
+pub(super) struct MemoryLimiter {
     pub(super) max_memory_bytes: usize,
 }
 
-impl ResourceLimiter for Growth {
+impl ResourceLimiter for MemoryLimiter {
     fn memory_growing(
         &mut self,
         _current: usize,
@@ -22,8 +22,8 @@ impl ResourceLimiter for Growth {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired > self.max_memory_bytes {
-            return Err(Exceeded::new(
-                Limit::Memory,
+            return Err(LimitExceeded::new(
+                LimitKind::Memory,
                 format!("it needs more memory than {} bytes", self.max_memory_bytes),
             )
             .into());
@@ -38,8 +38,8 @@ impl ResourceLimiter for Growth {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired > MAX_TABLE_ENTRIES {
-            return Err(Exceeded::new(
-                Limit::Table,
+            return Err(LimitExceeded::new(
+                LimitKind::Table,
                 format!("it needs a table of more than {MAX_TABLE_ENTRIES} entries"),
             )
             .into());

@@ -14,7 +14,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use super::call::{Call, WallClock, bounded};
 use super::load::compile;
-use super::memory::Growth;
+use super::memory::MemoryLimiter;
 use super::{CallError, Engine, LoadError};
 use crate::bindings::storage_provider::StorageProviderPre;
 use crate::bindings::storage_provider::exports::worksights::integration::storage as wit;
@@ -56,7 +56,7 @@ struct ProviderState {
     buckets: LentBuckets,
     wasi: WasiCtx,
     wasi_table: ResourceTable,
-    growth: Growth,
+    growth: MemoryLimiter,
 }
 
 impl StorageComponent {
@@ -160,7 +160,7 @@ impl StorageComponent {
                 .wall_clock(WallClock(context.clock))
                 .build(),
             wasi_table: ResourceTable::new(),
-            growth: Growth {
+            growth: MemoryLimiter {
                 max_memory_bytes: engine.limits.memory_bytes,
             },
         };

@@ -21,8 +21,8 @@ use super::quotas::Quotas;
 use super::request::GuestRequest;
 use super::retry::{RetryPolicy, retry_after};
 use super::{
-    HttpClient, HttpCounts, HttpError, HttpMetrics, IncomingResponse, OutgoingRequest, Redactor,
-    Right,
+    HttpClient, HttpCounts, HttpError, HttpMetrics, IncomingResponse, LeaseDeadline,
+    OutgoingRequest, Redactor,
 };
 use integration_host_contract::deadline::{GRACE, Unanswered, within};
 use integration_host_contract::limits::Limits;
@@ -149,14 +149,14 @@ impl OutboundHttp {
     }
 
     /// What one call uses: with these secrets, and until `deadline`.
-    pub fn lend(self: &Arc<Self>, secrets: Secrets, deadline: Instant) -> LentHttp {
-        LentHttp {
+    pub fn lend(self: &Arc<Self>, secrets: Secrets, deadline: Instant) -> HttpForCall {
+        HttpForCall {
             remaining_requests: self.limits.max_requests,
             is_exhausted: false,
             is_quota_told: false,
             lender: Arc::clone(self),
             secrets,
-            rights: Vec::new(),
+            lease_deadlines: Vec::new(),
             asked_by_person: false,
             deadline,
         }
@@ -174,10 +174,10 @@ impl HttpClient for NoClient {
 }
 
 /// HTTP as one call of an integration may use it.
-pub struct LentHttp {
+pub struct HttpForCall {
     lender: Arc<OutboundHttp>,
     secrets: Secrets,
-    rights: Vec<Right>,
+    lease_deadlines: Vec<LeaseDeadline>,
     asked_by_person: bool,
     deadline: Instant,
     remaining_requests: u32,
@@ -201,17 +201,20 @@ struct Exchange<'a> {
     path: String,
     pacing_key: PacingKey,
     idempotent: bool,
-    rights: &'a [Right],
+    lease_deadlines: &'a [LeaseDeadline],
     asked_by_person: bool,
     deadline: Instant,
 }
 
 type Outcome = Result<IncomingResponse, HttpError>;
 
-impl LentHttp {
-    /// Sends nothing more when one of these rights has ended.
-    pub fn by_right_of(self, rights: Vec<Right>) -> Self {
-        Self { rights, ..self }
+impl HttpForCall {
+    /// Sends nothing more when one of these leases has ended.
+    pub fn fenced_by(self, lease_deadlines: Vec<LeaseDeadline>) -> Self {
+        Self {
+            lease_deadlines,
+            ..self
+        }
     }
 
     /// Sends requests although the remote service was found to refuse or to fail, because a person asks: what a service
@@ -347,7 +350,7 @@ impl LentHttp {
             },
             pacing_key,
             idempotent: request.idempotent,
-            rights: &self.rights,
+            lease_deadlines: &self.lease_deadlines,
             asked_by_person: self.asked_by_person,
             deadline: self.deadline,
         };
@@ -370,8 +373,8 @@ impl Exchange<'_> {
                 Err(pause) => return last.unwrap_or_else(|| Err(self.pausing(pause))),
             };
             if self.changes_something() {
-                for right in self.rights {
-                    right.confirm_sent().await;
+                for lease in self.lease_deadlines {
+                    lease.confirm_sent().await;
                 }
             }
             self.heed(&outcome);
@@ -403,10 +406,10 @@ impl Exchange<'_> {
         self.lender.metrics.count_paced(waited);
         // Asked last: this host may have stood still while it waited. Whatever changes something is sent only by a
         // right that whoever grants it has just confirmed, because no clock may have noticed.
-        for right in self.rights {
+        for lease in self.lease_deadlines {
             let stands = match self.changes_something() {
-                true => right.confirm().await,
-                false => !right.has_ended(),
+                true => lease.confirm().await,
+                false => !lease.has_ended(),
             };
             if !stands {
                 let sentence =

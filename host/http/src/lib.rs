@@ -9,6 +9,7 @@ pub mod address;
 pub mod allow_list;
 mod circuit_breaker;
 mod egress_proxy;
+mod lease_deadline;
 mod lending;
 mod metrics;
 pub mod pacing;
@@ -18,7 +19,6 @@ mod request;
 mod reqwest;
 mod resolver;
 pub mod retry;
-mod right;
 mod upstream;
 
 #[cfg(test)]
@@ -32,14 +32,14 @@ use url::Url;
 
 pub use allow_list::AllowList;
 pub use egress_proxy::{EgressProxy, EgressProxyError};
-pub use lending::{HttpLimits, LentHttp, OutboundHttp};
+pub use lease_deadline::{LeaseCheck, LeaseDeadline};
+pub use lending::{HttpForCall, HttpLimits, OutboundHttp};
 pub use metrics::{HttpCounts, HttpMetrics};
 pub use redaction::Redactor;
 pub use request::{Authorization, Credential, GuestRequest};
 pub use reqwest::ReqwestClient;
 pub use resolver::SystemResolver;
 pub use retry::RetryPolicy;
-pub use right::{Right, RightSource};
 pub use upstream::{Upstream, UpstreamError};
 
 /// A request, ready to be sent.

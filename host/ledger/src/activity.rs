@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::LedgerError;
-use super::text::Wanted;
+use super::text_query::TextQuery;
 use integration_host_contract::User;
 use integration_host_contract::id::{ConnectionId, RemoteUserId, SubjectId, UserId};
 
@@ -129,7 +129,7 @@ impl LedgerActivity {
     /// from the feed whether it now belongs there.
     pub fn matches(&self, filter: &ActivityFilter) -> bool {
         let user = self.user.as_ref().map(|user| &user.id);
-        let text = filter.text.as_deref().and_then(Wanted::new);
+        let text = filter.text.as_deref().and_then(TextQuery::new);
         is_wanted(&filter.connection, Some(&self.connection_id))
             && is_wanted(&filter.user, user)
             && is_wanted(&filter.remote_user, self.remote_user_id.as_ref())

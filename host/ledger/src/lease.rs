@@ -51,7 +51,7 @@ pub enum LeaseAnswer {
 ///   comes later.
 #[async_trait]
 #[auto_impl(Arc)]
-pub trait Leases: Send + Sync + 'static {
+pub trait LeaseStore: Send + Sync + 'static {
     /// Takes a lease for some time. It is refused while somebody else's has not run out; and, unless it is urgent,
     /// for as long as whoever had it last said that it should rest.
     async fn take_lease(
@@ -82,7 +82,7 @@ pub trait Leases: Send + Sync + 'static {
     ///
     /// This goes for the changes of connections, teams and mappings, for coverage and for the log of connections.
     /// It does not go for what may come late without harm: activities, subjects and deliveries that are applied, which
-    /// converge; the heartbeat, of which the latest counts; pruning, and exchanging a kept request that is still what
+    /// converge; the heartbeat, of which the latest counts; pruning, and exchanging a dead letter that is still what
     /// it was.
     fn fenced(&self, leases: &[Lease]) -> Option<Arc<dyn Ledger>> {
         let _ = leases;

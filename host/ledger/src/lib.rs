@@ -7,26 +7,26 @@
 mod activity;
 mod backup;
 mod connection;
+mod connection_summary;
 mod continuity;
 pub mod delivery;
 mod identity;
-pub mod known;
 mod lease;
 pub mod matching;
 mod member;
-pub mod pass;
-pub mod residual;
+pub mod merge;
 mod retention;
 mod session;
 pub mod spreading;
-mod standing;
 pub mod stored;
 pub mod summary;
+pub mod summary_accumulator;
 pub mod team;
-mod text;
+mod text_query;
 pub mod titles;
 pub mod totals;
 pub mod transfer;
+pub mod unindexed_filter;
 
 use std::time::Duration;
 
@@ -41,19 +41,19 @@ pub use self::backup::{Backup, BackupFile};
 pub use self::connection::{
     Attention, Connection, ConnectionState, ConnectionUpdate, NewConnection, SeenQuotas,
 };
+pub use self::connection_summary::{ConnectionSummary, IntegrationVersion};
 pub use self::continuity::{
     ConnectionEvent, Continuity, Coverage, CoverageChange, EventKind, Gap, MAX_EVENTS,
 };
 pub use self::delivery::{Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, MAX_RATE_TIME};
 pub use self::identity::LedgerIdentity;
-pub use self::lease::{Lease, LeaseAnswer, Leases};
+pub use self::lease::{Lease, LeaseAnswer, LeaseStore};
 pub use self::member::{
     ImportLimits, Mapping, MappingChange, MappingFound, MatchedBy, Member, MemberFilter,
     MemberPage, TeamChanges,
 };
 pub use self::retention::{AgeLook, Retention};
 pub use self::session::{MAX_ENDED_SESSIONS, Sessions};
-pub use self::standing::{IntegrationVersion, Standing};
 pub use self::summary::{
     Counted, Facets, Listed, MAX_INTERVALS, MAX_LISTED, MAX_SUMMARIZED, Person, PersonTime,
     SubjectPath, SubjectTime, Summary,
@@ -62,9 +62,9 @@ use integration_host_contract::deadline::Unanswered;
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 use integration_host_contract::{Changes, TeamMember};
 
+pub use self::connection_summary::ConnectionScan;
 pub use self::delivery::SUPERSEDED;
-pub use self::standing::Standings;
-pub use self::text::Wanted;
+pub use self::text_query::TextQuery;
 use self::transfer::Transfer;
 
 /// The most rows one page returns.
@@ -72,14 +72,14 @@ pub const MAX_PAGE: usize = 1000;
 
 /// The sealed request of a failed delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptRequest {
+pub struct DeadLetter {
     /// Its connection.
     pub connection_id: ConnectionId,
     /// Its delivery.
     pub delivery_id: DeliveryId,
     /// The request, sealed.
     pub sealed: Vec<u8>,
-    /// Its place among the kept requests.
+    /// Its place among the dead letters.
     pub place: u64,
 }
 
@@ -117,7 +117,7 @@ pub enum LedgerError {
     /// An argument, such as a page cursor, is not one the ledger gave out. Trying again does not help.
     #[error("{0}")]
     Invalid(String),
-    /// The change was to be made by right of a lease that somebody else was granted since ([`Leases::fenced`]). The
+    /// The change was fenced by a lease that somebody else was granted since ([`LeaseStore::fenced`]). The
     /// same handle never makes it again.
     #[error("another host has taken over, because this one was away for long")]
     LeaseLost,
@@ -163,7 +163,7 @@ impl Unanswered for LedgerError {
 /// - A connection that was never active is removed with everything that belongs to it; one that was becomes disconnected
 ///   again; an absent one is no error, and an active one is a [`LedgerError::Conflict`].
 /// - All connections are told, in whatever state, in the order they were made in.
-/// - Standings are told of all connections, in whatever state, ordered by id byte by byte, on however many pages; a
+/// - Summaries are told of all connections, in whatever state, ordered by id byte by byte, on however many pages; a
 ///   connection that is there all the while is on exactly one of them.
 /// - Of each integration that a host says it runs the latest version is told that it said so of, ordered by id byte by
 ///   byte.
@@ -277,7 +277,7 @@ impl Unanswered for LedgerError {
 /// again: applying, importing and recording have the same effect twice as once.
 #[async_trait]
 #[auto_impl(Arc)]
-pub trait Ledger: Continuity + Leases + Sessions {
+pub trait Ledger: Continuity + LeaseStore + Sessions {
     /// Which ledger this is, and which life of its change feed. May be asked for every page of the feed. Whoever asks
     /// before reading the feed takes no place for one of an earlier life.
     async fn identity(&self) -> Result<LedgerIdentity, LedgerError>;
@@ -302,11 +302,11 @@ pub trait Ledger: Continuity + Leases + Sessions {
 
     /// Where connections stand, in any state, whose ids come after `after`, in order of their ids. At most `limit` and
     /// [`MAX_PAGE`] at once. This is how hosts look for connections, each minute, so it must cost little for each.
-    async fn standings(
+    async fn scan_connections(
         &self,
         after: Option<&ConnectionId>,
         limit: usize,
-    ) -> Result<Vec<Standing>, LedgerError>;
+    ) -> Result<Vec<ConnectionSummary>, LedgerError>;
 
     /// The integrations that hosts ran on this ledger, each with the version that was recorded last.
     async fn integrations(&self) -> Result<Vec<IntegrationVersion>, LedgerError>;
@@ -458,17 +458,13 @@ pub trait Ledger: Continuity + Leases + Sessions {
     async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, LedgerError>;
 
     /// Requests kept for replay whose place is after `after`, in order of their places, which stay.
-    async fn kept_requests(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<KeptRequest>, LedgerError>;
+    async fn dead_letters(&self, after: u64, limit: usize) -> Result<Vec<DeadLetter>, LedgerError>;
 
     /// Puts a request that was sealed again in the place of a kept one, if that is still as it was given
     /// out.
-    async fn replace_kept_request(
+    async fn replace_dead_letter(
         &self,
-        kept: &KeptRequest,
+        kept: &DeadLetter,
         sealed: Vec<u8>,
     ) -> Result<(), LedgerError>;
 

@@ -3,7 +3,7 @@
 //! A team is read as a whole, which takes milliseconds for ten thousand, and ordered by what databases
 //! cannot order by: names in any script without regard to case.
 
-use super::{LedgerError, MAX_PAGE, MatchedBy, MemberFilter, Wanted};
+use super::{LedgerError, MAX_PAGE, MatchedBy, MemberFilter, TextQuery};
 
 /// Names are put in order by so many characters, which keeps cursors short.
 const ORDERED_CHARACTERS: usize = 60;
@@ -32,7 +32,7 @@ pub struct Candidate<'a> {
 /// The members that match a filter.
 pub struct Listing<'a> {
     filter: &'a MemberFilter,
-    wanted: Option<Wanted>,
+    wanted: Option<TextQuery>,
     places: Vec<Place>,
 }
 
@@ -53,7 +53,7 @@ impl<'a> Listing<'a> {
     pub fn new(filter: &'a MemberFilter) -> Self {
         Self {
             filter,
-            wanted: filter.query.as_deref().and_then(Wanted::new),
+            wanted: filter.query.as_deref().and_then(TextQuery::new),
             places: Vec::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Titles: the names of a subject and of what is above it.
 
 use super::SubjectName;
-use super::known::subject::MAX_DEPTH;
+use super::merge::subject::MAX_DEPTH;
 use integration_host_contract::id::SubjectId;
 
 /// What a title needs to know of a subject.

@@ -1,9 +1,9 @@
 //! Putting the reference host together from its settings. A platform that embeds the host with its
 //! own providers does the same with [`Host::builder`].
 
+mod backends;
 mod cache;
 mod directory;
-mod kept;
 pub(crate) mod lock;
 pub(crate) mod presence;
 mod storage_component;
@@ -25,7 +25,7 @@ use integration_host_ledger::Ledger;
 use integration_host_ledger::transfer::Contents;
 use integration_host_seal::{KeySource, SealingKeys};
 
-pub(crate) use self::kept::Kept;
+pub(crate) use self::backends::Backends;
 
 /// What a component is, found out without lending it anything.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub struct Inspection {
 pub async fn assemble(settings: &Settings) -> Result<Host> {
     let clock: Arc<dyn Clock> = Arc::new(SteadyClock::default());
     let keys = open_keys(settings).await?;
-    let kept = kept::open(settings, Some(&keys), &clock).await?;
+    let kept = backends::open(settings, Some(&keys), &clock).await?;
     refuse_half_an_import(&*kept.ledger).await?;
     let directory = directory::open(settings).await?;
     let cache = settings.data.join("cache");
@@ -79,9 +79,12 @@ pub async fn assemble(settings: &Settings) -> Result<Host> {
 ///
 /// # Errors
 /// A sentence that names what cannot be opened and what helps.
-pub(crate) async fn open_place(settings: &Settings, keys: Option<&SealingKeys>) -> Result<Kept> {
+pub(crate) async fn open_place(
+    settings: &Settings,
+    keys: Option<&SealingKeys>,
+) -> Result<Backends> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    kept::open(settings, keys, &clock).await
+    backends::open(settings, keys, &clock).await
 }
 
 /// Opens the ledger of a place alone, without a host.
@@ -89,7 +92,7 @@ pub(crate) async fn open_place(settings: &Settings, keys: Option<&SealingKeys>) 
 /// # Errors
 /// A sentence that names what cannot be opened and what helps.
 pub(crate) async fn open_ledger(settings: &Settings) -> Result<Arc<dyn Ledger>> {
-    Ok(kept::open_ledger(settings, None).await?.1)
+    Ok(backends::open_ledger(settings, None).await?.1)
 }
 
 /// The keys of a place, made if it has none yet.

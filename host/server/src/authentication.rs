@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use super::admin_token::AdminToken;
 use super::client::Source;
 use super::error::ApiError;
-use super::guesses::Guesses;
 use super::identity::{Authenticator, Identity, Role};
+use super::login_throttle::LoginThrottle;
 
 /// What somebody wanted to get in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,19 +43,19 @@ impl Credential {
 pub(super) struct Admission {
     token: Option<AdminToken>,
     authenticator: Option<Arc<dyn Authenticator>>,
-    guesses: Arc<Guesses>,
+    login_throttle: Arc<LoginThrottle>,
 }
 
 impl Admission {
     pub(super) fn new(
         token: Option<AdminToken>,
         authenticator: Option<Arc<dyn Authenticator>>,
-        guesses: Guesses,
+        login_throttle: LoginThrottle,
     ) -> Self {
         Self {
             token,
             authenticator,
-            guesses: Arc::new(guesses),
+            login_throttle: Arc::new(login_throttle),
         }
     }
 
@@ -78,10 +78,10 @@ impl Admission {
     pub(super) fn admit(&self, source: Source, given: &str, now: Instant) -> Result<(), ApiError> {
         self.ensure_not_locked_out(source, now)?;
         if self.is_admin_token(given) {
-            self.guesses.forgive(source);
+            self.login_throttle.forgive(source);
             return Ok(());
         }
-        self.guesses
+        self.login_throttle
             .count(source, Credential::AdminToken.name(), now);
         Err(ApiError::unauthenticated(
             "the admin token is not the one of this host; it is in INTEGRATION_HOST_TOKEN or in the file admin-token of the host's data directory",
@@ -97,7 +97,8 @@ impl Admission {
     /// Counts something else than an admin token that somebody made up, or that is good no longer: the same only once, as
     /// a browser sends a stale cookie with all that it loads.
     pub(super) fn refuse(&self, source: Source, what: Credential, given: &str, now: Instant) {
-        self.guesses.count_once(source, what.name(), given, now);
+        self.login_throttle
+            .count_once(source, what.name(), given, now);
     }
 
     /// Fails if nothing that this source gives is looked at now.
@@ -106,7 +107,7 @@ impl Admission {
         source: Source,
         now: Instant,
     ) -> Result<(), ApiError> {
-        let Some(left) = self.guesses.lock_out(source, now) else {
+        let Some(left) = self.login_throttle.lock_out(source, now) else {
             return Ok(());
         };
         let seconds = u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX);

@@ -24,8 +24,8 @@ use tower::ServiceExt as _;
 
 use super::client::{Source, TrustedProxies};
 use super::open_connections::{OpenConnection, OpenConnections};
-use super::patience::Patience;
 use super::sub_path::SubPath;
+use super::write_timeout::WriteTimeout;
 use integration_host_contract::limits::Limits;
 
 /// How long to wait after the system could not open a connection: it cannot the next moment either.
@@ -122,7 +122,7 @@ impl Listener {
             request.extensions_mut().insert(handle.clone());
             answer(router.clone(), sub_path.take_off(request.map(Body::new)))
         });
-        let stream = TokioIo::new(Patience::new(stream, self.response_stall_timeout));
+        let stream = TokioIo::new(WriteTimeout::new(stream, self.response_stall_timeout));
         let connection = self.http.serve_connection(stream, service);
         let mut stopping = self.stopping.clone();
         let stop = async move {

@@ -13,10 +13,10 @@ use super::authentication::Admission;
 use super::body::RequestLimits;
 use super::console::{Drafts, Sessions, SignInLinks};
 use super::error::ApiError;
-use super::guesses::Guesses;
-use super::refusals::Refusals;
+use super::login_throttle::LoginThrottle;
 use super::routes::Readiness;
 use super::server::Options;
+use super::signature_throttle::SignatureThrottle;
 use integration_host::{Host, HostError};
 
 /// How many event streams may be open. Each is a person looking at a timeline or a platform following
@@ -32,7 +32,7 @@ pub(super) struct AppState {
     pub(super) sessions: Arc<Sessions>,
     pub(super) sign_in_links: SignInLinks,
     pub(super) drafts: Arc<Drafts>,
-    pub(super) refusals: Arc<Refusals>,
+    pub(super) signature_throttle: Arc<SignatureThrottle>,
     pub(super) readiness: Arc<Readiness>,
     /// When a refused delivery is answered, counted from its arrival.
     pub(super) refusal_delay: Duration,
@@ -52,7 +52,7 @@ impl AppState {
         use_cases: TaskTracker,
     ) -> Self {
         let limits = &options.limits;
-        let guesses = Guesses::new(limits.wrong_admin_tokens, limits.lock_out());
+        let login_throttle = LoginThrottle::new(limits.wrong_admin_tokens, limits.lock_out());
         Self {
             sessions: Arc::new(Sessions::new(
                 Arc::clone(service.keys()),
@@ -63,10 +63,12 @@ impl AppState {
             drafts: Arc::new(Drafts::default()),
             service,
             limits: RequestLimits::from(limits),
-            refusals: Arc::new(Refusals::new(limits.refused_deliveries_per_second)),
+            signature_throttle: Arc::new(SignatureThrottle::new(
+                limits.refused_deliveries_per_second,
+            )),
             readiness: Arc::default(),
             refusal_delay: limits.refusal_delay(),
-            admission: Admission::new(options.admin_token, options.authenticator, guesses),
+            admission: Admission::new(options.admin_token, options.authenticator, login_throttle),
             backup_stall: limits.backup_stall(),
             stopping,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),

@@ -230,12 +230,12 @@ impl Host {
             sleep_until(*began + PACE).await;
         }
         let hooks = &self.inner.hooks;
-        let turn = hooks.looks.acquire().await;
+        let guard = hooks.looks.acquire().await;
         let began = Instant::now();
         let found = timeout(PATIENCE, self.read_hook(id))
             .await
             .unwrap_or(Found::Unavailable);
-        drop(turn);
+        drop(guard);
         *look = Some((began, found.clone()));
         drop(look);
         if !matches!(found, Found::Unavailable) {

@@ -12,8 +12,8 @@ use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{
-    Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, EventKind,
-    IntegrationVersion, Standing, Standings,
+    Attention, Connection, ConnectionScan, ConnectionState, ConnectionSummary, ConnectionUpdate,
+    CoverageChange, EventKind, IntegrationVersion,
 };
 use integration_host_storage::INTEGRATION_AREA;
 
@@ -87,15 +87,15 @@ impl Host {
 
     /// Another integration that a connection was made with which is not disconnected.
     async fn other_integration(&self) -> Result<Option<String>, HostError> {
-        let mut standings = Standings::of(&*self.ledger);
+        let mut scan_connections = ConnectionScan::of(&*self.ledger);
         loop {
-            let page = standings.next().await?;
+            let page = scan_connections.next().await?;
             if page.is_empty() {
                 return Ok(None);
             }
-            let other = page.into_iter().find(|standing| {
-                standing.state != ConnectionState::Disconnected
-                    && !self.is_of_this_integration(&standing.integration)
+            let other = page.into_iter().find(|summary| {
+                summary.state != ConnectionState::Disconnected
+                    && !self.is_of_this_integration(&summary.integration)
             });
             if let Some(other) = other {
                 return Ok(Some(other.integration));
@@ -111,7 +111,7 @@ impl Host {
     /// Whether storage is the one that the ledger was used with, and holds what it held: see the module. However many
     /// connections there are, a few are looked for.
     pub(super) async fn storage_fits(&self) -> Result<bool, HostError> {
-        let is_active = |standing: &Standing| standing.state == ConnectionState::Active;
+        let is_active = |summary: &ConnectionSummary| summary.state == ConnectionState::Active;
         let active = self.some_connections(is_active).await?;
         for id in &active {
             if self.inner.secrets.has_any(id).await? {
@@ -235,7 +235,7 @@ impl Host {
         if !looked.contains_key(id) {
             looked.insert(id.clone(), now);
             warn!(connection = %id, "nothing is stored to verify deliveries of a connection with; they are answered with 503");
-            self.inner.background.look_after_now(id);
+            self.inner.background.maintain_now(id);
         }
     }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::background::decide::needs_a_person;
-use super::lease::Turn;
+use super::background::policy::needs_a_person;
+use super::lease::LeaseGuard;
 use super::{ConnectStep, Host, HostError};
 use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
 use integration_host_contract::{ErrorCode, TestReport};
@@ -44,7 +44,7 @@ impl Host {
         self.check_secrets(&secrets)?;
         let nobody = ConnectionId::new("test");
         let context = CallContext {
-            rights: Vec::new(),
+            lease_deadlines: Vec::new(),
             asked_by_person: true,
             store: Arc::new(MemoryStore::new(Arc::clone(&self.inner.parts.clock))),
             ..self.context_with(&nobody, SecretSource::Given(secrets))
@@ -79,7 +79,7 @@ impl Host {
             scope_id: request.scope_id.clone(),
             created_at: self.now(),
         };
-        let (connection, turn) = match self.begin(new).await {
+        let (connection, guard) = match self.begin(new).await {
             Ok(begun) => begun,
             // It is connected, but storage has lost what that takes: the secrets are what was missing.
             Err(error) if error.code == ErrorCode::Conflict => {
@@ -98,7 +98,7 @@ impl Host {
         // An attempt that was left behind never was.
         let was_connected =
             connection.id != id && connection.coverage.connected_at != connection.created_at;
-        let service = self.for_person().by_right_of(&turn);
+        let service = self.for_person().fenced_by(&guard);
         let established = service.establish(&connection, request.secrets, progress);
         match established.await {
             Ok(made) => {
@@ -114,7 +114,7 @@ impl Host {
             }
             Err(error) => {
                 // Undoing is nothing a person asks for.
-                let undoing = self.by_right_of(&turn);
+                let undoing = self.fenced_by(&guard);
                 let wait = match undoing.abandon(&connection.id).await {
                     Ok(wait) => wait,
                     Err(_) => Some(self.schedule().retry()),
@@ -147,7 +147,7 @@ impl Host {
 
     /// Records a connection, or takes up one that an attempt left behind: the remote service may know
     /// its hook, and another one would double its subscription.
-    async fn begin(&self, new: NewConnection) -> Result<(Connection, Turn), HostError> {
+    async fn begin(&self, new: NewConnection) -> Result<(Connection, LeaseGuard), HostError> {
         let _beginning = self.inner.leases.beginning.lock().await;
         let mut undone = 0;
         let taken = loop {
@@ -156,15 +156,15 @@ impl Host {
                 Err(error @ LedgerError::Conflict(_)) => break error,
                 Err(error) => return Err(error.into()),
             };
-            let turn = self.inner.leases.hold(&made.id).await?;
+            let guard = self.inner.leases.hold(&made.id).await?;
             // Had this host stood still before it had the lease, another would have taken it for a leftover; and whoever
             // looked for the webhook of an earlier attempt may have ended this one with that.
             match self.ledger.connection(&made.id).await? {
                 Some(found)
                     if found.state == ConnectionState::Connecting && found.hook == made.hook =>
                 {
-                    let named = self.named(found, new.name, &turn).await?;
-                    return Ok((named, turn));
+                    let named = self.named(found, new.name, &guard).await?;
+                    return Ok((named, guard));
                 }
                 _ if undone < MOST_UNDONE => undone += 1,
                 _ => {
@@ -179,15 +179,15 @@ impl Host {
             return Err(taken.into());
         };
         // Whoever holds the lease is still at work on it.
-        let Some(turn) = self.inner.leases.try_hold(&left_behind.id).await? else {
+        let Some(guard) = self.inner.leases.try_hold(&left_behind.id).await? else {
             return Err(taken.into());
         };
         // It may have come to an end just before.
         match self.ledger.connection(&left_behind.id).await? {
             Some(connection) if connection.state == ConnectionState::Connecting => {
                 info!(connection = %connection.id, "taking up an unfinished attempt to connect");
-                let named = self.named(connection, new.name, &turn).await?;
-                Ok((named, turn))
+                let named = self.named(connection, new.name, &guard).await?;
+                Ok((named, guard))
             }
             _ => Err(taken.into()),
         }
@@ -198,7 +198,7 @@ impl Host {
         &self,
         connection: Connection,
         name: Option<String>,
-        turn: &Turn,
+        guard: &LeaseGuard,
     ) -> Result<Connection, HostError> {
         let Some(name) = name.filter(|name| *name != connection.name) else {
             return Ok(connection);
@@ -207,7 +207,7 @@ impl Host {
             name: Some(name),
             ..ConnectionUpdate::default()
         };
-        let ledger = self.by_right_of(turn).ledger;
+        let ledger = self.fenced_by(guard).ledger;
         let named = ledger.update_connection(&connection.id, update, self.now());
         Ok(named.await?)
     }
@@ -287,8 +287,8 @@ impl Host {
     ) -> Result<Connection, HostError> {
         self.check_secrets(&secrets)?;
         self.connection(id).await?;
-        let turn = self.inner.leases.hold(id).await?;
-        let service = self.for_person().by_right_of(&turn);
+        let guard = self.inner.leases.hold(id).await?;
+        let service = self.for_person().fenced_by(&guard);
         service.replace_secrets_in_turn(id, secrets).await
     }
 
@@ -327,7 +327,7 @@ impl Host {
         self.record(id, EventKind::SecretsReplaced, message).await;
         self.set_attention(&connection, None).await?;
         // What was not confirmed while the old ones failed is read now.
-        self.inner.background.look_after_now(id);
+        self.inner.background.maintain_now(id);
         self.connection(id).await
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tracing::{debug, info, warn};
 
 use super::failing::FAILING;
-use super::{Authenticity, Host, HostError, kept, repetitions};
+use super::{Authenticity, Host, HostError, dead_letter, repetitions};
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId};
 use integration_host_contract::{
     DeliveryOutcome, DeliveryResult, ErrorCode, Header, WebhookRequest, WebhookResponse,
@@ -39,7 +39,7 @@ const MOST_LAID_ASIDE: u64 = 100;
 const NOTE_INTERVAL: Duration = Duration::from_secs(600);
 
 /// One attempt to handle a delivery.
-pub(super) struct Attempt {
+pub(super) struct DeliveryRun {
     id: DeliveryId,
     received_at: Timestamp,
     handled_at: Timestamp,
@@ -56,7 +56,7 @@ pub(super) struct Processed {
     record: Option<DeliveryRecord>,
 }
 
-impl Attempt {
+impl DeliveryRun {
     /// The attempt that begins now, at a delivery that arrived then.
     pub(super) fn new(
         id: DeliveryId,
@@ -235,7 +235,8 @@ impl Host {
             body,
         };
         let now = self.inner.parts.clock.now();
-        let attempt = Attempt::new(DeliveryId::generate(), now, now, &request).with_digest(digest);
+        let attempt =
+            DeliveryRun::new(DeliveryId::generate(), now, now, &request).with_digest(digest);
         // Kept only if handling fails, but the call consumes the request.
         let kept = request.clone();
         let answer = match self.process(&connection, &attempt, request).await {
@@ -318,7 +319,7 @@ impl Host {
     pub(super) async fn process(
         &self,
         connection: &Connection,
-        attempt: &Attempt,
+        attempt: &DeliveryRun,
         request: WebhookRequest,
     ) -> Result<Processed, Failed> {
         let metrics = &self.inner.metrics;
@@ -391,7 +392,7 @@ impl Host {
     async fn lay_aside(
         &self,
         connection: &Connection,
-        attempt: &Attempt,
+        attempt: &DeliveryRun,
         request: &WebhookRequest,
         why: &str,
         acknowledged: WebhookResponse,
@@ -448,7 +449,7 @@ impl Host {
     async fn keep(
         &self,
         connection: &Connection,
-        attempt: &Attempt,
+        attempt: &DeliveryRun,
         request: &WebhookRequest,
         why: &str,
     ) -> bool {
@@ -456,7 +457,12 @@ impl Host {
         let keys = self.inner.parts.keys.hold();
         let kept = async {
             let record = DeliveryRecord {
-                sealed_request: Some(kept::seal(&keys, &connection.id, &attempt.id, request)?),
+                sealed_request: Some(dead_letter::seal(
+                    &keys,
+                    &connection.id,
+                    &attempt.id,
+                    request,
+                )?),
                 ..attempt.record(DeliveryStatus::Failed, why)
             };
             self.apply(&connection.id, &Default::default(), Some(record))

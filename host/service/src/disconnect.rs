@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::background::decide::{needs_a_person, next_look};
+use super::background::policy::{needs_a_person, next_look};
 use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
@@ -19,8 +19,8 @@ impl Host {
     /// keep from it; then this tells in a sentence what stays at the remote service, and what a person does about it.
     pub async fn disconnect(&self, id: &ConnectionId) -> Result<Option<String>, HostError> {
         self.connection(id).await?;
-        let turn = self.inner.leases.hold(id).await?;
-        let service = self.for_person().by_right_of(&turn);
+        let guard = self.inner.leases.hold(id).await?;
+        let service = self.for_person().fenced_by(&guard);
         service.disconnect_in_turn(id).await
     }
 

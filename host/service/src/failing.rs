@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::warn;
 
-use super::background::decide::unsigned;
+use super::background::policy::to_std;
 use super::{Host, HostError, moment};
 use integration_host_contract::id::{ConnectionId, HookId};
 use integration_host_contract::sentence::sentence;
@@ -39,7 +39,7 @@ impl Failing {
     /// One more failed. Returns since when, if it is time to tell a person.
     fn failed(&self, id: &ConnectionId, now: Timestamp, patience: Duration) -> Option<Timestamp> {
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        rows.retain(|_, row| unsigned(now.duration_since(row.last_at)) < LONGEST_PAUSE);
+        rows.retain(|_, row| to_std(now.duration_since(row.last_at)) < LONGEST_PAUSE);
         let row = rows.entry(id.clone()).or_insert(Row {
             began_at: now,
             last_at: now,
@@ -47,7 +47,7 @@ impl Failing {
         });
         row.last_at = now;
         row.deliveries = row.deliveries.saturating_add(1);
-        let is_long = unsigned(now.duration_since(row.began_at)) >= patience;
+        let is_long = to_std(now.duration_since(row.began_at)) >= patience;
         (row.deliveries >= MOST_IN_A_ROW || is_long).then_some(row.began_at)
     }
 
@@ -108,7 +108,7 @@ impl Host {
         let mut next: Option<Duration> = None;
         for (id, delivery) in oldest {
             let since = delivery.record.received_at;
-            let kept_for = unsigned(now.duration_since(since));
+            let kept_for = to_std(now.duration_since(since));
             if kept_for < patience {
                 let rest = patience - kept_for;
                 next = Some(next.map_or(rest, |next| next.min(rest)));

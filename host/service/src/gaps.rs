@@ -6,8 +6,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use super::background::decide::{earlier, later, needs_a_person};
 use super::background::not_before;
+use super::background::policy::{earlier, later, needs_a_person};
 use super::reconcile::{Kind, LONGEST_RANGE, Progress, Reserve, outcome};
 use super::{Host, HostError, moment};
 use integration_host_contract::id::ConnectionId;
@@ -297,8 +297,8 @@ impl Host {
         &self,
         connection: &Connection,
     ) -> Result<(), HostError> {
-        let turn = self.inner.leases.hold(&connection.id).await?;
-        let service = self.by_right_of(&turn);
+        let guard = self.inner.leases.hold(&connection.id).await?;
+        let service = self.fenced_by(&guard);
         let context = service.context(&connection.id);
         let callback = self.callback(connection).await?;
         service.subscribe(connection, &context, callback).await?;

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use super::background::decide::{later, needs_attention};
+use super::background::policy::{later, needs_attention};
 use super::{Host, HostError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
@@ -36,8 +36,8 @@ impl Host {
     /// [`Host::check`], except that it leaves a gap to the caller.
     pub(super) async fn compare(&self, id: &ConnectionId) -> Result<Health, HostError> {
         self.connection(id).await?;
-        let turn = self.inner.leases.hold(id).await?;
-        self.by_right_of(&turn).compare_in_turn(id).await
+        let guard = self.inner.leases.hold(id).await?;
+        self.fenced_by(&guard).compare_in_turn(id).await
     }
 
     async fn compare_in_turn(&self, id: &ConnectionId) -> Result<Health, HostError> {
@@ -258,7 +258,7 @@ impl Host {
                 && other.owner.id == refused.owner.id
                 && other.id != refused.id;
             if is_of_account && other.attention.is_none() {
-                self.inner.background.look_after_now(&other.id);
+                self.inner.background.maintain_now(&other.id);
             }
         }
     }

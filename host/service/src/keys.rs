@@ -3,7 +3,7 @@
 use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
-use integration_host_ledger::{ConnectionState, Standing};
+use integration_host_ledger::{ConnectionState, ConnectionSummary};
 
 /// The most connections whose secrets are tried. A key that is another host's, or was made anew, opens none of
 /// them; one that a tenth of the connections need is missed once in thirty starts.
@@ -17,7 +17,8 @@ impl Host {
     /// # Errors
     /// A provider does not answer, or a sentence that names the key that is missing.
     pub(super) async fn ensure_keys_fit(&self) -> Result<(), HostError> {
-        let has_secrets = |standing: &Standing| standing.state != ConnectionState::Disconnected;
+        let has_secrets =
+            |summary: &ConnectionSummary| summary.state != ConnectionState::Disconnected;
         for id in self.some_connections(has_secrets).await? {
             if let Some(key_id) = self.inner.secrets.missing_key(&id).await? {
                 return Err(HostError::new(
@@ -35,24 +36,24 @@ impl Host {
     /// sealed in that order, such as by a rotation that was cut off.
     pub(super) async fn some_connections(
         &self,
-        wanted: impl Fn(&Standing) -> bool,
+        wanted: impl Fn(&ConnectionSummary) -> bool,
     ) -> Result<Vec<ConnectionId>, HostError> {
         let ledger = &self.ledger;
-        let first = ledger.standings(None, TRIED + 1).await?;
+        let first = ledger.scan_connections(None, TRIED + 1).await?;
         let some = if first.len() <= TRIED {
             first
         } else {
             let mut some = Vec::with_capacity(TRIED);
             for _ in 0..TRIED {
                 let place = ConnectionId::generate();
-                some.extend(ledger.standings(Some(&place), 1).await?);
+                some.extend(ledger.scan_connections(Some(&place), 1).await?);
             }
             some
         };
         Ok(some
             .into_iter()
             .filter(wanted)
-            .map(|standing| standing.id)
+            .map(|summary| summary.id)
             .collect())
     }
 }

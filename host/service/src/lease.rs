@@ -17,10 +17,10 @@ use tokio::time::sleep;
 use tracing::{debug, warn};
 
 use super::HostError;
-use super::background::Due;
+use super::background::JobQueue;
 use integration_host_contract::clock::since_boot;
 use integration_host_contract::id::ConnectionId;
-use integration_host_http::{Right, RightSource};
+use integration_host_http::{LeaseCheck, LeaseDeadline};
 use integration_host_ledger::{Lease, LeaseAnswer, Ledger};
 
 /// How often to ask again for a lease that another host has.
@@ -30,7 +30,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 const LEFT: u32 = 10;
 
 /// The leases of this host.
-pub(super) struct Leases {
+pub(super) struct LeaseManager {
     /// Held while an attempt to connect gets its lease, so that no other takes it for a leftover.
     pub(super) beginning: tokio::sync::Mutex<()>,
     held: Mutex<HashMap<ConnectionId, Weak<tokio::sync::Mutex<()>>>>,
@@ -39,32 +39,35 @@ pub(super) struct Leases {
     is_shared: bool,
     time: Duration,
     /// Where a check is planned of a connection that somebody else may have been disturbed at.
-    due: Arc<Due>,
+    queue: Arc<JobQueue>,
 }
 
 /// A lease on one connection; dropping it gives it back. What it is for is done with
-/// [`Host::by_right_of`](super::Host::by_right_of).
-pub(super) struct Turn {
-    shared: Vec<SharedTurn>,
+/// [`Host::fenced_by`](super::Host::fenced_by).
+pub(super) struct LeaseGuard {
+    shared: Vec<SharedLease>,
     _local: Option<OwnedMutexGuard<()>>,
 }
 
-impl Turn {
+impl LeaseGuard {
     /// What was granted among hosts; nothing where a host is alone.
     pub(super) fn leases(&self) -> Vec<Lease> {
-        let leases = self.shared.iter().filter_map(|turn| turn.lease.clone());
+        let leases = self.shared.iter().filter_map(|lease| lease.lease.clone());
         leases.collect()
     }
 
     /// Until when, as far as this host knows.
-    pub(super) fn rights(&self) -> impl Iterator<Item = Right> {
-        self.shared.iter().map(|turn| turn.right.clone())
+    pub(super) fn lease_deadlines(&self) -> impl Iterator<Item = LeaseDeadline> {
+        self.shared.iter().map(|lease| lease.deadline.clone())
     }
 
     /// Does something, and gives it up as soon as another host may take over; then there is no outcome. What is
     /// done must bear that as it bears the end of the host.
     pub(super) async fn while_held<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        let ends = self.shared.iter().map(|turn| Box::pin(turn.right.ended()));
+        let ends = self
+            .shared
+            .iter()
+            .map(|lease| Box::pin(lease.deadline.ended()));
         let ends: Vec<_> = ends.collect();
         if ends.is_empty() {
             return Some(work.await);
@@ -78,34 +81,34 @@ impl Turn {
 
     /// Gives it back; what it was taken for rests for some time.
     pub(super) async fn end(mut self, rest: Duration) {
-        for turn in self.shared.drain(..) {
-            turn.end(rest).await;
+        for lease in self.shared.drain(..) {
+            lease.end(rest).await;
         }
     }
 }
 
-impl Leases {
+impl LeaseManager {
     /// Leases that last for `time` when this host does not live to give them back.
-    pub(super) fn new(ledger: Arc<dyn Ledger>, time: Duration, due: Arc<Due>) -> Self {
+    pub(super) fn new(ledger: Arc<dyn Ledger>, time: Duration, queue: Arc<JobQueue>) -> Self {
         Self {
             beginning: tokio::sync::Mutex::default(),
             held: Mutex::default(),
             is_shared: ledger.watch_growth().is_some(),
             ledger,
             time,
-            due,
+            queue,
         }
     }
 
     /// Waits until nobody else holds the connection's lease.
-    pub(super) async fn hold(&self, connection: &ConnectionId) -> Result<Turn, HostError> {
+    pub(super) async fn hold(&self, connection: &ConnectionId) -> Result<LeaseGuard, HostError> {
         let local = self.mutex(connection).lock_owned().await;
         loop {
             match self
                 .take(&effects(connection), Some(connection), true)
                 .await?
             {
-                Ok(shared) => return Ok(turn(local, shared)),
+                Ok(shared) => return Ok(guard(local, shared)),
                 Err(wait) => sleep(wait.min(ASK_AGAIN)).await,
             }
         }
@@ -115,14 +118,14 @@ impl Leases {
     pub(super) async fn try_hold(
         &self,
         connection: &ConnectionId,
-    ) -> Result<Option<Turn>, HostError> {
+    ) -> Result<Option<LeaseGuard>, HostError> {
         let Ok(local) = self.mutex(connection).try_lock_owned() else {
             return Ok(None);
         };
         let shared = self
             .take(&effects(connection), Some(connection), true)
             .await?;
-        Ok(shared.ok().map(|shared| turn(local, shared)))
+        Ok(shared.ok().map(|shared| guard(local, shared)))
     }
 
     /// The right to do background work of a kind for a connection, or after which time to ask again.
@@ -132,7 +135,7 @@ impl Leases {
         connection: &ConnectionId,
         kind: &str,
         is_urgent: bool,
-    ) -> Result<Result<Turn, Duration>, HostError> {
+    ) -> Result<Result<LeaseGuard, Duration>, HostError> {
         let work = format!("work/{connection}");
         let first = match self.take(&work, Some(connection), true).await? {
             Ok(shared) => shared,
@@ -143,7 +146,7 @@ impl Leases {
             Ok(shared) => shared,
             Err(wait) => return Ok(Err(wait)),
         };
-        Ok(Ok(Turn {
+        Ok(Ok(LeaseGuard {
             // What rests is the kind; the connection itself is free for other work.
             shared: second.into_iter().chain(first).collect(),
             _local: None,
@@ -151,9 +154,9 @@ impl Leases {
     }
 
     /// The right to do something that is no connection's.
-    pub(super) async fn try_take(&self, name: &str) -> Result<Option<Turn>, HostError> {
+    pub(super) async fn try_take(&self, name: &str) -> Result<Option<LeaseGuard>, HostError> {
         let shared = self.take(name, None, true).await?;
-        Ok(shared.ok().map(|shared| Turn {
+        Ok(shared.ok().map(|shared| LeaseGuard {
             shared: shared.into_iter().collect(),
             _local: None,
         }))
@@ -170,7 +173,7 @@ impl Leases {
         name: &str,
         connection: Option<&ConnectionId>,
         is_urgent: bool,
-    ) -> Result<Result<Option<SharedTurn>, Duration>, HostError> {
+    ) -> Result<Result<Option<SharedLease>, Duration>, HostError> {
         if !self.is_shared {
             return Ok(Ok(None));
         }
@@ -185,14 +188,14 @@ impl Leases {
                     lease: lease.clone(),
                     time: self.time,
                 };
-                let right = Right::new(asked, usable(self.time), Arc::new(held.clone()));
-                Ok(Some(SharedTurn {
-                    renewing: tokio::spawn(renew(held, right.clone())),
+                let deadline = LeaseDeadline::new(asked, usable(self.time), Arc::new(held.clone()));
+                Ok(Some(SharedLease {
+                    renewing: tokio::spawn(renew(held, deadline.clone())),
                     ledger: Arc::clone(&self.ledger),
-                    right,
+                    deadline,
                     lease: Some(lease),
                     connection: connection.cloned(),
-                    due: Arc::clone(&self.due),
+                    queue: Arc::clone(&self.queue),
                 }))
             }
         })
@@ -221,26 +224,26 @@ fn effects(connection: &ConnectionId) -> String {
     format!("effects/{connection}")
 }
 
-fn turn(local: OwnedMutexGuard<()>, shared: Option<SharedTurn>) -> Turn {
-    Turn {
+fn guard(local: OwnedMutexGuard<()>, shared: Option<SharedLease>) -> LeaseGuard {
+    LeaseGuard {
         shared: shared.into_iter().collect(),
         _local: Some(local),
     }
 }
 
 /// A lease among hosts, which is renewed for as long as this lives.
-struct SharedTurn {
+struct SharedLease {
     ledger: Arc<dyn Ledger>,
     /// `None`: given back.
     lease: Option<Lease>,
-    right: Right,
+    deadline: LeaseDeadline,
     renewing: JoinHandle<()>,
     /// Whose lease it is, if any connection's.
     connection: Option<ConnectionId>,
-    due: Arc<Due>,
+    queue: Arc<JobQueue>,
 }
 
-impl SharedTurn {
+impl SharedLease {
     async fn end(mut self, rest: Duration) {
         if let Some(lease) = self.lease.take() {
             give_back(&*self.ledger, &lease, rest).await;
@@ -248,14 +251,14 @@ impl SharedTurn {
     }
 }
 
-impl Drop for SharedTurn {
+impl Drop for SharedLease {
     fn drop(&mut self) {
         self.renewing.abort();
-        if self.right.is_overtaken()
+        if self.deadline.is_overtaken()
             && let Some(connection) = &self.connection
         {
             warn!(%connection, "another host took over while this one changed something at the remote service; the connection is checked");
-            self.due.look_after_now(connection);
+            self.queue.maintain_now(connection);
         }
         if let Some(lease) = self.lease.take() {
             let ledger = Arc::clone(&self.ledger);
@@ -283,14 +286,14 @@ struct HeldLease {
 }
 
 #[async_trait]
-impl RightSource for HeldLease {
+impl LeaseCheck for HeldLease {
     async fn confirm(&self) -> Option<Duration> {
         let renewed = self.ledger.renew_lease(&self.lease, self.time).await;
         matches!(renewed, Ok(true)).then(|| usable(self.time))
     }
 }
 
-async fn renew(held: HeldLease, right: Right) {
+async fn renew(held: HeldLease, deadline: LeaseDeadline) {
     let HeldLease {
         ledger,
         lease,
@@ -300,9 +303,9 @@ async fn renew(held: HeldLease, right: Right) {
         sleep(time / 3).await;
         let asked = since_boot();
         match ledger.renew_lease(&lease, time).await {
-            Ok(true) => right.last(asked, usable(time)),
+            Ok(true) => deadline.last(asked, usable(time)),
             Ok(false) => {
-                right.last(asked, Duration::ZERO);
+                deadline.last(asked, Duration::ZERO);
                 warn!(lease = lease.name, "another host has taken over");
                 return;
             }

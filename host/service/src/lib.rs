@@ -31,14 +31,15 @@ mod background;
 mod backup;
 mod belonging;
 mod connect;
+mod dead_letter;
 mod deliveries;
 mod disconnect;
 mod error;
 mod failing;
 mod feed;
+mod fenced;
 mod gaps;
 mod health;
-mod kept;
 mod keys;
 mod lease;
 mod metrics;
@@ -47,7 +48,6 @@ mod reading;
 mod reconcile;
 mod repetitions;
 mod replay;
-mod right;
 mod rotation;
 mod sealed;
 mod sessions;
@@ -75,6 +75,7 @@ use self::builder::Parts;
 pub use self::builder::{Component, HostBuilder, StartError};
 pub use self::connect::ConnectRequest;
 pub use self::connect::{MAX_NAME_CHARACTERS, valid_name};
+pub use self::dead_letter::seal_context as request_seal_context;
 pub use self::deliveries::HookAnswer;
 use self::deliveries::Noted;
 pub use self::deliveries::UNREADABLE;
@@ -82,8 +83,7 @@ pub use self::error::HostError;
 pub use self::failing::FAILING;
 use self::failing::Failing;
 pub use self::feed::{FeedError, FeedPage, FeedPlace, NoPlace};
-pub use self::kept::seal_context as request_seal_context;
-use self::lease::Leases;
+use self::lease::LeaseManager;
 use self::metrics::Metrics;
 pub use self::progress::ConnectStep;
 pub use self::reconcile::{GapWait, MissingActivity, MissingState, Reconciled};
@@ -104,7 +104,7 @@ use integration_host_contract::{Changes, ErrorCode, Manifest};
 use integration_host_engine::CallContext;
 use integration_host_engine::capability::http::SecretSource;
 use integration_host_engine::log_budget::LogBudget;
-use integration_host_http::Right;
+use integration_host_http::LeaseDeadline;
 use integration_host_ledger::{
     Applied, ConnectionEvent, DeliveryRecord, EventKind, Ledger, LedgerIdentity,
 };
@@ -144,10 +144,10 @@ impl Parts {
 #[derive(Clone)]
 pub struct Host {
     inner: Arc<Inner>,
-    /// The ledger, which a handle by right of a lease changes only while it has that lease.
+    /// The ledger, which a handle that needs a lease changes only while that is held.
     ledger: Arc<dyn Ledger>,
-    /// What this handle has requests sent by the right of.
-    rights: Vec<Right>,
+    /// The leases that this handle needs.
+    lease_deadlines: Vec<LeaseDeadline>,
     /// Whether a person asks.
     asked_by_person: bool,
 }
@@ -156,7 +156,7 @@ struct Inner {
     parts: Parts,
     sealed_store: Arc<dyn KeyValueStore>,
     secrets: Arc<SecretStore>,
-    leases: Leases,
+    leases: LeaseManager,
     metrics: Metrics,
     changed: watch::Sender<u64>,
     rotations: Rotations,
@@ -183,9 +183,9 @@ impl Host {
 
     async fn start(parts: Parts) -> Result<Self, HostError> {
         let parts = parts.bounded();
-        let (background, due) = Background::new();
+        let (background, queue) = Background::new();
         let (ledger, time) = (Arc::clone(&parts.ledger), parts.schedule.lease());
-        let leases = Leases::new(ledger, time, Arc::clone(&due));
+        let leases = LeaseManager::new(ledger, time, Arc::clone(&queue));
         let service = Self::of(Arc::new(Inner {
             secrets: Arc::new(SecretStore::new(
                 Arc::clone(&parts.store),
@@ -215,7 +215,7 @@ impl Host {
         service.ensure_keys_fit().await?;
         service.look_at_storage_at_start().await?;
         service.pass_on_growth();
-        background::start(&service, due);
+        background::start(&service, queue);
         replay::start(&service);
         Ok(service)
     }
@@ -326,7 +326,7 @@ impl Host {
         let parts = &self.inner.parts;
         CallContext {
             connection: connection.clone(),
-            rights: self.rights.clone(),
+            lease_deadlines: self.lease_deadlines.clone(),
             asked_by_person: self.asked_by_person,
             unanswered: Arc::default(),
             store: Arc::clone(&self.inner.sealed_store),

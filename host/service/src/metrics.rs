@@ -134,7 +134,7 @@ impl Metrics {
              # HELP integration_http_failed_total Requests without a response.\n\
              # TYPE integration_http_failed_total counter\n\
              integration_http_failed_total {}\n\
-             # HELP integration_http_paced_seconds_total Time requests waited for their turn.\n\
+             # HELP integration_http_paced_seconds_total Time requests waited for their guard.\n\
              # TYPE integration_http_paced_seconds_total counter\n\
              integration_http_paced_seconds_total {paced_seconds}\n\
              # HELP integration_http_responses_total Responses by class of status.\n\

@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::background::jittered;
-use super::deliveries::{Attempt, Failed, Processed};
-use super::{Host, HostError, Inner, kept};
+use super::deliveries::{DeliveryRun, Failed, Processed};
+use super::{Host, HostError, Inner, dead_letter};
 use integration_host_contract::clock::{is_ahead, since_boot};
 use integration_host_contract::id::{ConnectionId, DeliveryId};
 use integration_host_contract::supervision;
@@ -47,7 +47,7 @@ pub(super) struct Replays {
     stop: watch::Sender<bool>,
     task: Mutex<Option<JoinHandle<()>>>,
     /// Two that replay at a time would do everything twice.
-    turn: tokio::sync::Mutex<()>,
+    guard: tokio::sync::Mutex<()>,
 }
 
 impl Default for Replays {
@@ -56,7 +56,7 @@ impl Default for Replays {
             failed: Arc::default(),
             stop: watch::Sender::new(false),
             task: Mutex::default(),
-            turn: tokio::sync::Mutex::default(),
+            guard: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -181,7 +181,7 @@ impl Host {
         }
         let parts = &self.inner.parts;
         let before = before.unwrap_or_else(|| parts.clock.now());
-        let _turn = self.inner.replays.turn.lock().await;
+        let _turn = self.inner.replays.guard.lock().await;
         let Some(_among_hosts) = self.inner.leases.try_take("replay").await? else {
             return Err(HostError::new(
                 ErrorCode::Conflict,
@@ -221,9 +221,9 @@ impl Host {
     async fn replay_due(&self, failures: &mut HashMap<ConnectionId, u32>) -> Option<Duration> {
         let limits = self.inner.parts.integration.limits();
         let (first_delay, max_attempts) = (limits.replay_delay(), limits.replay_attempts);
-        let _turn = self.inner.replays.turn.lock().await;
+        let _turn = self.inner.replays.guard.lock().await;
         let _among_hosts = match self.inner.leases.try_take("replay").await {
-            Ok(Some(turn)) => turn,
+            Ok(Some(guard)) => guard,
             // Another host is at it.
             Ok(None) => return Some(first_delay),
             Err(error) => {
@@ -301,7 +301,7 @@ impl Host {
         let ledger = &self.ledger;
         let found = self.take_kept(id).await;
         let (delivery, connection, request) = found.map_err(ReplayError::Impossible)?;
-        let attempt = Attempt::new(
+        let attempt = DeliveryRun::new(
             id.clone(),
             delivery.record.received_at,
             self.inner.parts.clock.now(),
@@ -380,7 +380,8 @@ impl Host {
         };
         let connection = self.connection(&delivery.connection_id).await?;
         let callback_url = self.callback_url(&connection.hook);
-        let request = kept::open(&parts.keys.hold(), &connection.id, id, sealed, callback_url)?;
+        let request =
+            dead_letter::open(&parts.keys.hold(), &connection.id, id, sealed, callback_url)?;
         Ok((delivery, connection, request))
     }
 

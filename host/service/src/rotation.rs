@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
-use integration_host_ledger::{Standing, Standings};
+use integration_host_ledger::{ConnectionScan, ConnectionSummary};
 use integration_host_seal::{KeySource, SealingKeyError};
 use integration_host_storage::{Resealed, reseal};
 
@@ -210,25 +210,25 @@ impl Host {
     async fn pass(&self) -> Result<(Resealed, Vec<ConnectionId>), HostError> {
         let parts = &self.inner.parts;
         let rotations = &self.inner.rotations;
-        let connections = Standings::count(&*self.ledger).await?;
+        let connections = ConnectionScan::count(&*self.ledger).await?;
         rotations.tell(|progress| {
             progress.connections_done = 0;
             progress.connections_total = connections;
         });
         let mut total = Resealed::default();
         let mut unreadable = Vec::new();
-        let mut standings = Standings::of(&*self.ledger);
+        let mut scan_connections = ConnectionScan::of(&*self.ledger);
         loop {
-            let page = standings.next().await?;
+            let page = scan_connections.next().await?;
             if page.is_empty() {
                 break;
             }
-            for Standing { id, .. } in page {
+            for ConnectionSummary { id, .. } in page {
                 // Calls that cannot be run again must not find that what they read has changed.
-                let turn = self.inner.leases.hold(&id).await?;
+                let guard = self.inner.leases.hold(&id).await?;
                 let tell = |more| rotations.tell(|progress| progress.values += more);
                 let found = reseal(&*parts.store, &parts.keys, &id, true, tell).await?;
-                drop(turn);
+                drop(guard);
                 if found.unreadable > 0 {
                     warn!(connection = %id, values = found.unreadable, "stored values do not open");
                     unreadable.push(id);

@@ -2,11 +2,11 @@
 
 use tracing::{error, warn};
 
-use super::kept::seal_context;
+use super::dead_letter::seal_context;
 use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
-use integration_host_ledger::{Attention, ConnectionUpdate, Ledger, Standings};
+use integration_host_ledger::{Attention, ConnectionScan, ConnectionUpdate, Ledger};
 use integration_host_seal::SealingKeys;
 use integration_host_storage::{KeyValueStore, Resealed, StorageError, reseal};
 
@@ -30,14 +30,14 @@ impl SealedContents<'_> {
     /// A provider does not answer.
     pub async fn verify(&self) -> Result<Resealed, HostError> {
         let mut found = Resealed::default();
-        let mut standings = Standings::of(self.ledger);
+        let mut scan_connections = ConnectionScan::of(self.ledger);
         loop {
-            let page = standings.next().await?;
+            let page = scan_connections.next().await?;
             if page.is_empty() {
                 break;
             }
-            for standing in page {
-                found.add(reseal(self.store, self.keys, &standing.id, false, |_| {}).await?);
+            for summary in page {
+                found.add(reseal(self.store, self.keys, &summary.id, false, |_| {}).await?);
             }
         }
         found.add(self.go_through_deliveries(false).await?);
@@ -50,13 +50,13 @@ impl SealedContents<'_> {
         let mut after = 0;
         loop {
             let held = self.keys.hold();
-            let page = self.ledger.kept_requests(after, PAGE).await?;
+            let page = self.ledger.dead_letters(after, PAGE).await?;
             let last = page.len() < PAGE;
             for kept in page {
                 after = kept.place;
                 let context = seal_context(&kept.connection_id, &kept.delivery_id);
                 if let Some(sealed) = found.look_at(&held, &context, &kept.sealed, reseal) {
-                    self.ledger.replace_kept_request(&kept, sealed).await?;
+                    self.ledger.replace_dead_letter(&kept, sealed).await?;
                 }
             }
             if last {

@@ -1,7 +1,7 @@
 //! Connections that are being made or ended, and may have been left behind so.
 
 use super::{Host, HostError};
-use integration_host_ledger::{Connection, ConnectionState, NewConnection, Standings};
+use integration_host_ledger::{Connection, ConnectionScan, ConnectionState, NewConnection};
 
 impl Host {
     /// The unfinished connection of a scope that is to be connected.
@@ -10,15 +10,15 @@ impl Host {
         of: &NewConnection,
     ) -> Result<Option<Connection>, HostError> {
         let ledger = &self.ledger;
-        let mut standings = Standings::of(&**ledger);
+        let mut scan_connections = ConnectionScan::of(&**ledger);
         loop {
-            let mut page = standings.next().await?;
+            let mut page = scan_connections.next().await?;
             if page.is_empty() {
                 return Ok(None);
             }
-            page.retain(|standing| standing.state == ConnectionState::Connecting);
-            for standing in page {
-                let found = ledger.connection(&standing.id).await?;
+            page.retain(|summary| summary.state == ConnectionState::Connecting);
+            for summary in page {
+                let found = ledger.connection(&summary.id).await?;
                 let found = found.filter(|found| {
                     found.state == ConnectionState::Connecting
                         && found.integration == of.integration

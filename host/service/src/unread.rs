@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use super::background::decide::earlier;
+use super::background::policy::earlier;
 use super::{Host, HostError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::{Connection, CoverageChange, EventKind, MAX_PAGE};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{debug, warn};
 
-use super::background::decide::{Comparison, Rhythm, earlier, later, needs_a_person, unsigned};
 use super::background::not_before;
+use super::background::policy::{Comparison, Rhythm, earlier, later, needs_a_person, to_std};
 use super::reconcile::{Kind, Progress, Reserve, outcome};
 use super::{Host, HostError, moment};
 use integration_host_contract::clock::is_ahead;
@@ -98,7 +98,7 @@ impl Host {
         let comparison = rhythm.comparison(now, schedule);
         if let Comparison::NotBefore(due) = comparison {
             // The rhythm may be another by then.
-            return Ok(unsigned(due.duration_since(now)).min(schedule.silence()));
+            return Ok(to_std(due.duration_since(now)).min(schedule.silence()));
         }
         let health = match self.compare(id).await {
             Ok(health) => health,
@@ -112,7 +112,7 @@ impl Host {
             }
         };
         if health.problem.is_some() || self.connection(id).await?.coverage.gap.is_some() {
-            self.inner.background.look_after_now(id);
+            self.inner.background.maintain_now(id);
             return Ok(schedule.silence());
         }
         let wait = self.compare_activities(&connection, comparison).await?;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
-use super::background::decide::{needs_a_person, settles};
+use super::background::policy::{needs_a_person, settles};
 use super::{Host, HostError};
 use integration_host_contract::id::{ConnectionId, HookId};
 use integration_host_contract::{Callback, ErrorCode, Health, Subscription};
@@ -98,8 +98,8 @@ impl Host {
     /// connection.
     pub async fn take_over(&self, id: &ConnectionId) -> Result<Health, HostError> {
         self.connection(id).await?;
-        let turn = self.inner.leases.hold(id).await?;
-        let service = self.for_person().by_right_of(&turn);
+        let guard = self.inner.leases.hold(id).await?;
+        let service = self.for_person().fenced_by(&guard);
         let connection = self.connection(id).await?;
         let context = service.context(id);
         let callback = Callback {
@@ -107,14 +107,14 @@ impl Host {
             ..service.callback(&connection).await?
         };
         service.subscribe(&connection, &context, callback).await?;
-        drop(turn);
+        drop(guard);
         info!(connection = %id, "the webhook was taken over");
         let message = "The webhook was taken over, as somebody decided.".to_owned();
         self.record(id, EventKind::SubscriptionRepaired, message)
             .await;
         let health = self.check(id).await;
         // What was not reported while another host had it is read.
-        self.inner.background.look_after_now(id);
+        self.inner.background.maintain_now(id);
         health
     }
 
@@ -122,8 +122,8 @@ impl Host {
     /// the one that the other copy has, and checks it.
     pub async fn separate(&self, id: &ConnectionId) -> Result<Health, HostError> {
         self.connection(id).await?;
-        let turn = self.inner.leases.hold(id).await?;
-        let service = self.for_person().by_right_of(&turn);
+        let guard = self.inner.leases.hold(id).await?;
+        let service = self.for_person().fenced_by(&guard);
         let connection = self.connection(id).await?;
         // Bound anew in memory first: if that fails, everything is as before.
         let fresh: Arc<dyn KeyValueStore> =
@@ -159,14 +159,14 @@ impl Host {
             }
             return Err(error);
         }
-        drop(turn);
+        drop(guard);
         info!(connection = %id, "the connection has a webhook of its own");
         let message = "It was made a separate connection, with a webhook of its own.".to_owned();
         self.record(id, EventKind::SubscriptionRepaired, message)
             .await;
         self.inner.background.refresh_names_now(id);
         let health = self.check(id).await;
-        self.inner.background.look_after_now(id);
+        self.inner.background.maintain_now(id);
         health
     }
 

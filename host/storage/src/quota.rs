@@ -23,7 +23,7 @@ const PAGE: usize = 64;
 /// The quota of every connection.
 pub struct StorageQuota {
     most: Amount,
-    known: Mutex<LruCache<ConnectionId, Known>>,
+    known: Mutex<LruCache<ConnectionId, CachedSize>>,
 }
 
 /// Keys, and bytes in keys and values.
@@ -53,7 +53,7 @@ impl Amount {
 
 /// What is known of a connection without counting.
 #[derive(Clone, Copy)]
-enum Known {
+enum CachedSize {
     /// It stores this much or less: what is overwritten and deleted is not subtracted until it is
     /// counted again.
     AtMost(Amount),
@@ -86,9 +86,9 @@ impl StorageQuota {
         }
         let connection = unit.connection();
         match self.known(connection) {
-            Some(Known::Full(until)) if Instant::now() < until => return Ok(false),
-            Some(Known::AtMost(amount)) if amount.with(added).is_within(self.most) => {
-                self.learn(connection, Known::AtMost(amount.with(added)));
+            Some(CachedSize::Full(until)) if Instant::now() < until => return Ok(false),
+            Some(CachedSize::AtMost(amount)) if amount.with(added).is_within(self.most) => {
+                self.learn(connection, CachedSize::AtMost(amount.with(added)));
                 return Ok(true);
             }
             _ => {}
@@ -96,20 +96,20 @@ impl StorageQuota {
         let total = count_others(unit).await?.with(added);
         let is_within = total.is_within(self.most);
         let known = if is_within {
-            Known::AtMost(total)
+            CachedSize::AtMost(total)
         } else {
-            Known::Full(Instant::now() + FULL_FOR)
+            CachedSize::Full(Instant::now() + FULL_FOR)
         };
         self.learn(connection, known);
         Ok(is_within)
     }
 
-    fn known(&self, connection: &ConnectionId) -> Option<Known> {
+    fn known(&self, connection: &ConnectionId) -> Option<CachedSize> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(connection).copied()
     }
 
-    fn learn(&self, connection: &ConnectionId, what: Known) {
+    fn learn(&self, connection: &ConnectionId, what: CachedSize) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.put(connection.clone(), what);
     }
@@ -203,7 +203,7 @@ mod tests {
         let quota = StorageQuota::new(3, 1_000);
         for number in 0..=MOST_KNOWN.get() {
             let connection = ConnectionId::new(number.to_string());
-            quota.learn(&connection, Known::AtMost(Amount::default()));
+            quota.learn(&connection, CachedSize::AtMost(Amount::default()));
         }
         assert_eq!(quota.known.lock().unwrap().len(), MOST_KNOWN.get());
         assert!(quota.known(&ConnectionId::new("0")).is_none());

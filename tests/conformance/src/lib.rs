@@ -10,13 +10,13 @@
 //! ```
 //!
 //! Each case checks one point of the documentation of
-//! [`KeyValueStore`](integration_host_storage::KeyValueStore), or of [`Ledger`], [`Continuity`] and [`Leases`]. One that
+//! [`KeyValueStore`](integration_host_storage::KeyValueStore), or of [`Ledger`], [`Continuity`] and [`LeaseStore`]. One that
 //! fails says which point is broken, what was found, and what somebody would suffer from it. Nothing is demanded that is
 //! not in that documentation.
 //!
 //! [`Ledger`]: integration_host_ledger::Ledger
 //! [`Continuity`]: integration_host_ledger::Continuity
-//! [`Leases`]: integration_host_ledger::Leases
+//! [`LeaseStore`]: integration_host_ledger::LeaseStore
 #![deny(missing_docs)]
 
 pub mod ledger;

@@ -16,8 +16,8 @@ use integration_host_contract::{
 use integration_host_database::postgres::PostgresDatabase;
 use integration_host_directory::sql::{Selection, SqlDirectory};
 use integration_host_ledger::{
-    ActivityFilter, DeliveryRecord, DeliveryStatus, ImportLimits, LeaseAnswer, Leases as _, Ledger,
-    MappingChange, NewConnection, Retention,
+    ActivityFilter, DeliveryRecord, DeliveryStatus, ImportLimits, LeaseAnswer, LeaseStore as _,
+    Ledger, MappingChange, NewConnection, Retention,
 };
 use integration_host_ledger_sql::PostgresLedger;
 use integration_host_storage::{KeyValueStore as _, PostgresStore, Write};

@@ -12,8 +12,8 @@ use integration_host_contract::id::{
 };
 use integration_host_contract::{Account, MemberState, RemoteUser, Subscription, User};
 use integration_host_ledger::transfer::{
-    MovedActivity, MovedConnection, MovedContent, MovedDeletion, MovedLedger, MovedMember,
-    MovedName, MovedSubject, Record,
+    ExportActivity, ExportConnection, ExportContent, ExportDeletion, ExportLedger, ExportMember,
+    ExportName, ExportSubject, Record,
 };
 use integration_host_ledger::{Connection, ConnectionState, Coverage, MatchedBy, Member};
 use jiff::{SignedDuration, Timestamp};
@@ -117,7 +117,7 @@ pub fn generate(shape: &Shape, output: impl Write) -> Result<Footer> {
     for number in 0..shape.activities {
         writer.write_record(activity(shape, number)?)?;
     }
-    writer.write_record(Record::Ledger(MovedLedger {
+    writer.write_record(Record::Ledger(ExportLedger {
         id: Some(LedgerId::new("00112233445566778899aabbccddeeff")),
         last_change: u64::from(shape.activities),
         heartbeat: None,
@@ -166,7 +166,7 @@ fn connection(shape: &Shape, number: u32) -> Result<Record> {
         quotas: None,
         unsettled_since: None,
     };
-    Ok(Record::Connection(Box::new(MovedConnection {
+    Ok(Record::Connection(Box::new(ExportConnection {
         connection,
         was_active: true,
     })))
@@ -185,7 +185,7 @@ fn member(shape: &Shape, number: u32) -> Record {
         name: name.clone(),
         email: email.clone(),
     });
-    Record::Member(Box::new(MovedMember {
+    Record::Member(Box::new(ExportMember {
         connection: shape.connection_of(number),
         member: Member {
             remote_user: RemoteUser {
@@ -211,10 +211,10 @@ fn subjects(shape: &Shape, connection: u32) -> impl Iterator<Item = Record> {
     // As a ledger would tell them.
     subjects.sort_unstable_by(|one, other| one.id.cmp(&other.id));
     subjects.into_iter().map(move |subject| {
-        Record::Subject(MovedSubject {
+        Record::Subject(ExportSubject {
             connection: connection.clone(),
             id: subject.id,
-            named: subject.name.map(|name| MovedName {
+            named: subject.name.map(|name| ExportName {
                 revision: subject.revision,
                 name,
                 parent: subject.parent,
@@ -232,11 +232,11 @@ fn activity(shape: &Shape, number: u32) -> Result<Record> {
     let length = SignedDuration::from_secs(invented::length_seconds(number));
     let stop = start.checked_add(length)?;
     let revision = format!("{stop}/{number:010}");
-    let deletion = number.is_multiple_of(500).then(|| MovedDeletion {
+    let deletion = number.is_multiple_of(500).then(|| ExportDeletion {
         revision: format!("{revision}/deleted"),
         event: Some(format!("{number}-deleted")),
     });
-    let content = MovedContent {
+    let content = ExportContent {
         revision,
         remote_user: remote_user(member).to_string(),
         subject: if shape.on_one_project {
@@ -251,7 +251,7 @@ fn activity(shape: &Shape, number: u32) -> Result<Record> {
         tags: invented::tags(number),
         event: Some(number.to_string()),
     };
-    Ok(Record::Activity(Box::new(MovedActivity {
+    Ok(Record::Activity(Box::new(ExportActivity {
         connection: shape.connection_of(member),
         id: (3_000_000_000 + u64::from(number)).to_string(),
         place: u64::from(number) + 1,

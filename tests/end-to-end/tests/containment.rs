@@ -7,7 +7,7 @@ use std::sync::Arc;
 use end_to_end::hostile::{self, Cage, Export, Log};
 use end_to_end::{Embedded, delivery, finished_entry, isolation};
 use integration_host_contract::limits::Limits;
-use integration_host_engine::{CallContext, CallError, Engine, Limit};
+use integration_host_engine::{CallContext, CallError, Engine, LimitKind};
 use integration_host_ledger::DeliveryStatus;
 use tracing::instrument::WithSubscriber as _;
 
@@ -92,8 +92,8 @@ async fn calls_that_would_pile_up_are_turned_away() {
             .filter(|error| error.limit() == Some(limit))
             .count()
     };
-    assert_eq!(count(Limit::Waiting), 14, "{errors:?}");
-    assert_eq!(count(Limit::Cpu), 6, "{errors:?}");
+    assert_eq!(count(LimitKind::Waiting), 14, "{errors:?}");
+    assert_eq!(count(LimitKind::Cpu), 6, "{errors:?}");
     assert!(errors.iter().any(|error| matches!(error, CallError::Busy)));
 }
 

@@ -277,7 +277,7 @@ impl Hosted {
         let token = Secret::new(TOKEN);
         let context = CallContext {
             connection: ConnectionId::new("fuzzed"),
-            rights: Vec::new(),
+            lease_deadlines: Vec::new(),
             asked_by_person: false,
             unanswered: Arc::default(),
             store,

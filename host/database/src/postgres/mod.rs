@@ -4,9 +4,9 @@
 //! a transaction that is made again if somebody else's was in the way, and everything has a time-out.
 
 mod address;
+mod change_notifier;
 mod connect;
 mod error;
-mod growth;
 mod schema;
 mod scrub;
 mod tls;
@@ -20,9 +20,9 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row, SimpleQueryMessage};
 
 pub use self::address::{AddressError, PostgresAddress};
+use self::change_notifier::ChangeNotifier;
 pub use self::connect::{Purpose, connect};
 pub use self::error::{PostgresError, PostgresOpenError};
-use self::growth::Growth;
 use self::scrub::Scrubber;
 use super::indexes::{Index, indexes};
 
@@ -62,7 +62,7 @@ impl ChangeError for PostgresError {
 #[derive(Clone)]
 pub struct PostgresDatabase {
     pool: Pool,
-    growth: Growth,
+    growth: ChangeNotifier,
     scrubber: Scrubber,
 }
 
@@ -75,7 +75,7 @@ impl PostgresDatabase {
     pub async fn open(address: &PostgresAddress) -> Result<Self, PostgresOpenError> {
         let pool = connect(address, SETUP, Purpose::Writing).await?;
         schema::bring_up_to_date(&pool, address).await?;
-        let growth = Growth::start(address)?;
+        let growth = ChangeNotifier::start(address)?;
         let scrubber = Scrubber::start(pool.clone());
         Ok(Self {
             pool,

@@ -2,15 +2,15 @@
 //!
 //! Services differ in what they answer to a filter. At its start, the directory asks for a user it
 //! knows ([`abilities`]); what does not find them is not relied on, and all users are read instead
-//! ([`everybody`]).
+//! ([`user_cache`]).
 
-mod abilities;
 mod client;
-mod everybody;
 mod filter;
 mod listing;
 mod resource;
+mod service_features;
 mod token;
+mod user_cache;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,12 +19,12 @@ use async_trait::async_trait;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use url::Url;
 
-use self::abilities::Abilities;
 pub use self::client::ScimError;
 use self::client::{Answer, ScimClient};
-use self::everybody::Everybody;
 use self::resource::Resource;
+use self::service_features::ServiceFeatures;
 pub use self::token::{TokenError, TokenSource};
+use self::user_cache::UserCache;
 use super::users::{Users, normalise};
 use super::{DirectoryError, UserDirectory};
 use integration_host_contract::User;
@@ -51,8 +51,8 @@ const MOST_FOUND: usize = 1_000;
 /// - Of a search that finds more than 1,000 users, the first the service returns are looked at.
 pub struct ScimDirectory {
     client: ScimClient,
-    abilities: Abilities,
-    everybody: Everybody,
+    features: ServiceFeatures,
+    user_cache: UserCache,
 }
 
 impl ScimDirectory {
@@ -69,10 +69,10 @@ impl ScimDirectory {
         let client = ScimClient::new(http, base, token, timeout).await?;
         let directory = Self {
             client,
-            abilities: Abilities::default(),
-            everybody: Everybody::default(),
+            features: ServiceFeatures::default(),
+            user_cache: UserCache::default(),
         };
-        directory.abilities.find_out(&directory.client).await?;
+        directory.features.find_out(&directory.client).await?;
         Ok(directory)
     }
 
@@ -81,11 +81,11 @@ impl ScimDirectory {
         wanted.sort_unstable();
         wanted.dedup();
         let filters = filter::by_email(&wanted);
-        let pages = self.abilities.users_at_start().div_ceil(USUAL_PAGE);
+        let pages = self.features.users_at_start().div_ceil(USUAL_PAGE);
         // Reading everybody may well be less work than asking for many.
-        if self.abilities.finds_by_email() && filters.len() as u64 <= pages.max(1) {
+        if self.features.finds_by_email() && filters.len() as u64 <= pages.max(1) {
             match self.look_up_by(filters).await {
-                Err(ScimError::Unsupported) => self.abilities.filters_fail(),
+                Err(ScimError::Unsupported) => self.features.filters_fail(),
                 found => return Ok(found?.find_by_email(emails)),
             }
         }
@@ -102,10 +102,10 @@ impl ScimDirectory {
     }
 
     async fn find(&self, query: &str, limit: usize) -> Result<Vec<User>, ScimError> {
-        if self.abilities.searches() {
+        if self.features.searches() {
             let filter = (!query.is_empty()).then(|| filter::by_part(query));
             match listing::first(&self.client, filter.as_deref(), MOST_FOUND).await {
-                Err(ScimError::Unsupported) => self.abilities.filters_fail(),
+                Err(ScimError::Unsupported) => self.features.filters_fail(),
                 found => return Ok(Users::new(found?).search(query, limit)),
             }
         }
@@ -113,7 +113,7 @@ impl ScimDirectory {
     }
 
     async fn everybody(&self, client: &ScimClient) -> Result<Arc<Users>, ScimError> {
-        self.everybody.read(client).await
+        self.user_cache.read(client).await
     }
 }
 

@@ -11,8 +11,8 @@ use crate::confidential::Confidential;
 use crate::log_budget::LogBudget;
 use integration_host_contract::id::ConnectionId;
 use integration_host_http::{
-    Authorization, Credential, GuestRequest, HttpError, IncomingResponse, LentHttp, OutboundHttp,
-    Right,
+    Authorization, Credential, GuestRequest, HttpError, HttpForCall, IncomingResponse,
+    LeaseDeadline, OutboundHttp,
 };
 use integration_host_seal::secret::Secrets;
 use integration_host_storage::{SecretStore, StorageError};
@@ -41,7 +41,7 @@ impl SecretSource {
 /// The terms on which a call sends requests.
 pub(crate) struct Terms {
     /// Nothing more is sent when one of them has ended.
-    pub(crate) rights: Vec<Right>,
+    pub(crate) lease_deadlines: Vec<LeaseDeadline>,
     /// Whether it is tried although the remote service was found to refuse.
     pub(crate) asked_by_person: bool,
     /// Becomes true when a request was sent that must not be sent twice, and no answer said what came of it.
@@ -56,7 +56,7 @@ pub(crate) struct CallHttp {
     secrets: SecretSource,
     terms: Terms,
     deadline: Instant,
-    lent: Option<LentHttp>,
+    lent: Option<HttpForCall>,
     reported: u32,
     warnings: Arc<LogBudget>,
     confidential: Arc<Confidential>,
@@ -98,7 +98,7 @@ impl CallHttp {
         }
     }
 
-    async fn lent(&mut self) -> Result<&mut LentHttp, wit::Error> {
+    async fn lent(&mut self) -> Result<&mut HttpForCall, wit::Error> {
         let lent = match self.lent.take() {
             Some(lent) => lent,
             None => {
@@ -107,7 +107,7 @@ impl CallHttp {
                     secrets.map_err(|error| wit::Error::Unavailable(error.to_string()))?;
                 self.lender
                     .lend(secrets, self.deadline)
-                    .by_right_of(self.terms.rights.clone())
+                    .fenced_by(self.terms.lease_deadlines.clone())
                     .asked_by_person(self.terms.asked_by_person)
             }
         };

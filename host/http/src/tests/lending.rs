@@ -12,7 +12,7 @@ use integration_host_contract::Pacing;
 const CREDENTIAL: &str = "MTk3MTgwMGQ0ZDgyODYxZDhmMmMxNjUxZmVhNGQyMTI6YXBpX3Rva2Vu";
 
 struct Lent {
-    http: LentHttp,
+    http: HttpForCall,
     metrics: Arc<HttpMetrics>,
 }
 

@@ -10,21 +10,21 @@ use super::{Result, feed};
 use integration_host_contract::Activity;
 use integration_host_database::postgres::{execute, rows};
 use integration_host_ledger::Applied;
-use integration_host_ledger::known::activity::{Content, Deletion, Effect, Known};
+use integration_host_ledger::merge::activity::{ActivityState, Content, Deletion, Effect};
 
 /// An activity of a connection.
 type Key = (i64, String);
 
 /// What becomes of an activity.
 struct Change {
-    known: Known,
+    known: ActivityState,
     /// When it was last changed visibly, among all changes of this transaction.
     seen: Option<usize>,
 }
 
 /// Activities as they were and as they become.
 pub(super) struct Activities {
-    before: HashMap<Key, Known>,
+    before: HashMap<Key, ActivityState>,
     changes: HashMap<Key, Change>,
     seen: usize,
 }
@@ -76,7 +76,7 @@ impl Activities {
         let before = change.map(|change| &change.known).or(self.before.get(&key));
         let (after, effect) = match before {
             None => {
-                let arrived = Known::of(activity);
+                let arrived = ActivityState::of(activity);
                 if arrived.is_nothing() {
                     return Effect::None;
                 }
@@ -129,7 +129,7 @@ pub(super) struct MappedUsers(HashMap<i64, HashMap<String, i64>>);
 impl MappedUsers {
     pub(super) async fn read(
         transaction: &Transaction<'_>,
-        activities: impl Iterator<Item = (i64, &Known)>,
+        activities: impl Iterator<Item = (i64, &ActivityState)>,
     ) -> Result<Self> {
         let wanted: BTreeSet<(i64, &str)> = activities
             .filter_map(|(connection, known)| {
@@ -181,7 +181,13 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn push(&mut self, connection: i64, entry_id: &'a str, known: &'a Known, user: Option<i64>) {
+    fn push(
+        &mut self,
+        connection: i64,
+        entry_id: &'a str,
+        known: &'a ActivityState,
+        user: Option<i64>,
+    ) {
         let (content, deletion) = (known.content.as_ref(), known.deletion.as_ref());
         let event = |event: &'a Option<String>| event.as_deref();
         self.connections.push(connection);
@@ -255,7 +261,7 @@ impl<'a> Table<'a> {
 }
 
 /// What is known of an activity, from the columns of its registers that begin at the third.
-pub(super) fn known(row: &Row) -> Result<Known> {
+pub(super) fn known(row: &Row) -> Result<ActivityState> {
     let content = match get::<Option<String>>(row, 2)? {
         Some(revision) => Some(Content {
             revision,
@@ -277,5 +283,5 @@ pub(super) fn known(row: &Row) -> Result<Known> {
         }),
         None => None,
     };
-    Ok(Known { content, deletion })
+    Ok(ActivityState { content, deletion })
 }

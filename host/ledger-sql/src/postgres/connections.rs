@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::coverage::{self, COLUMNS};
 use super::spreading::spread;
-use super::values::{get, named, optional_timestamp, texts, timestamp, unsigned};
+use super::values::{get, named, optional_timestamp, texts, timestamp, to_u64};
 use super::{Failure, Result};
 use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
 use integration_host_contract::{Account, Subscription};
@@ -14,8 +14,8 @@ use integration_host_database::postgres::{execute, row, rows};
 use integration_host_ledger::spreading::Shared;
 use integration_host_ledger::stored;
 use integration_host_ledger::{
-    Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, IntegrationVersion,
-    LedgerError, MAX_PAGE, NewConnection, SeenQuotas, Standing,
+    Attention, Connection, ConnectionState, ConnectionSummary, ConnectionUpdate, CoverageChange,
+    IntegrationVersion, LedgerError, MAX_PAGE, NewConnection, SeenQuotas,
 };
 
 pub(super) const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
@@ -108,17 +108,17 @@ pub(super) async fn all(client: &impl GenericClient) -> Result<Vec<Connection>> 
     rows(client, &sql, &[]).await?.iter().map(read).collect()
 }
 
-pub(super) async fn standings(
+pub(super) async fn scan_connections(
     client: &impl GenericClient,
     after: Option<&ConnectionId>,
     limit: usize,
-) -> Result<Vec<Standing>> {
+) -> Result<Vec<ConnectionSummary>> {
     // No id is empty.
     let after = after.map_or("", ConnectionId::as_str);
     let sql = "SELECT id, state, gap_from IS NOT NULL, unsettled_since IS NOT NULL, integration FROM connections WHERE id > $1 ORDER BY id LIMIT $2";
     let found = rows(client, sql, &[&after, &(limit.clamp(1, MAX_PAGE) as i64)]).await?;
     let standing = |row: &Row| {
-        Ok(Standing {
+        Ok(ConnectionSummary {
             id: ConnectionId::new(get::<String>(row, 0)?),
             state: named(row, 1, ConnectionState::from_name)?,
             has_gap: get(row, 2)?,
@@ -298,8 +298,8 @@ pub(super) fn read(row: &Row) -> Result<Connection> {
         state: named(row, 9, ConnectionState::from_name)?,
         attention,
         subscription,
-        users_mapped: unsigned(row, 16)?,
-        users_total: unsigned(row, 17)?,
+        users_mapped: to_u64(row, 16)?,
+        users_total: to_u64(row, 17)?,
         created_at: timestamp(row, 18)?,
         updated_at: timestamp(row, 19)?,
         last_delivery_at: optional_timestamp(row, 20)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use deadpool_postgres::Transaction;
 use jiff::Timestamp;
 
-use super::arrivals::Arrival;
+use super::batcher::PendingApply;
 use super::values::{get, signed, timestamp};
 use super::{Failure, Result};
 use integration_host_database::postgres::{execute, row, rows};
@@ -27,8 +27,11 @@ pub(super) struct Log<'a> {
 
 impl<'a> Log<'a> {
     /// Reads which deliveries were recorded before.
-    pub(super) async fn read(transaction: &Transaction<'_>, arrivals: &[Arrival]) -> Result<Self> {
-        let ids: Vec<&str> = arrivals
+    pub(super) async fn read(
+        transaction: &Transaction<'_>,
+        pending: &[PendingApply],
+    ) -> Result<Self> {
+        let ids: Vec<&str> = pending
             .iter()
             .filter_map(|arrival| Some(arrival.delivery.as_ref()?.id.as_str()))
             .collect();

@@ -6,14 +6,14 @@
 use deadpool_postgres::{GenericClient, Transaction};
 
 use super::Result;
-use super::values::{get, unsigned};
+use super::values::{get, to_u64};
 use integration_host_database::postgres::row;
 use integration_host_ledger::LedgerError;
 
 /// The last place.
 pub(super) async fn last(client: &impl GenericClient) -> Result<u64> {
     let found = row(client, "SELECT last FROM ledger_changes", &[]).await?;
-    unsigned(&found.ok_or_else(missing)?, 0)
+    to_u64(&found.ok_or_else(missing)?, 0)
 }
 
 /// Holds the feed.

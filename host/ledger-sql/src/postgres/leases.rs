@@ -7,10 +7,10 @@ use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 use futures_util::future::BoxFuture;
 
-use super::values::{get, signed, unsigned};
+use super::values::{get, signed, to_u64};
 use super::{Failure, PostgresLedger, Result};
 use integration_host_database::postgres::{execute, row, rows, within_time};
-use integration_host_ledger::{Lease, LeaseAnswer, Leases, Ledger, LedgerError};
+use integration_host_ledger::{Lease, LeaseAnswer, LeaseStore, Ledger, LedgerError};
 
 /// How long nobody may ask for a lease before it is forgotten, in milliseconds.
 const FORGOTTEN_AFTER: i64 = 7 * 24 * 3_600_000;
@@ -23,7 +23,7 @@ const LONGEST_LEASE: f64 = 600_000.0;
 const LONGEST_REST: f64 = 24.0 * 3_600_000.0;
 
 #[async_trait]
-impl Leases for PostgresLedger {
+impl LeaseStore for PostgresLedger {
     async fn take_lease(
         &self,
         name: &str,
@@ -140,7 +140,7 @@ async fn take(
     if let Some(granted) = granted {
         return Ok(LeaseAnswer::Granted(Lease {
             name: name.to_owned(),
-            fence: unsigned(&granted, 0)?,
+            fence: to_u64(&granted, 0)?,
         }));
     }
     let held = row(

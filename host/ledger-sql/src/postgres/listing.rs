@@ -6,14 +6,14 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::pieces::{Pieces, Place, examined, place};
+use super::activity_scan::{ActivityScan, Place, examined, place};
 use super::subjects::Paths;
-use super::values::{get, optional_timestamp, signed, texts, unsigned, user};
+use super::values::{get, optional_timestamp, signed, texts, to_u64, user};
 use super::{Result, connection_number};
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
 use integration_host_database::postgres::rows;
-use integration_host_ledger::residual::Residual;
 use integration_host_ledger::titles::title;
+use integration_host_ledger::unindexed_filter::UnindexedFilter;
 use integration_host_ledger::{ActivityFilter, LedgerActivity, LedgerError, MAX_PAGE, Page};
 
 /// One page, for which about so many activities are looked at.
@@ -30,13 +30,13 @@ pub(super) async fn page(
         items: Vec::new(),
         next: None,
     };
-    let mut residual = Residual::of(filter);
+    let mut residual = UnindexedFilter::of(filter);
     // One more than a page tells that there are more.
     let piece = match residual {
         None => limit + 1,
         Some(_) => most_examined,
     };
-    let Some(mut pieces) = Pieces::new(client, filter, cursor, piece).await? else {
+    let Some(mut pieces) = ActivityScan::new(client, filter, cursor, piece).await? else {
         return Ok(page);
     };
     let mut paths = Paths::default();
@@ -220,6 +220,6 @@ fn activity(row: &Row, paths: &Paths) -> Result<LedgerActivity> {
         stop,
         deleted,
         revision: revision.unwrap_or_default(),
-        cursor: unsigned(row, 19)?,
+        cursor: to_u64(row, 19)?,
     })
 }

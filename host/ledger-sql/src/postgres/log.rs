@@ -4,7 +4,7 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::values::{get, named, timestamp, unsigned};
+use super::values::{get, named, timestamp, to_u64};
 use super::{Result, connection_number};
 use integration_host_contract::id::{ConnectionId, DeliveryId};
 use integration_host_database::postgres::{row, rows};
@@ -89,7 +89,7 @@ pub(super) async fn rates(
             Ok(DeliveryRate {
                 minute: timestamp(row, 0)?,
                 status: named(row, 1, DeliveryStatus::from_name)?,
-                deliveries: unsigned(row, 2)?,
+                deliveries: to_u64(row, 2)?,
             })
         })
         .collect()
@@ -118,7 +118,7 @@ pub(super) async fn failed(
     );
     let count = row(client, &sql, &[&connection, &before]).await?;
     let failed = found.iter().map(delivery).collect::<Result<_>>()?;
-    Ok((failed, count.map_or(Ok(0), |row| unsigned(&row, 0))?))
+    Ok((failed, count.map_or(Ok(0), |row| to_u64(&row, 0))?))
 }
 
 pub(super) async fn find(client: &impl GenericClient, id: &DeliveryId) -> Result<Option<Delivery>> {
@@ -147,11 +147,11 @@ pub(super) fn delivery(row: &Row) -> Result<Delivery> {
             id: DeliveryId::new(get::<String>(row, 2)?),
             received_at: timestamp(row, 3)?,
             handled_at: timestamp(row, 9)?,
-            elapsed_us: unsigned(row, 10)?,
+            elapsed_us: to_u64(row, 10)?,
             event_id: get(row, 4)?,
             status: named(row, 5, DeliveryStatus::from_name)?,
             detail: get(row, 6)?,
-            size_bytes: unsigned(row, 7)?,
+            size_bytes: to_u64(row, 7)?,
             sealed_request: None,
             digest: None,
             times: 1,

@@ -21,7 +21,7 @@ use integration_host_ledger::{
 
 /// What is known of a member before an import.
 #[derive(Default)]
-struct Known {
+struct MemberBefore {
     name: String,
     present: bool,
     held: Held,
@@ -45,7 +45,7 @@ pub(super) async fn import(
     let team = matching::distinct(team);
     let users = number_users(transaction, team.iter().copied().filter_map(matched_user)).await?;
     let mut known = known(transaction, connection).await?;
-    let before: Vec<Known> = (team.iter())
+    let before: Vec<MemberBefore> = (team.iter())
         .map(|member| {
             known
                 .remove(member.remote_user.id.as_str())
@@ -95,7 +95,7 @@ pub(super) async fn import(
     keep_those_with_activities(transaction, connection, &mut shared).await?;
     shared.extend(users.changed().iter().copied().map(Shared::User));
     spread(transaction, &shared).await?;
-    count(transaction, connection).await?;
+    recount(transaction, connection).await?;
     Ok(changes)
 }
 
@@ -169,13 +169,16 @@ pub(super) async fn set_mapping(
     let renamed = users.changed().iter().copied().map(Shared::User);
     let shared: Vec<_> = std::iter::once(mapping).chain(renamed).collect();
     spread(transaction, &shared).await?;
-    count(transaction, connection).await?;
+    recount(transaction, connection).await?;
     let member = find(transaction, connection, remote_user).await?;
     Ok(member.ok_or_else(not_found)?)
 }
 
 /// The members before an import, by id.
-async fn known(transaction: &Transaction<'_>, connection: i64) -> Result<BTreeMap<String, Known>> {
+async fn known(
+    transaction: &Transaction<'_>,
+    connection: i64,
+) -> Result<BTreeMap<String, MemberBefore>> {
     let found = rows(
         transaction,
         "SELECT remote_user, user_number, matched_by, name, present, unconfirmed, claimed_by, earlier_user
@@ -186,7 +189,7 @@ async fn known(transaction: &Transaction<'_>, connection: i64) -> Result<BTreeMa
     found
         .iter()
         .map(|row| {
-            let known = Known {
+            let known = MemberBefore {
                 name: get(row, 3)?,
                 present: get(row, 4)?,
                 held: Held {
@@ -265,7 +268,7 @@ pub(super) async fn put(
 async fn remove_missing(
     transaction: &Transaction<'_>,
     connection: i64,
-    missing: &BTreeMap<String, Known>,
+    missing: &BTreeMap<String, MemberBefore>,
 ) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
@@ -341,7 +344,7 @@ async fn has_activities(
 }
 
 /// Counts a team once, so that reading a connection does not.
-pub(super) async fn count(transaction: &Transaction<'_>, connection: i64) -> Result<()> {
+pub(super) async fn recount(transaction: &Transaction<'_>, connection: i64) -> Result<()> {
     execute(
         transaction,
         "UPDATE connections SET (users_mapped, users_total) =

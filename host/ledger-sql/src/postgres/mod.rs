@@ -6,18 +6,18 @@
 //! at once.
 
 mod activities;
-mod arrivals;
+mod activity_scan;
+mod batcher;
 mod connections;
 mod coverage;
+mod dead_letters;
 mod deliveries;
 mod feed;
 mod identity;
-mod kept;
 mod leases;
 mod listing;
 mod log;
 mod members;
-mod pieces;
 mod sessions;
 mod spreading;
 mod subjects;
@@ -36,7 +36,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio_postgres::Row;
 
-use self::arrivals::Arrivals;
+use self::batcher::Batcher;
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
 use integration_host_contract::{Changes, TeamMember};
 use integration_host_database::postgres::{
@@ -44,10 +44,11 @@ use integration_host_database::postgres::{
 };
 use integration_host_ledger::transfer::Transfer;
 use integration_host_ledger::{
-    ActivityFilter, Applied, Connection, ConnectionUpdate, Delivery, DeliveryRate, DeliveryRecord,
-    DeliveryStatus, ImportLimits, IntegrationVersion, KeptRequest, Lease, Ledger, LedgerActivity,
-    LedgerError, LedgerIdentity, MAX_EXAMINED, MAX_PAGE, MAX_SUMMARIZED, MappingChange, Member,
-    MemberFilter, MemberPage, NewConnection, Page, Retention, Standing, Summary, TeamChanges,
+    ActivityFilter, Applied, Connection, ConnectionSummary, ConnectionUpdate, DeadLetter, Delivery,
+    DeliveryRate, DeliveryRecord, DeliveryStatus, ImportLimits, IntegrationVersion, Lease, Ledger,
+    LedgerActivity, LedgerError, LedgerIdentity, MAX_EXAMINED, MAX_PAGE, MAX_SUMMARIZED,
+    MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page, Retention, Summary,
+    TeamChanges,
 };
 
 type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -56,7 +57,7 @@ type Result<T, E = Failure> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub struct PostgresLedger {
     database: PostgresDatabase,
-    arrivals: Arc<Arrivals>,
+    batcher: Arc<Batcher>,
     retention: Retention,
     /// What this handle changes things by the right of.
     leases: Vec<Lease>,
@@ -67,7 +68,7 @@ impl PostgresLedger {
     /// The ledger in this database, which keeps so much of the delivery log.
     pub fn new(database: PostgresDatabase, retention: Retention) -> Self {
         Self {
-            arrivals: Arc::new(Arrivals::start(database.clone(), retention.clone())),
+            batcher: Arc::new(Batcher::start(database.clone(), retention.clone())),
             database,
             retention,
             leases: Vec::new(),
@@ -214,13 +215,13 @@ impl Ledger for PostgresLedger {
         Ok(within_time(connections::all(&client)).await?)
     }
 
-    async fn standings(
+    async fn scan_connections(
         &self,
         after: Option<&ConnectionId>,
         limit: usize,
-    ) -> Result<Vec<Standing>, LedgerError> {
+    ) -> Result<Vec<ConnectionSummary>, LedgerError> {
         let client = self.client().await?;
-        Ok(within_time(connections::standings(&client, after, limit)).await?)
+        Ok(within_time(connections::scan_connections(&client, after, limit)).await?)
     }
 
     async fn integrations(&self) -> Result<Vec<IntegrationVersion>, LedgerError> {
@@ -311,7 +312,7 @@ impl Ledger for PostgresLedger {
         changes: &Changes,
         delivery: Option<DeliveryRecord>,
     ) -> Result<Applied, LedgerError> {
-        self.arrivals.apply(id, changes, delivery).await
+        self.batcher.apply(id, changes, delivery).await
     }
 
     async fn activities(
@@ -412,22 +413,18 @@ impl Ledger for PostgresLedger {
         Ok(within_time(log::find(&client, id)).await?)
     }
 
-    async fn kept_requests(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<KeptRequest>, LedgerError> {
+    async fn dead_letters(&self, after: u64, limit: usize) -> Result<Vec<DeadLetter>, LedgerError> {
         let client = self.client().await?;
-        Ok(within_time(kept::page(&client, after, limit)).await?)
+        Ok(within_time(dead_letters::page(&client, after, limit)).await?)
     }
 
-    async fn replace_kept_request(
+    async fn replace_dead_letter(
         &self,
-        kept: &KeptRequest,
+        kept: &DeadLetter,
         sealed: Vec<u8>,
     ) -> Result<(), LedgerError> {
         let client = self.client().await?;
-        Ok(within_time(kept::replace(&client, kept, &sealed)).await?)
+        Ok(within_time(dead_letters::replace(&client, kept, &sealed)).await?)
     }
 
     async fn failed_deliveries(
@@ -493,7 +490,7 @@ impl Ledger for PostgresLedger {
     }
 
     async fn close(&self) {
-        self.arrivals.finish().await;
+        self.batcher.finish().await;
         self.database.close().await;
     }
 }

@@ -10,7 +10,7 @@ use super::subjects::Paths;
 use super::values::{damaged, get};
 use super::{Result, feed};
 use integration_host_database::postgres::{execute, row, rows};
-use integration_host_ledger::known::subject::MAX_DEPTH;
+use integration_host_ledger::merge::subject::MAX_DEPTH;
 use integration_host_ledger::spreading::{
     GivenActivity, MOST_AT_ONCE, MOST_TOGETHER, Noted, Seen, Shared, Step, looked_at,
 };

@@ -13,7 +13,7 @@ use super::spreading::spread;
 use super::values::get;
 use integration_host_contract::Subject;
 use integration_host_database::postgres::{execute, rows};
-use integration_host_ledger::known::subject::{Hint, Known, MAX_DEPTH, Named};
+use integration_host_ledger::merge::subject::{Hint, MAX_DEPTH, Named, SubjectState};
 use integration_host_ledger::spreading::Shared;
 use integration_host_ledger::titles::{Node, path};
 use integration_host_ledger::{LedgerError, SubjectName};
@@ -34,18 +34,18 @@ pub(super) async fn apply(
         return Ok(());
     }
     let before = find(transaction, &wanted).await?;
-    let mut after: BTreeMap<Key, Known> = BTreeMap::new();
+    let mut after: BTreeMap<Key, SubjectState> = BTreeMap::new();
     for (connection, subject) in subjects {
         let key = (*connection, subject.id.clone());
         let known = after
             .remove(&key)
             .or_else(|| before.get(&key).cloned())
             .unwrap_or_default();
-        after.insert(key, known.merge(Known::of(subject)));
+        after.insert(key, known.merge(SubjectState::of(subject)));
     }
     after.retain(|key, known| before.get(key) != Some(known));
     put(transaction, &after).await?;
-    let unknown = Known::default();
+    let unknown = SubjectState::default();
     let shown = after.iter().filter(|&(key, known)| {
         let before = before.get(key).unwrap_or(&unknown);
         (before.name(), before.parent()) != (known.name(), known.parent())
@@ -59,7 +59,10 @@ pub(super) async fn apply(
     spread(transaction, &changed).await
 }
 
-async fn find(client: &impl GenericClient, wanted: &[(i64, &str)]) -> Result<HashMap<Key, Known>> {
+async fn find(
+    client: &impl GenericClient,
+    wanted: &[(i64, &str)],
+) -> Result<HashMap<Key, SubjectState>> {
     let (connections, ids) = columns(wanted.iter().copied());
     let found = rows(
         client,
@@ -75,7 +78,7 @@ async fn find(client: &impl GenericClient, wanted: &[(i64, &str)]) -> Result<Has
 }
 
 /// What is known of a subject, from the columns of its registers that begin at the third.
-pub(super) fn known(row: &Row) -> Result<Known> {
+pub(super) fn known(row: &Row) -> Result<SubjectState> {
     let named = match get::<Option<String>>(row, 2)? {
         Some(revision) => Some(Named {
             revision,
@@ -91,18 +94,19 @@ pub(super) fn known(row: &Row) -> Result<Known> {
         }),
         None => None,
     };
-    Ok(Known { named, hint })
+    Ok(SubjectState { named, hint })
 }
 
 pub(super) async fn put(
     transaction: &Transaction<'_>,
-    subjects: &BTreeMap<Key, Known>,
+    subjects: &BTreeMap<Key, SubjectState>,
 ) -> Result<()> {
     if subjects.is_empty() {
         return Ok(());
     }
     let (connections, ids) = columns(subjects.keys().map(|(number, id)| (*number, id.as_str())));
-    let column = |of: fn(&Known) -> Option<&str>| subjects.values().map(of).collect::<Vec<_>>();
+    let column =
+        |of: fn(&SubjectState) -> Option<&str>| subjects.values().map(of).collect::<Vec<_>>();
     execute(
         transaction,
         "INSERT INTO subjects (connection, id, named_revision, name, named_parent, hint_revision, hint_parent, parent)
@@ -115,11 +119,11 @@ pub(super) async fn put(
             &connections,
             &ids,
             &column(|known| known.named.as_ref().map(|named| named.revision.as_str())),
-            &column(Known::name),
+            &column(SubjectState::name),
             &column(|known| known.named.as_ref().and_then(|named| named.parent.as_deref())),
             &column(|known| known.hint.as_ref().map(|hint| hint.revision.as_str())),
             &column(|known| known.hint.as_ref().map(|hint| hint.parent.as_str())),
-            &column(Known::parent),
+            &column(SubjectState::parent),
         ],
     )
     .await?;

@@ -7,15 +7,15 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 
 use super::Result;
-use super::pieces::{Pieces, examined, is_frozen, place, stop, user};
+use super::activity_scan::{ActivityScan, examined, is_frozen, place, stop, user};
 use super::subjects::Paths;
 use super::users::user_number;
 use super::values::{self, get};
 use integration_host_contract::User;
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
 use integration_host_database::postgres::rows;
-use integration_host_ledger::pass::{Pass, Passed};
 use integration_host_ledger::summary::milliseconds;
+use integration_host_ledger::summary_accumulator::{Passed, SummaryAccumulator};
 use integration_host_ledger::totals::{Names, Totals, described};
 use integration_host_ledger::{ActivityFilter, LedgerError, Person, SubjectName, Summary};
 
@@ -45,11 +45,11 @@ pub(super) async fn summarize(
         Some(user) => Some(user_number(client, user).await?),
         None => None,
     };
-    let mut pass = Pass::new(filter, user, now, &times);
+    let mut pass = SummaryAccumulator::new(filter, user, now, &times);
     let mut paths = Paths::default();
     let mut left = most_examined;
     let mut complete = true;
-    if let Some(mut pieces) = Pieces::new(client, &everything, None, PIECE).await? {
+    if let Some(mut pieces) = ActivityScan::new(client, &everything, None, PIECE).await? {
         loop {
             let (found, is_last) = pieces.next(client).await?;
             let passed = found.get(..left).unwrap_or(&found);
@@ -73,7 +73,7 @@ pub(super) async fn summarize(
 
 /// Passes activities, whose subjects are looked up at once.
 async fn add(
-    pass: &mut Pass,
+    pass: &mut SummaryAccumulator,
     client: &impl GenericClient,
     found: &[Row],
     paths: &mut Paths,

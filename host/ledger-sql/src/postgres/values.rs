@@ -41,7 +41,7 @@ pub(super) fn texts(row: &Row, column: usize) -> Result<Vec<String>> {
 }
 
 /// A number that is never negative.
-pub(super) fn unsigned(row: &Row, column: usize) -> Result<u64> {
+pub(super) fn to_u64(row: &Row, column: usize) -> Result<u64> {
     Ok(u64::try_from(get::<i64>(row, column)?).map_err(damaged)?)
 }
 

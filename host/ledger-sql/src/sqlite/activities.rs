@@ -5,7 +5,7 @@ use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 use super::{Result, members, next_change};
 use integration_host_contract::Activity;
 use integration_host_ledger::Applied;
-use integration_host_ledger::known::activity::{Content, Deletion, Effect, Known};
+use integration_host_ledger::merge::activity::{ActivityState, Content, Deletion, Effect};
 
 pub(super) fn apply(
     database: &Database,
@@ -22,7 +22,7 @@ pub(super) fn apply(
 fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Result<Effect> {
     let found = find(database, connection, &activity.id)?;
     let Some((number, before)) = found else {
-        let arrived = Known::of(activity);
+        let arrived = ActivityState::of(activity);
         if arrived.is_nothing() {
             return Ok(Effect::None);
         }
@@ -39,7 +39,11 @@ fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Resul
     Ok(effect)
 }
 
-fn find(database: &Database, connection: i64, entry_id: &str) -> Result<Option<(i64, Known)>> {
+fn find(
+    database: &Database,
+    connection: i64,
+    entry_id: &str,
+) -> Result<Option<(i64, ActivityState)>> {
     Ok(database
         .prepare_cached(
             "SELECT number, content_revision, remote_user, subject, description, start, stop, billable, tags,
@@ -51,7 +55,7 @@ fn find(database: &Database, connection: i64, entry_id: &str) -> Result<Option<(
 }
 
 /// What is known of an activity, from the columns of its registers that begin at the second.
-pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
+pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<ActivityState> {
     let content_revision: Option<String> = row.get(1)?;
     let content = content_revision
         .map(|revision| {
@@ -77,7 +81,7 @@ pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<Known> {
             })
         })
         .transpose()?;
-    Ok(Known { content, deletion })
+    Ok(ActivityState { content, deletion })
 }
 
 /// Adds an activity at a place in the change feed.
@@ -85,7 +89,7 @@ pub(super) fn insert(
     database: &Database,
     connection: i64,
     entry_id: &str,
-    known: &Known,
+    known: &ActivityState,
     change: i64,
 ) -> Result<()> {
     let user = mapped_user(database, connection, known)?;
@@ -120,7 +124,7 @@ fn update(
     database: &Database,
     connection: i64,
     number: i64,
-    known: &Known,
+    known: &ActivityState,
     is_seen: bool,
 ) -> Result<()> {
     let change = if is_seen {
@@ -157,7 +161,7 @@ fn update(
     Ok(())
 }
 
-fn mapped_user(database: &Database, connection: i64, known: &Known) -> Result<Option<i64>> {
+fn mapped_user(database: &Database, connection: i64, known: &ActivityState) -> Result<Option<i64>> {
     match &known.content {
         Some(content) => members::mapped_user(database, connection, &content.remote_user),
         None => Ok(None),

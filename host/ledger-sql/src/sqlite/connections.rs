@@ -11,8 +11,8 @@ use integration_host_contract::{Account, Subscription};
 use integration_host_ledger::spreading::Shared;
 use integration_host_ledger::stored;
 use integration_host_ledger::{
-    Attention, Connection, ConnectionState, ConnectionUpdate, CoverageChange, IntegrationVersion,
-    LedgerError, MAX_PAGE, NewConnection, SeenQuotas, Standing,
+    Attention, Connection, ConnectionState, ConnectionSummary, ConnectionUpdate, CoverageChange,
+    IntegrationVersion, LedgerError, MAX_PAGE, NewConnection, SeenQuotas,
 };
 
 pub(super) const SELECT: &str = "SELECT id, name, integration, scope_id, scope_name, owner_id, owner_name, owner_email, hook, state,
@@ -106,19 +106,19 @@ pub(super) fn all(database: &Database) -> Result<Vec<Connection>> {
     Ok(connections)
 }
 
-pub(super) fn standings(
+pub(super) fn scan_connections(
     database: &Database,
     after: Option<&ConnectionId>,
     limit: usize,
-) -> Result<Vec<Standing>> {
+) -> Result<Vec<ConnectionSummary>> {
     // No id is empty.
     let after = after.map_or("", ConnectionId::as_str);
     let mut statement = database.prepare_cached(
         "SELECT id, state, gap_from IS NOT NULL, unsettled_since IS NOT NULL, integration FROM connections WHERE id > ?1 ORDER BY id LIMIT ?2",
     )?;
-    let standings = statement
+    let scan_connections = statement
         .query_map(params![after, limit.clamp(1, MAX_PAGE) as i64], |row| {
-            Ok(Standing {
+            Ok(ConnectionSummary {
                 id: ConnectionId::new(row.get::<_, String>(0)?),
                 state: rows::named(row, 1, ConnectionState::from_name)?,
                 has_gap: row.get(2)?,
@@ -127,7 +127,7 @@ pub(super) fn standings(
             })
         })?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(standings)
+    Ok(scan_connections)
 }
 
 /// The integrations that ran on this ledger.
@@ -292,8 +292,8 @@ pub(super) fn connection(row: &Row<'_>) -> rusqlite::Result<Connection> {
         state: rows::named(row, 9, ConnectionState::from_name)?,
         attention,
         subscription,
-        users_mapped: rows::unsigned(row, 16)?,
-        users_total: rows::unsigned(row, 17)?,
+        users_mapped: rows::to_u64(row, 16)?,
+        users_total: rows::to_u64(row, 17)?,
         created_at: rows::timestamp(row, 18)?,
         updated_at: rows::timestamp(row, 19)?,
         last_delivery_at: rows::optional_timestamp(row, 20)?,

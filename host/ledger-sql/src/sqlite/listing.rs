@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, Row, params};
 
-use super::runs::{Next, Place, Runs};
+use super::activity_scan::{ActivityScan, Next, Place};
 use super::titles::Titles;
 use super::{Result, connection_number, rows};
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
@@ -24,7 +24,7 @@ pub(super) fn page(
         items: Vec::new(),
         next: None,
     };
-    let Some(mut runs) = Runs::new(database, filter, cursor, most_examined)? else {
+    let Some(mut runs) = ActivityScan::new(database, filter, cursor, most_examined)? else {
         return Ok(page);
     };
     let mut titles = Titles::new(database);
@@ -140,7 +140,7 @@ pub(super) fn changes(
 pub(super) fn last_change(database: &Database) -> Result<u64> {
     Ok(database
         .prepare_cached("SELECT last FROM ledger_changes")?
-        .query_row([], |row| rows::unsigned(row, 0))?)
+        .query_row([], |row| rows::to_u64(row, 0))?)
 }
 
 /// A cross join keeps the order of tables: statistics must not make SQLite go through everything of each connection.
@@ -193,6 +193,6 @@ fn activity(row: &Row<'_>, titles: &mut Titles<'_>) -> Result<LedgerActivity> {
             content_revision
         }
         .unwrap_or_default(),
-        cursor: rows::unsigned(row, 18)?,
+        cursor: rows::to_u64(row, 18)?,
     })
 }

@@ -83,7 +83,7 @@ pub(super) fn rates(
                 Ok(DeliveryRate {
                     minute: rows::timestamp(row, 0)?,
                     status: rows::named(row, 1, DeliveryStatus::from_name)?,
-                    deliveries: rows::unsigned(row, 2)?,
+                    deliveries: rows::to_u64(row, 2)?,
                 })
             },
         )?
@@ -118,7 +118,7 @@ pub(super) fn failed(
             "SELECT count(*) FROM deliveries CROSS JOIN connections ON connections.number = deliveries.connection
              WHERE {CONDITION}"
         ))?
-        .query_row(params![connection, before], |row| rows::unsigned(row, 0))?;
+        .query_row(params![connection, before], |row| rows::to_u64(row, 0))?;
     Ok((failed, count))
 }
 
@@ -147,11 +147,11 @@ pub(super) fn delivery(row: &Row<'_>) -> rusqlite::Result<Delivery> {
             id: DeliveryId::new(row.get::<_, String>(2)?),
             received_at: rows::timestamp(row, 3)?,
             handled_at: rows::timestamp(row, 9)?,
-            elapsed_us: rows::unsigned(row, 10)?,
+            elapsed_us: rows::to_u64(row, 10)?,
             event_id: row.get(4)?,
             status: rows::named(row, 5, DeliveryStatus::from_name)?,
             detail: row.get(6)?,
-            size_bytes: rows::unsigned(row, 7)?,
+            size_bytes: rows::to_u64(row, 7)?,
             sealed_request: None,
             digest: None,
             times: 1,

@@ -18,7 +18,7 @@ use integration_host_ledger::{
 
 /// What is known of a member before an import.
 #[derive(Default)]
-struct Known {
+struct MemberBefore {
     name: String,
     present: bool,
     held: Held,
@@ -78,7 +78,7 @@ pub(super) fn import(
             spread(database, &shared, &mut budget)?;
         }
     }
-    for (remote_user, Known { present, held, .. }) in known {
+    for (remote_user, MemberBefore { present, held, .. }) in known {
         changes.left += u64::from(present);
         let kept = held.user.is_some()
             || held.matched_by.is_some()
@@ -92,7 +92,7 @@ pub(super) fn import(
             .prepare_cached(sql)?
             .execute(params![connection, remote_user])?;
     }
-    count(database, connection)?;
+    recount(database, connection)?;
     Ok(changes)
 }
 
@@ -159,7 +159,7 @@ pub(super) fn set_mapping(
         keeps_earlier: change.keeps_earlier,
     };
     spread(database, &shared, &mut budget)?;
-    count(database, connection)?;
+    recount(database, connection)?;
     find(database, connection, remote_user)?.ok_or_else(not_found)
 }
 
@@ -177,14 +177,14 @@ pub(super) fn mapped_user(
 }
 
 /// The members before an import, by id.
-fn known(database: &Database, connection: i64) -> Result<BTreeMap<String, Known>> {
+fn known(database: &Database, connection: i64) -> Result<BTreeMap<String, MemberBefore>> {
     let mut statement = database.prepare_cached(
         "SELECT remote_user, user, matched_by, name, present, unconfirmed, claimed_by, earlier_user
          FROM members WHERE connection = ?1",
     )?;
     let known = statement
         .query_map(params![connection], |row| {
-            let known = Known {
+            let known = MemberBefore {
                 name: row.get(3)?,
                 present: row.get(4)?,
                 held: Held {
@@ -272,7 +272,7 @@ fn has_activities(database: &Database, connection: i64, remote_user: &str) -> Re
 }
 
 /// Counts a team once, so that reading a connection does not.
-pub(super) fn count(database: &Database, connection: i64) -> Result<()> {
+pub(super) fn recount(database: &Database, connection: i64) -> Result<()> {
     database
         .prepare_cached(
             "UPDATE connections SET (users_mapped, users_total) =

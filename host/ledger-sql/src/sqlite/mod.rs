@@ -1,17 +1,17 @@
 //! The ledger in the embedded database: the default.
 
 mod activities;
+mod activity_scan;
 mod connections;
 mod continuity;
+mod dead_letters;
 mod deliveries;
 mod identity;
-mod kept;
 mod listing;
 mod log;
 mod members;
 mod names;
 mod rows;
-mod runs;
 mod sessions;
 mod spreading;
 mod subjects;
@@ -32,11 +32,11 @@ use integration_host_contract::{Changes, TeamMember};
 use integration_host_database::{DatabaseError, OpenError, SqliteDatabase};
 use integration_host_ledger::transfer::Transfer;
 use integration_host_ledger::{
-    ActivityFilter, Applied, Backup, BackupFile, Connection, ConnectionUpdate, Delivery,
-    DeliveryRate, DeliveryRecord, DeliveryStatus, ImportLimits, IntegrationVersion, KeptRequest,
-    Leases, Ledger, LedgerActivity, LedgerError, LedgerIdentity, MAX_EXAMINED, MAX_PAGE,
-    MAX_SUMMARIZED, MappingChange, Member, MemberFilter, MemberPage, NewConnection, Page,
-    Retention, Standing, Summary, TeamChanges,
+    ActivityFilter, Applied, Backup, BackupFile, Connection, ConnectionSummary, ConnectionUpdate,
+    DeadLetter, Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, ImportLimits,
+    IntegrationVersion, LeaseStore, Ledger, LedgerActivity, LedgerError, LedgerIdentity,
+    MAX_EXAMINED, MAX_PAGE, MAX_SUMMARIZED, MappingChange, Member, MemberFilter, MemberPage,
+    NewConnection, Page, Retention, Summary, TeamChanges,
 };
 
 type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -175,7 +175,7 @@ fn move_to_end(database: &Database, which: &str, parameters: impl rusqlite::Para
 }
 
 /// A database file is one host's, so nobody else can get in its way.
-impl Leases for SqliteLedger {}
+impl LeaseStore for SqliteLedger {}
 
 #[async_trait]
 impl Ledger for SqliteLedger {
@@ -211,14 +211,14 @@ impl Ledger for SqliteLedger {
         self.database.read(connections::all).await
     }
 
-    async fn standings(
+    async fn scan_connections(
         &self,
         after: Option<&ConnectionId>,
         limit: usize,
-    ) -> Result<Vec<Standing>, LedgerError> {
+    ) -> Result<Vec<ConnectionSummary>, LedgerError> {
         let after = after.cloned();
         self.database
-            .read(move |database| connections::standings(database, after.as_ref(), limit))
+            .read(move |database| connections::scan_connections(database, after.as_ref(), limit))
             .await
     }
 
@@ -434,24 +434,20 @@ impl Ledger for SqliteLedger {
             .await
     }
 
-    async fn kept_requests(
-        &self,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<KeptRequest>, LedgerError> {
+    async fn dead_letters(&self, after: u64, limit: usize) -> Result<Vec<DeadLetter>, LedgerError> {
         self.database
-            .read(move |database| kept::page(database, after, limit))
+            .read(move |database| dead_letters::page(database, after, limit))
             .await
     }
 
-    async fn replace_kept_request(
+    async fn replace_dead_letter(
         &self,
-        kept: &KeptRequest,
+        kept: &DeadLetter,
         sealed: Vec<u8>,
     ) -> Result<(), LedgerError> {
         let kept = kept.clone();
         self.database
-            .write(move |database| kept::replace(database, &kept, &sealed))
+            .write(move |database| dead_letters::replace(database, &kept, &sealed))
             .await
     }
 

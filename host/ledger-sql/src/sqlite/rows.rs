@@ -43,7 +43,7 @@ pub(super) fn texts(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<String
 }
 
 /// A number that is never negative.
-pub(super) fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn to_u64(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     let number: i64 = row.get(column)?;
     u64::try_from(number).map_err(|error| damaged(column, error))
 }

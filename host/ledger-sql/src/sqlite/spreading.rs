@@ -4,7 +4,7 @@ use rusqlite::{Connection as Database, params};
 
 use super::titles::Titles;
 use super::{Result, move_to_end, rows};
-use integration_host_ledger::known::subject::MAX_DEPTH;
+use integration_host_ledger::merge::subject::MAX_DEPTH;
 use integration_host_ledger::spreading::{
     GivenActivity, MOST_AT_ONCE, MOST_TOGETHER, Noted, Seen, Shared, Step, looked_at,
 };

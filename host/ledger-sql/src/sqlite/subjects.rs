@@ -5,7 +5,7 @@ use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
 use super::Result;
 use super::spreading::{Budget, spread};
 use integration_host_contract::Subject;
-use integration_host_ledger::known::subject::{Hint, Known, Named};
+use integration_host_ledger::merge::subject::{Hint, Named, SubjectState};
 use integration_host_ledger::spreading::Shared;
 
 pub(super) fn apply(database: &Database, connection: i64, subjects: &[Subject]) -> Result<()> {
@@ -13,7 +13,7 @@ pub(super) fn apply(database: &Database, connection: i64, subjects: &[Subject]) 
     for subject in subjects {
         let known = find(database, connection, &subject.id)?;
         let before = known.clone().unwrap_or_default();
-        let after = before.clone().merge(Known::of(subject));
+        let after = before.clone().merge(SubjectState::of(subject));
         if known.as_ref() == Some(&after) {
             continue;
         }
@@ -29,7 +29,7 @@ pub(super) fn apply(database: &Database, connection: i64, subjects: &[Subject]) 
     Ok(())
 }
 
-fn find(database: &Database, connection: i64, id: &str) -> Result<Option<Known>> {
+fn find(database: &Database, connection: i64, id: &str) -> Result<Option<SubjectState>> {
     Ok(database
         .prepare_cached(
             "SELECT named_revision, name, named_parent, hint_revision, hint_parent
@@ -40,7 +40,7 @@ fn find(database: &Database, connection: i64, id: &str) -> Result<Option<Known>>
 }
 
 /// What is known of a subject, from the five columns of its registers that begin at `first`.
-pub(super) fn known(row: &Row<'_>, first: usize) -> rusqlite::Result<Known> {
+pub(super) fn known(row: &Row<'_>, first: usize) -> rusqlite::Result<SubjectState> {
     let named_revision: Option<String> = row.get(first)?;
     let named = named_revision
         .map(|revision| {
@@ -60,10 +60,15 @@ pub(super) fn known(row: &Row<'_>, first: usize) -> rusqlite::Result<Known> {
             })
         })
         .transpose()?;
-    Ok(Known { named, hint })
+    Ok(SubjectState { named, hint })
 }
 
-pub(super) fn put(database: &Database, connection: i64, id: &str, known: &Known) -> Result<()> {
+pub(super) fn put(
+    database: &Database,
+    connection: i64,
+    id: &str,
+    known: &SubjectState,
+) -> Result<()> {
     let (named, hint) = (known.named.as_ref(), known.hint.as_ref());
     database
         .prepare_cached(

@@ -4,11 +4,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection as Database, ToSql};
 
 use super::Result;
+use super::activity_scan::{COLUMNS, SPANS, WITHOUT_CONTENT, examined, owner, user_number};
 use super::names::Lookup;
-use super::runs::{COLUMNS, SPANS, WITHOUT_CONTENT, examined, owner, user_number};
 use super::titles::Titles;
-use integration_host_ledger::pass::{Pass, Passed};
 use integration_host_ledger::summary::milliseconds;
+use integration_host_ledger::summary_accumulator::{Passed, SummaryAccumulator};
 use integration_host_ledger::totals::described;
 use integration_host_ledger::{ActivityFilter, Summary};
 
@@ -35,7 +35,7 @@ pub(super) fn summarize(
         Some(user) => Some(user_number(database, user)?),
         None => None,
     };
-    let mut pass = Pass::new(filter, user, now, &times);
+    let mut pass = SummaryAccumulator::new(filter, user, now, &times);
     let mut titles = Titles::new(database);
     let owner = owner(database, filter)?;
     let which = match owner {

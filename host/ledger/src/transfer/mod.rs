@@ -11,14 +11,15 @@ pub mod registers;
 use async_trait::async_trait;
 
 pub use self::records::{
-    MovedActivity, MovedConnection, MovedContent, MovedDeletion, MovedDelivery, MovedEvent,
-    MovedHint, MovedLedger, MovedMember, MovedName, MovedRequest, MovedSubject, Record, RecordKind,
+    ExportActivity, ExportConnection, ExportContent, ExportDeletion, ExportDelivery, ExportEvent,
+    ExportHint, ExportLedger, ExportMember, ExportName, ExportRequest, ExportSubject, Record,
+    RecordKind,
 };
 use super::{LedgerError, Page};
 
 /// How far an export was taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrived {
+pub struct ImportProgress {
     /// The export's id.
     pub export: String,
     /// How many of its lines are in.
@@ -27,7 +28,7 @@ pub struct Arrived {
     pub is_complete: bool,
 }
 
-impl Arrived {
+impl ImportProgress {
     /// Whether a step that begins after so many lines follows this one. As long as nothing has arrived, it may be one of
     /// any export.
     pub fn is_followed_by(&self, step: &Self, from: u64) -> bool {
@@ -42,7 +43,7 @@ pub enum Contents {
     /// Nothing.
     Nothing,
     /// What an export brought, or as much of it as arrived. Hosts may have changed what is complete.
-    Export(Arrived),
+    Export(ImportProgress),
     /// Something else.
     Other,
 }
@@ -78,11 +79,11 @@ pub trait Transfer: Send + Sync {
 
     /// Takes over records, and notes how far the export has arrived with them. `from` is how many of its lines had
     /// arrived before; with 0, the ledger holds nothing.
-    async fn take_over(
+    async fn import_batch(
         &self,
         records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<(), LedgerError>;
 }
 

@@ -49,7 +49,7 @@ impl RecordKind {
             Self::Subject => "subjects",
             Self::Activity => "activities",
             Self::Delivery => "deliveries",
-            Self::Request => "kept requests",
+            Self::Request => "dead letters",
             Self::Event => "events",
             Self::Ledger => "ledgers",
         }
@@ -61,21 +61,21 @@ impl RecordKind {
 #[serde(rename_all = "snake_case")]
 pub enum Record {
     /// A connection.
-    Connection(Box<MovedConnection>),
+    Connection(Box<ExportConnection>),
     /// A member of a team.
-    Member(Box<MovedMember>),
+    Member(Box<ExportMember>),
     /// What is known of a subject.
-    Subject(MovedSubject),
+    Subject(ExportSubject),
     /// What is known of an activity.
-    Activity(Box<MovedActivity>),
+    Activity(Box<ExportActivity>),
     /// A delivery of the log.
-    Delivery(Box<MovedDelivery>),
-    /// The kept request of a failed delivery.
-    Request(MovedRequest),
+    Delivery(Box<ExportDelivery>),
+    /// The dead letter of a failed delivery.
+    Request(ExportRequest),
     /// What happened to a connection.
-    Event(MovedEvent),
+    Event(ExportEvent),
     /// What there is once.
-    Ledger(MovedLedger),
+    Ledger(ExportLedger),
 }
 
 impl Record {
@@ -128,7 +128,7 @@ impl Record {
 
 /// A connection, in whatever state. The numbers of its members follow from these.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedConnection {
+pub struct ExportConnection {
     /// The connection.
     pub connection: Connection,
     /// Whether it was ever active, so that its activities outlive an attempt to connect it again.
@@ -137,7 +137,7 @@ pub struct MovedConnection {
 
 /// A member of a team and the user it is mapped to, whose name and address are those last seen.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedMember {
+pub struct ExportMember {
     /// Its connection.
     pub connection: ConnectionId,
     /// The member. Its note is the import's, also if somebody decided meanwhile.
@@ -146,22 +146,22 @@ pub struct MovedMember {
 
 /// What is known of a subject: two registers, each the greatest of all that arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedSubject {
+pub struct ExportSubject {
     /// Its connection.
     pub connection: ConnectionId,
     /// Its id.
     pub id: String,
     /// The newest state that has a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub named: Option<MovedName>,
+    pub named: Option<ExportName>,
     /// The newest parent that a state without a name told of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hint: Option<MovedHint>,
+    pub hint: Option<ExportHint>,
 }
 
 /// A state of a subject that has a name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedName {
+pub struct ExportName {
     /// Its revision.
     pub revision: String,
     /// The name.
@@ -173,7 +173,7 @@ pub struct MovedName {
 
 /// A parent that a state of a subject without a name told of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedHint {
+pub struct ExportHint {
     /// Its revision.
     pub revision: String,
     /// The parent.
@@ -183,7 +183,7 @@ pub struct MovedHint {
 /// What is known of an activity: two registers, each the greatest of all that arrived, of which one at least
 /// is there.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedActivity {
+pub struct ExportActivity {
     /// Its connection.
     pub connection: ConnectionId,
     /// The remote service's id of it.
@@ -192,10 +192,10 @@ pub struct MovedActivity {
     pub place: u64,
     /// The newest content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<MovedContent>,
+    pub content: Option<ExportContent>,
     /// The newest deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub deletion: Option<MovedDeletion>,
+    pub deletion: Option<ExportDeletion>,
     /// Whose it is, if that is not the user its member is mapped to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<User>,
@@ -203,7 +203,7 @@ pub struct MovedActivity {
 
 /// The content of an activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedContent {
+pub struct ExportContent {
     /// Its revision.
     pub revision: String,
     /// Whose time it is.
@@ -229,7 +229,7 @@ pub struct MovedContent {
 
 /// The deletion of an activity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedDeletion {
+pub struct ExportDeletion {
     /// Its revision.
     pub revision: String,
     /// The event that brought it.
@@ -239,7 +239,7 @@ pub struct MovedDeletion {
 
 /// A delivery of the log, without its request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedDelivery {
+pub struct ExportDelivery {
     /// Its connection.
     pub connection: ConnectionId,
     /// What was recorded.
@@ -251,9 +251,9 @@ pub struct MovedDelivery {
     pub digest: Option<String>,
 }
 
-/// The kept request of a failed delivery.
+/// The dead letter of a failed delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedRequest {
+pub struct ExportRequest {
     /// Its connection.
     pub connection: ConnectionId,
     /// Its delivery.
@@ -265,7 +265,7 @@ pub struct MovedRequest {
 
 /// What happened to a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedEvent {
+pub struct ExportEvent {
     /// The connection.
     pub connection: ConnectionId,
     /// What happened.
@@ -274,7 +274,7 @@ pub struct MovedEvent {
 
 /// What a ledger has once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MovedLedger {
+pub struct ExportLedger {
     /// Its id. Absent in exports of versions that gave none: then the ledger that takes over keeps its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<LedgerId>,

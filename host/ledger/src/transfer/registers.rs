@@ -2,26 +2,26 @@
 
 use jiff::Timestamp;
 
-use super::{MovedContent, MovedDeletion, MovedHint, MovedName};
+use super::{ExportContent, ExportDeletion, ExportHint, ExportName};
 use crate::LedgerError;
-use crate::known::activity::{Content, Deletion, Known as KnownActivity};
-use crate::known::subject::{Hint, Known as KnownSubject, Named};
+use crate::merge::activity::{ActivityState, Content, Deletion};
+use crate::merge::subject::{Hint, Named, SubjectState};
 use crate::stored;
 
 /// The registers of an activity, as records have them.
 pub fn activity_registers(
-    known: KnownActivity,
-) -> Result<(Option<MovedContent>, Option<MovedDeletion>), LedgerError> {
+    known: ActivityState,
+) -> Result<(Option<ExportContent>, Option<ExportDeletion>), LedgerError> {
     let content = known.content.map(content).transpose()?;
-    let deletion = known.deletion.map(|deletion| MovedDeletion {
+    let deletion = known.deletion.map(|deletion| ExportDeletion {
         revision: deletion.revision,
         event: deletion.event,
     });
     Ok((content, deletion))
 }
 
-fn content(content: Content) -> Result<MovedContent, LedgerError> {
-    Ok(MovedContent {
+fn content(content: Content) -> Result<ExportContent, LedgerError> {
+    Ok(ExportContent {
         tags: stored::texts(Some(&content.tags)).map_err(stored::damaged)?,
         revision: content.revision,
         remote_user: content.remote_user,
@@ -41,9 +41,9 @@ fn time(milliseconds: i64) -> Result<Timestamp, LedgerError> {
 
 /// An activity, as providers keep it.
 pub fn known_activity(
-    content: Option<MovedContent>,
-    deletion: Option<MovedDeletion>,
-) -> KnownActivity {
+    content: Option<ExportContent>,
+    deletion: Option<ExportDeletion>,
+) -> ActivityState {
     let content = content.map(|content| Content {
         tags: stored::to_json(&content.tags),
         revision: content.revision,
@@ -59,17 +59,17 @@ pub fn known_activity(
         revision: deletion.revision,
         event: deletion.event,
     });
-    KnownActivity { content, deletion }
+    ActivityState { content, deletion }
 }
 
 /// The registers of a subject, as records have them.
-pub fn subject_registers(known: KnownSubject) -> (Option<MovedName>, Option<MovedHint>) {
-    let named = known.named.map(|named| MovedName {
+pub fn subject_registers(known: SubjectState) -> (Option<ExportName>, Option<ExportHint>) {
+    let named = known.named.map(|named| ExportName {
         revision: named.revision,
         name: named.name,
         parent: named.parent,
     });
-    let hint = known.hint.map(|hint| MovedHint {
+    let hint = known.hint.map(|hint| ExportHint {
         revision: hint.revision,
         parent: hint.parent,
     });
@@ -77,8 +77,8 @@ pub fn subject_registers(known: KnownSubject) -> (Option<MovedName>, Option<Move
 }
 
 /// A subject, as providers keep it.
-pub fn known_subject(named: Option<MovedName>, hint: Option<MovedHint>) -> KnownSubject {
-    KnownSubject {
+pub fn known_subject(named: Option<ExportName>, hint: Option<ExportHint>) -> SubjectState {
+    SubjectState {
         named: named.map(|named| Named {
             revision: named.revision,
             name: named.name,

@@ -47,7 +47,7 @@ pub(crate) fn take(settings: &Settings) -> Result<Locks> {
         _ => None,
     };
     let storage = match &settings.storage {
-        StorageChoice::Sqlite(path) if !super::kept::is_ledger(settings, path) => Some(path),
+        StorageChoice::Sqlite(path) if !super::backends::is_ledger(settings, path) => Some(path),
         _ => None,
     };
     let mut locks = Vec::new();

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::config::{DEFAULT_DATABASE, DEFAULT_SEALING_KEY, LedgerChoice, Settings, StorageChoice};
 use integration_host_database::{SqliteDatabase, is_missing, left_log};
-use integration_host_ledger::transfer::{Arrived, Transfer as _};
+use integration_host_ledger::transfer::{ImportProgress, Transfer as _};
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::drafts::{Draft, directory_of};
 use integration_host_server::AdminToken;
@@ -78,13 +78,13 @@ pub(crate) async fn prepare(settings: &Settings, beginning: Beginning) -> Result
         };
         if beginning == Beginning::Import {
             // Of an import that is killed now no host takes this for its ledger.
-            let nothing = Arrived {
+            let nothing = ImportProgress {
                 export: String::new(),
                 lines: 0,
                 is_complete: false,
             };
             let ledger = SqliteLedger::new(database.clone());
-            ledger.take_over(Vec::new(), 0, &nothing).await?;
+            ledger.import_batch(Vec::new(), 0, &nothing).await?;
         }
         database.close().await;
     } else if let Some(storage) = found.storage.filter(|storage| storage.is_missing)
@@ -105,7 +105,7 @@ pub(crate) async fn prepare(settings: &Settings, beginning: Beginning) -> Result
 async fn find_on_server(settings: &Settings, found: &mut Found) -> Result<String> {
     let ledger = super::open_ledger(settings).await?;
     let identity = ledger.identity().await;
-    let connections = ledger.standings(None, 1).await;
+    let connections = ledger.scan_connections(None, 1).await;
     ledger.close().await;
     let id = identity?.id.to_string();
     let is_empty = connections?.is_empty();
@@ -128,7 +128,7 @@ async fn ensure_nothing_was_stored(settings: &Settings, storage: &Path) -> Resul
         return Ok(());
     }
     let ledger = super::open_ledger(settings).await?;
-    let connections = ledger.standings(None, 1).await;
+    let connections = ledger.scan_connections(None, 1).await;
     ledger.close().await;
     if connections?.is_empty() {
         return Ok(());
@@ -204,7 +204,7 @@ impl Found {
             _ => None,
         };
         let storage = match &settings.storage {
-            StorageChoice::Sqlite(path) if !super::kept::is_ledger(settings, path) => {
+            StorageChoice::Sqlite(path) if !super::backends::is_ledger(settings, path) => {
                 Some(Database::at(path))
             }
             _ => None,

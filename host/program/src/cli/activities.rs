@@ -10,7 +10,7 @@ use super::follow::follow;
 use super::output::{Output, printable};
 use super::table::Table;
 use super::users::find_user;
-use integration_host_ledger::{MAX_PAGE, Wanted};
+use integration_host_ledger::{MAX_PAGE, TextQuery};
 use integration_host_server::api::time::{parse_from, parse_to};
 use integration_host_server::api::{ActivityList, ActivityView};
 
@@ -162,7 +162,7 @@ impl Selection {
     /// Deletions are news to whoever follows, so they always pass.
     fn has(&self, activity: &ActivityView) -> bool {
         let user = activity.user.as_ref().map(|user| &user.id);
-        let text = self.text.as_deref().and_then(Wanted::new);
+        let text = self.text.as_deref().and_then(TextQuery::new);
         self.connection
             .as_ref()
             .is_none_or(|connection| *connection == activity.connection_id)

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use super::output::Output;
 use super::place::{Place, StoppedPlace, no_database, transfer};
-use super::progress::Teller;
-use crate::assembly::Kept;
+use super::progress::ProgressReporter;
+use crate::assembly::Backends;
 use crate::transfer as moving;
 use crate::transfer::{FORMAT, FORMAT_VERSION, Footer, Header, Source};
 use clap::Args;
@@ -96,7 +96,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
 
 async fn write(
     place: &StoppedPlace,
-    kept: &Kept,
+    kept: &Backends,
     to: impl io::Write + Send + 'static,
     output: Output,
 ) -> Result<Written, Failure> {
@@ -121,7 +121,7 @@ async fn write(
         ledger: transfer(kept)?,
         continuity: &*kept.ledger,
     };
-    let mut teller = Teller::start(output, None);
+    let mut teller = ProgressReporter::start(output, None);
     let to = BufWriter::with_capacity(BUFFER_BYTES, to);
     let exported = moving::export(source, header, to, &mut |progress| teller.tell(progress)).await;
     let Footer {
@@ -138,7 +138,7 @@ async fn write(
     })
 }
 
-async fn close(kept: Kept) {
+async fn close(kept: Backends) {
     kept.ledger.close().await;
 }
 

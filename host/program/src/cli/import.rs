@@ -12,7 +12,7 @@ use super::export::list_counts;
 use super::failure::Failure;
 use super::output::Output;
 use super::place::{Place, StoppedPlace, transfer};
-use super::progress::Teller;
+use super::progress::ProgressReporter;
 use crate::assembly;
 use crate::assembly::presence;
 use crate::assembly::presence::Beginning;
@@ -84,7 +84,7 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         keys: &ring,
         source_keys: source_keys.as_ref(),
     };
-    let mut teller = Teller::start(*output, bytes);
+    let mut teller = ProgressReporter::start(*output, bytes);
     let imported = import(destination, input, &mut |progress| teller.tell(progress)).await;
     kept.ledger.close().await;
     let Imported {

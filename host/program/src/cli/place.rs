@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::failure::Failure;
 use super::output::Output;
 use crate::assembly;
-use crate::assembly::Kept;
+use crate::assembly::Backends;
 use crate::assembly::presence::draft_of;
 use crate::config::{LedgerChoice, Overrides, Settings, StorageChoice};
 use integration_host_contract::clock::{Clock as _, SystemClock};
@@ -124,7 +124,7 @@ impl StoppedPlace {
         &self,
         keys: Option<&SealingKeys>,
         output: Output,
-    ) -> Result<Kept, Failure> {
+    ) -> Result<Backends, Failure> {
         for file in self.files() {
             if is_in_use(&file) {
                 return Err(Failure::failed(format!(
@@ -194,7 +194,7 @@ pub(super) fn no_database(path: &Path) -> Failure {
 }
 
 /// The part of a ledger that moves it.
-pub(super) fn transfer(kept: &Kept) -> Result<&dyn Transfer, Failure> {
+pub(super) fn transfer(kept: &Backends) -> Result<&dyn Transfer, Failure> {
     kept.ledger
         .transfer()
         .ok_or_else(|| Failure::failed("this ledger cannot be moved"))

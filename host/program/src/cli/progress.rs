@@ -9,7 +9,7 @@ use crate::transfer::Progress;
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Tells how far an export or an import is, for people only.
-pub(super) struct Teller {
+pub(super) struct ProgressReporter {
     output: Output,
     began: Instant,
     told: Instant,
@@ -17,7 +17,7 @@ pub(super) struct Teller {
     bytes: Option<u64>,
 }
 
-impl Teller {
+impl ProgressReporter {
     pub(super) fn start(output: Output, bytes: Option<u64>) -> Self {
         let now = Instant::now();
         Self {

@@ -13,7 +13,7 @@ use integration_host_storage::KeyValueStore;
 
 /// Records read at once.
 const PAGE: usize = 1000;
-/// Stored values and kept requests read at once: each may be a megabyte.
+/// Stored values and dead letters read at once: each may be a megabyte.
 const LARGE_PAGE: usize = 16;
 
 /// Where everything is. No host uses it meanwhile.

@@ -10,7 +10,7 @@ use super::reseal::Resealer;
 use super::{Footer, Header, Progress, StoredEntry, TransferError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::LedgerError;
-use integration_host_ledger::transfer::{Arrived, Contents, Record, Transfer};
+use integration_host_ledger::transfer::{Contents, ImportProgress, Record, Transfer};
 use integration_host_seal::KeyRing;
 use integration_host_storage::{KeyValueStore, MAX_STORED_BYTES, Write};
 
@@ -64,12 +64,15 @@ pub async fn import<R: BufRead + Send + 'static>(
         Some(arrived) => arrived.lines,
         None => {
             // Whatever comes now: no host takes the ledger for one that is empty.
-            let begun = Arrived {
+            let begun = ImportProgress {
                 export: header.id.clone(),
                 lines: 0,
                 is_complete: false,
             };
-            destination.ledger.take_over(Vec::new(), 0, &begun).await?;
+            destination
+                .ledger
+                .import_batch(Vec::new(), 0, &begun)
+                .await?;
             0
         }
     };
@@ -79,7 +82,7 @@ pub async fn import<R: BufRead + Send + 'static>(
     loop {
         let read = batch.read;
         let footer = batch.footer.take();
-        let taken_over = take_over(&destination, &header.id, from, batch, footer.is_some());
+        let taken_over = import_batch(&destination, &header.id, from, batch, footer.is_some());
         if let Some(footer) = footer {
             taken_over.await?;
             progress(read);
@@ -99,7 +102,10 @@ pub async fn import<R: BufRead + Send + 'static>(
 }
 
 /// What arrived of this export before.
-fn arrived_before(contents: Contents, header: &Header) -> Result<Option<Arrived>, TransferError> {
+fn arrived_before(
+    contents: Contents,
+    header: &Header,
+) -> Result<Option<ImportProgress>, TransferError> {
     match contents {
         Contents::Nothing => Ok(None),
         Contents::Export(arrived) if arrived.lines == 0 && !arrived.is_complete => Ok(None),
@@ -123,7 +129,7 @@ async fn next<R: BufRead + Send + 'static>(
 }
 
 /// Takes over a batch that follows so many lines of an export.
-async fn take_over(
+async fn import_batch(
     destination: &Destination<'_>,
     export: &str,
     from: u64,
@@ -132,14 +138,16 @@ async fn take_over(
 ) -> Result<(), TransferError> {
     // Before the ledger notes it: stored again after an interruption, an entry is the same.
     store(destination.store, batch.stored).await?;
-    let arrived = Arrived {
+    let arrived = ImportProgress {
         export: export.to_owned(),
         lines: batch.read.lines,
         is_complete,
     };
     // Kept to find out which of them is refused, if one is.
     let records = batch.records.clone();
-    let taken_over = destination.ledger.take_over(batch.records, from, &arrived);
+    let taken_over = destination
+        .ledger
+        .import_batch(batch.records, from, &arrived);
     match taken_over.await {
         Err(cause) if is_refusal(&cause) => {
             let records: Vec<_> = batch.record_lines.into_iter().zip(records).collect();
@@ -165,13 +173,13 @@ async fn find_refused(
     while among.len() > 1 {
         let (half, rest) = among.split_at(among.len() / 2);
         let lines = half.last().map_or(from, |(line, _)| *line);
-        let arrived = Arrived {
+        let arrived = ImportProgress {
             export: export.to_owned(),
             lines,
             is_complete: false,
         };
         let half_records = half.iter().map(|(_, record)| record.clone()).collect();
-        match ledger.take_over(half_records, from, &arrived).await {
+        match ledger.import_batch(half_records, from, &arrived).await {
             Ok(()) => (from, among) = (lines, rest),
             Err(error) if is_refusal(&error) => (cause, among) = (error, half),
             Err(error) => return error.into(),

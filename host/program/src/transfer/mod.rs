@@ -7,7 +7,7 @@
 //! them is what there is: [`StoredEntry`]s of the storage and [`Record`]s of the ledger, so that whatever a line
 //! mentions comes before it. A connection's stored entries follow its record.
 //!
-//! Secrets, stored values and kept requests are in it as they were kept: sealed, with the keys of the host they
+//! Secrets, stored values and dead letters are in it as they were kept: sealed, with the keys of the host they
 //! come from. An import opens them with those keys and seals them with its own.
 //!
 //! What a newer program writes differently has a greater [`FORMAT_VERSION`], which older ones refuse.

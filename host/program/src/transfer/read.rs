@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{FORMAT, FORMAT_VERSION, Footer, Header, Line, Progress, TransferError};
 
-/// The longest line: a kept request, which the server bounds to much less.
+/// The longest line: a dead letter, which the server bounds to much less.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// Reads the lines of an export.

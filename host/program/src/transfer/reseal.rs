@@ -2,7 +2,7 @@
 
 use super::{StoredEntry, TransferError};
 use integration_host::request_seal_context;
-use integration_host_ledger::transfer::MovedRequest;
+use integration_host_ledger::transfer::ExportRequest;
 use integration_host_seal::{KeyRing, SealError};
 use integration_host_storage::seal_context as stored_context;
 
@@ -33,14 +33,14 @@ impl Resealer {
         self.reseal("the stored value", &context, &mut entry.value, line)
     }
 
-    /// Seals a kept request. `line` is where it stands.
+    /// Seals a dead letter. `line` is where it stands.
     pub(super) fn reseal_request(
         &self,
-        request: &mut MovedRequest,
+        request: &mut ExportRequest,
         line: u64,
     ) -> Result<(), TransferError> {
         let context = request_seal_context(&request.connection, &request.delivery);
-        self.reseal("the kept request", &context, &mut request.sealed, line)
+        self.reseal("the dead letter", &context, &mut request.sealed, line)
     }
 
     fn reseal(

@@ -24,9 +24,9 @@ use super::super::body::{LargeBodies, RequestLimits};
 use super::super::client::TrustedProxies;
 use super::super::error::ApiError;
 use super::super::extract::{ApiJson, ApiPath, ApiQuery};
-use super::super::guesses::Guesses;
 use super::super::identity::{Authenticator, Identity, Role};
 use super::super::layers::{finish, with_an_end, with_own_methods};
+use super::super::login_throttle::LoginThrottle;
 use super::super::openapi::document;
 use crate::api::{ConnectRequestBody, MapRequest};
 
@@ -82,8 +82,8 @@ fn router() -> Router {
 
 fn admission(authenticator: Option<Arc<dyn Authenticator>>) -> Admission {
     let token = AdminToken::new("let-me-in-let-me-in").unwrap();
-    let guesses = Guesses::new(3, Duration::from_secs(30));
-    Admission::new(Some(token), authenticator, guesses)
+    let login_throttle = LoginThrottle::new(3, Duration::from_secs(30));
+    Admission::new(Some(token), authenticator, login_throttle)
 }
 
 /// A platform whose people are named in a header.

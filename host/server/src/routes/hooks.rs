@@ -59,7 +59,9 @@ pub(crate) async fn receive(
     match authenticity {
         Authenticity::Genuine => Requester::noted(&parts.extensions).keep_connection(),
         Authenticity::Undecided => {
-            attempt = state.refusals.attempt(hook.clone(), source, arrived);
+            attempt = state
+                .signature_throttle
+                .attempt(hook.clone(), source, arrived);
             if attempt.is_none() {
                 let error = ApiError::too_many(
                     "too many deliveries from this address were refused; those that follow are not looked at for a while",
@@ -71,7 +73,7 @@ pub(crate) async fn receive(
         Authenticity::Forged => return state.refuse_forged(&hook, headers, arrived).await,
         Authenticity::Unavailable => {}
     }
-    let refusals = Arc::clone(&state.refusals);
+    let signature_throttle = Arc::clone(&state.signature_throttle);
     let answer = state
         .complete(|service| async move {
             let Received { bytes, _large } = received;
@@ -80,7 +82,7 @@ pub(crate) async fn receive(
                 .await;
             // Here, because a forger need not wait for the answer.
             if let Some(attempt) = attempt {
-                refusals.settle(attempt, answer.was_refused, Instant::now());
+                signature_throttle.settle(attempt, answer.was_refused, Instant::now());
             }
             answer
         })

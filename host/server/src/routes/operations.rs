@@ -69,10 +69,10 @@ const SAID_EVERY: Duration = Duration::from_secs(60);
 
 /// Whether the host is ready, found out for all who ask at once.
 #[derive(Default)]
-pub(crate) struct Readiness(tokio::sync::Mutex<Known>);
+pub(crate) struct Readiness(tokio::sync::Mutex<LastLook>);
 
 #[derive(Default)]
-struct Known {
+struct LastLook {
     /// When the last look began, and what it saw.
     looked: Option<(Instant, bool)>,
     /// When the last look ended, if it failed.

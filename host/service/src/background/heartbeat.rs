@@ -10,18 +10,18 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use super::due::{Due, Work};
-use super::{decide, service};
+use super::job_queue::{Job, JobQueue};
+use super::{policy, service};
 use crate::log_output;
 use crate::{Host, HostError, Inner, moment};
 use integration_host_contract::clock::is_ahead;
-use integration_host_ledger::{ConnectionState, CoverageChange, Standings};
+use integration_host_ledger::{ConnectionScan, ConnectionState, CoverageChange};
 
 /// The lease of the host that notes what was missed.
 const MISSED: &str = "missed";
 
-pub(super) async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Receiver<bool>) {
-    let (mut started, mut taken_up) = (false, false);
+pub(super) async fn run(inner: Weak<Inner>, queue: Arc<JobQueue>, mut stop: watch::Receiver<bool>) {
+    let (mut started, mut discovered) = (false, false);
     // Whether the last heartbeat found that the one before lies ahead, and how many lines the log had lost.
     let (mut is_astray, mut lost_lines) = (false, 0);
     loop {
@@ -43,19 +43,19 @@ pub(super) async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Rece
                 );
                 lost_lines = dropped;
             }
-            match service.beat(&due, allowed, started, &mut is_astray).await {
+            match service.beat(&queue, allowed, started, &mut is_astray).await {
                 Ok(()) => started = true,
                 Err(error) => warn!(%error, "the heartbeat could not be recorded"),
             }
-            if let Err(error) = service.look_at_storage(&due).await {
+            if let Err(error) = service.look_at_storage(&queue).await {
                 warn!(%error, "storage could not be looked at");
             }
             // Alone, nobody else makes connections.
-            if !taken_up || service.inner.leases.time_if_shared().is_some() {
+            if !discovered || service.inner.leases.time_if_shared().is_some() {
                 tokio::select! {
                     _ = stop.wait_for(|stop| *stop) => return,
-                    done = service.take_up(&due) => match done {
-                        Ok(()) => taken_up = true,
+                    done = service.discover(&queue) => match done {
+                        Ok(()) => discovered = true,
                         Err(error) => warn!(%error, "the connections could not be listed"),
                     },
                 }
@@ -95,7 +95,7 @@ impl Missed {
                 is_astray: true,
             });
         }
-        let from = decide::outage(last, now, allowed)?;
+        let from = policy::outage(last, now, allowed)?;
         Some(Self {
             from: Some(from),
             reason: outage_reason(from, now, started),
@@ -109,7 +109,7 @@ impl Host {
     /// finds the same at its next start.
     async fn beat(
         &self,
-        due: &Due,
+        queue: &JobQueue,
         allowed: Duration,
         started: bool,
         is_astray: &mut bool,
@@ -120,18 +120,18 @@ impl Host {
             self.ledger.heartbeat(now).await?;
             return Ok(());
         }
-        let Some(turn) = self.inner.leases.try_take(MISSED).await? else {
+        let Some(guard) = self.inner.leases.try_take(MISSED).await? else {
             // Another host is at it.
             return Ok(());
         };
         let missed = self.missed(now, allowed, started).await?;
         // Said once, also where it is this host's clock that is behind.
         if let Some(missed) = missed.as_ref().filter(|one| !(one.is_astray && *is_astray)) {
-            self.note_missed(due, missed, now).await?;
+            self.note_missed(queue, missed, now).await?;
         }
         *is_astray = missed.is_some_and(|missed| missed.is_astray);
         self.ledger.heartbeat(now).await?;
-        turn.end(Duration::ZERO).await;
+        guard.end(Duration::ZERO).await;
         Ok(())
     }
 
@@ -147,7 +147,7 @@ impl Host {
 
     async fn note_missed(
         &self,
-        due: &Due,
+        queue: &JobQueue,
         missed: &Missed,
         now: Timestamp,
     ) -> Result<(), HostError> {
@@ -156,14 +156,14 @@ impl Host {
             from = from.map(moment),
             "deliveries may have been missed: {reason}"
         );
-        let mut standings = Standings::of(&*self.ledger);
+        let mut scan_connections = ConnectionScan::of(&*self.ledger);
         loop {
-            let page = standings.next().await?;
+            let page = scan_connections.next().await?;
             if page.is_empty() {
                 return Ok(());
             }
-            for standing in page {
-                if standing.state != ConnectionState::Active {
+            for summary in page {
+                if summary.state != ConnectionState::Active {
                     continue;
                 }
                 let noticed = CoverageChange::GapNoticed {
@@ -171,27 +171,27 @@ impl Host {
                     reason: reason.clone(),
                     at: now,
                 };
-                self.notice_gap(&standing.id, noticed).await?;
-                self.look_after_soon(due, &standing.id);
+                self.notice_gap(&summary.id, noticed).await?;
+                self.maintain_soon(queue, &summary.id);
             }
         }
     }
 
     /// Has all connections looked at if storage was emptied. Of those that lost something alone their deliveries and checks
     /// tell.
-    async fn look_at_storage(&self, due: &Due) -> Result<(), HostError> {
+    async fn look_at_storage(&self, queue: &JobQueue) -> Result<(), HostError> {
         if self.storage_fits().await? {
             return Ok(());
         }
-        let mut standings = Standings::of(&*self.ledger);
+        let mut scan_connections = ConnectionScan::of(&*self.ledger);
         loop {
-            let page = standings.next().await?;
+            let page = scan_connections.next().await?;
             if page.is_empty() {
                 return Ok(());
             }
-            for standing in page {
-                if standing.state == ConnectionState::Active {
-                    due.plan(&standing.id, Work::Look, Instant::now());
+            for summary in page {
+                if summary.state == ConnectionState::Active {
+                    queue.plan(&summary.id, Job::Resume, Instant::now());
                 }
             }
         }

@@ -1,13 +1,13 @@
-//! Background work: completing names soon after a delivery missed one, looking after every
+//! Background work: completing names soon after a delivery missed one, maintaining every
 //! connection about once an hour, noticing when deliveries have stopped, closing gaps, and undoing what
 //! was interrupted.
 
-pub(super) mod decide;
-mod due;
+mod discovery;
 mod heartbeat;
+mod job_queue;
+pub(super) mod policy;
 mod reserve;
 mod spreading;
-mod taking_up;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -18,9 +18,9 @@ use tokio::task::{Id, JoinError, JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use self::decide::wait_after;
-pub(super) use self::due::Due;
-use self::due::Work;
+use self::job_queue::Job;
+pub(super) use self::job_queue::JobQueue;
+use self::policy::wait_after;
 pub(super) use self::reserve::KeptBack;
 use super::{Host, HostError, Inner};
 use integration_host_contract::clock::is_ahead;
@@ -42,61 +42,61 @@ const NAMES_RETRY: Duration = Duration::from_secs(60);
 
 /// The handle to background work.
 pub(super) struct Background {
-    due: Arc<Due>,
+    queue: Arc<JobQueue>,
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl Background {
-    pub(super) fn new() -> (Self, Arc<Due>) {
-        let due = Arc::<Due>::default();
+    pub(super) fn new() -> (Self, Arc<JobQueue>) {
+        let queue = Arc::<JobQueue>::default();
         let background = Self {
-            due: Arc::clone(&due),
+            queue: Arc::clone(&queue),
             stop: watch::Sender::new(false),
             tasks: Mutex::default(),
         };
-        (background, due)
+        (background, queue)
     }
 
     /// Fetches missing names of a connection soon.
     pub(super) fn refresh_names_now(&self, connection: &ConnectionId) {
-        self.due
-            .plan(connection, Work::Names, Instant::now() + NAMES_DELAY);
+        self.queue
+            .plan(connection, Job::Names, Instant::now() + NAMES_DELAY);
     }
 
     /// Whether names of a connection are being fetched or will be.
     pub(super) fn names_are_due(&self, connection: &ConnectionId) -> bool {
-        self.due.is_due(connection, Work::Names)
+        self.queue.is_due(connection, Job::Names)
     }
 
     /// Begins to look after a connection that was just made.
     pub(super) fn begin(&self, connection: &ConnectionId, upkeep: Duration, watch: Duration) {
         let now = Instant::now();
         self.refresh_names_now(connection);
-        self.due
-            .plan(connection, Work::Upkeep, now + jittered(upkeep));
-        self.due.plan(connection, Work::Watch, now + watch);
+        self.queue
+            .plan(connection, Job::Upkeep, now + jittered(upkeep));
+        self.queue.plan(connection, Job::Watch, now + watch);
     }
 
     /// Looks after a connection at once.
-    pub(super) fn look_after_now(&self, connection: &ConnectionId) {
-        self.due.look_after_now(connection);
+    pub(super) fn maintain_now(&self, connection: &ConnectionId) {
+        self.queue.maintain_now(connection);
     }
 
     /// For how long the work waits that has been due the longest and could be done.
     pub(super) fn late(&self) -> Duration {
-        self.due.late(Instant::now())
+        self.queue.late(Instant::now())
     }
 
     /// Closes the gap of a connection at once.
     pub(super) fn close_gap_now(&self, connection: &ConnectionId) {
-        self.due.plan(connection, Work::Gap, Instant::now());
+        self.queue.plan(connection, Job::Gap, Instant::now());
     }
 
     /// Undoes an unfinished connection, not at once.
     pub(super) fn undo_later(&self, connection: &ConnectionId, wait: Duration) {
-        self.due
-            .plan(connection, Work::Undo, Instant::now() + not_before(wait));
+        self.queue
+            .plan(connection, Job::Undo, Instant::now() + not_before(wait));
     }
 
     /// Lets running work finish and starts no more.
@@ -116,11 +116,11 @@ impl Background {
 }
 
 /// Starts background work. It holds no handle to the service while it waits, so it does not keep it alive.
-pub(super) fn start(service: &Host, due: Arc<Due>) {
+pub(super) fn start(service: &Host, queue: Arc<JobQueue>) {
     let inner = Arc::downgrade(&service.inner);
     let background = &service.inner.background;
     let stop = background.stop.subscribe();
-    let (of_work, due_work, stop_work) = (inner.clone(), Arc::clone(&due), stop.clone());
+    let (of_work, due_work, stop_work) = (inner.clone(), Arc::clone(&queue), stop.clone());
     let work = tokio::spawn(supervision::task("background", move || {
         run(of_work.clone(), Arc::clone(&due_work), stop_work.clone())
     }));
@@ -129,16 +129,16 @@ pub(super) fn start(service: &Host, due: Arc<Due>) {
         spreading::run(of_spreading.clone(), stop_spreading.clone())
     }));
     let heartbeat = tokio::spawn(supervision::task("heartbeat", move || {
-        heartbeat::run(inner.clone(), Arc::clone(&due), stop.clone())
+        heartbeat::run(inner.clone(), Arc::clone(&queue), stop.clone())
     }));
     background.tasks().extend([work, spreading, heartbeat]);
 }
 
-async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Receiver<bool>) {
+async fn run(inner: Weak<Inner>, queue: Arc<JobQueue>, mut stop: watch::Receiver<bool>) {
     let mut running = Running::default();
     loop {
         let next = match service(&inner) {
-            Some(service) => running.next(&due, service.schedule().connections_at_once),
+            Some(service) => running.next(&queue, service.schedule().connections_at_once),
             None => return,
         };
         let wait = async {
@@ -152,11 +152,11 @@ async fn run(inner: Weak<Inner>, due: Arc<Due>, mut stop: watch::Receiver<bool>)
             Some(ended) = running.tasks.join_next_with_id(), if !running.tasks.is_empty() => {
                 running.release(ended);
             }
-            () = due.changed.notified() => {}
+            () = queue.changed.notified() => {}
             () = wait => {
                 if let (Some((_, connection, work)), Some(service)) = (next, service(&inner)) {
-                    let is_urgent = due.take(&connection, work);
-                    running.start(service, Arc::clone(&due), connection, work, is_urgent);
+                    let is_urgent = queue.take(&connection, work);
+                    running.start(service, Arc::clone(&queue), connection, work, is_urgent);
                 }
             }
         }
@@ -172,26 +172,26 @@ struct Running {
 }
 
 impl Running {
-    fn next(&self, due: &Due, at_once: usize) -> Option<(Instant, ConnectionId, Work)> {
+    fn next(&self, queue: &JobQueue, at_once: usize) -> Option<(Instant, ConnectionId, Job)> {
         if self.tasks.len() >= at_once {
             return None;
         }
         let busy: BTreeSet<_> = self.connections.values().cloned().collect();
-        due.next(&busy)
+        queue.next(&busy)
     }
 
     fn start(
         &mut self,
         service: Host,
-        due: Arc<Due>,
+        queue: Arc<JobQueue>,
         connection: ConnectionId,
-        work: Work,
+        work: Job,
         is_urgent: bool,
     ) {
         let of = connection.clone();
         let retry = not_before(service.schedule().retry());
         let under_way = UnderWay {
-            due: Arc::clone(&due),
+            queue: Arc::clone(&queue),
             connection,
             work,
             is_urgent,
@@ -200,7 +200,7 @@ impl Running {
         };
         let task = self.tasks.spawn(async move {
             let connection = &under_way.connection;
-            service.work(&due, connection, work, is_urgent).await;
+            service.work(&queue, connection, work, is_urgent).await;
             under_way.end();
         });
         self.connections.insert(task.id(), of);
@@ -218,11 +218,11 @@ impl Running {
     }
 }
 
-/// Work that is being done. Work that ends with a panic is planned again, or nobody would ever do it.
+/// A job that is being done. One that ends with a panic is planned again, or nobody would ever do it.
 struct UnderWay {
-    due: Arc<Due>,
+    queue: Arc<JobQueue>,
     connection: ConnectionId,
-    work: Work,
+    work: Job,
     is_urgent: bool,
     retry: Duration,
     has_ended: bool,
@@ -238,10 +238,10 @@ impl Drop for UnderWay {
     fn drop(&mut self) {
         if !self.has_ended {
             let at = Instant::now() + self.retry;
-            self.due
+            self.queue
                 .plan_with(&self.connection, self.work, at, self.is_urgent);
         }
-        self.due.end(&self.connection, self.work);
+        self.queue.end(&self.connection, self.work);
     }
 }
 
@@ -251,66 +251,73 @@ fn service(inner: &Weak<Inner>) -> Option<Host> {
 
 impl Host {
     /// Does work, unless another host does, and plans when to do it again.
-    async fn work(&self, due: &Due, id: &ConnectionId, work: Work, is_urgent: bool) {
-        let turn = self.inner.leases.try_work(id, work.name(), is_urgent).await;
-        match turn {
-            Ok(Ok(turn)) => {
+    async fn work(&self, queue: &JobQueue, id: &ConnectionId, work: Job, is_urgent: bool) {
+        let guard = self.inner.leases.try_work(id, work.name(), is_urgent).await;
+        match guard {
+            Ok(Ok(guard)) => {
                 debug!(connection = %id, ?work, "background work begins");
-                let service = self.by_right_of(&turn);
-                let outcome = turn.while_held(service.work_in_turn(due, id, work)).await;
+                let service = self.fenced_by(&guard);
+                let outcome = guard
+                    .while_held(service.work_in_turn(queue, id, work))
+                    .await;
                 debug!(connection = %id, ?work, "background work ends");
                 if outcome.is_none() {
                     warn!(connection = %id, ?work, "background work was given up, because its lease could not be renewed in time");
                     let at = Instant::now() + not_before(self.schedule().retry());
-                    due.plan_with(id, work, at, is_urgent);
+                    queue.plan_with(id, work, at, is_urgent);
                 }
                 // Others that planned the same need not do it before then.
                 let rest = outcome.flatten().filter(|_| work.is_routine());
-                turn.end(rest.unwrap_or_default()).await;
+                guard.end(rest.unwrap_or_default()).await;
             }
             Ok(Err(wait)) => {
                 let at = Instant::now() + wait.max(WAIT_FOR_OTHERS);
-                due.plan_with(id, work, at, is_urgent);
+                queue.plan_with(id, work, at, is_urgent);
             }
             Err(error) => {
                 debug!(connection = %id, ?work, %error, "background work has to wait");
                 let at = Instant::now() + not_before(self.schedule().retry());
-                due.plan_with(id, work, at, is_urgent);
+                queue.plan_with(id, work, at, is_urgent);
             }
         }
     }
 
     /// Does work, plans when to do it again, and returns in how long that is.
-    async fn work_in_turn(&self, due: &Due, id: &ConnectionId, work: Work) -> Option<Duration> {
+    async fn work_in_turn(
+        &self,
+        queue: &JobQueue,
+        id: &ConnectionId,
+        work: Job,
+    ) -> Option<Duration> {
         let done = match self.ledger.connection(id).await {
             Ok(Some(connection)) if !self.is_of_this_integration(&connection.integration) => {
-                due.forget(id);
+                queue.forget(id);
                 return None;
             }
             Ok(Some(connection)) => match (connection.state, work) {
                 (ConnectionState::Active, _) => {
                     self.do_work(connection.believed(self.now()), work).await
                 }
-                (ConnectionState::Connecting, Work::Undo) => self.undo(due, id).await,
+                (ConnectionState::Connecting, Job::Undo) => self.undo(queue, id).await,
                 // Whatever it becomes, its work is planned then.
                 (ConnectionState::Connecting, _) => return None,
-                (ConnectionState::Disconnected, Work::Undo) => self.undo(due, id).await,
+                (ConnectionState::Disconnected, Job::Undo) => self.undo(queue, id).await,
                 // Its webhook is still looked for.
                 (ConnectionState::Disconnected, _) if connection.unsettled_since.is_some() => {
                     return None;
                 }
                 (ConnectionState::Disconnected, _) => {
-                    due.forget(id);
+                    queue.forget(id);
                     return None;
                 }
             },
             Ok(None) => {
-                due.forget(id);
+                queue.forget(id);
                 return None;
             }
             Err(error) => Err(error.into()),
         };
-        let failures = due.note(id, work, done.is_err());
+        let failures = queue.note(id, work, done.is_err());
         let delay = match done {
             Ok(delay) => delay,
             Err(error) => {
@@ -321,7 +328,7 @@ impl Host {
                     self.longest_wait(),
                     self.schedule(),
                 );
-                let wait = if work == Work::Names {
+                let wait = if work == Job::Names {
                     wait.max(NAMES_RETRY)
                 } else {
                     wait
@@ -330,22 +337,26 @@ impl Host {
             }
         };
         if let Some(delay) = delay {
-            due.plan(id, work, Instant::now() + delay);
+            queue.plan(id, work, Instant::now() + delay);
         }
         delay
     }
 
     /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it or a webhook may
     /// still come into being.
-    async fn undo(&self, due: &Due, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
+    async fn undo(
+        &self,
+        queue: &JobQueue,
+        id: &ConnectionId,
+    ) -> Result<Option<Duration>, HostError> {
         // An attempt that begins at this moment has its lease afterwards.
         let beginning = self.inner.leases.beginning.lock().await;
-        let turn = self.inner.leases.try_hold(id).await?;
+        let guard = self.inner.leases.try_hold(id).await?;
         drop(beginning);
-        let Some(turn) = turn else {
+        let Some(guard) = guard else {
             return Ok(Some(self.schedule().retry()));
         };
-        let service = self.by_right_of(&turn);
+        let service = self.fenced_by(&guard);
         // It may have been taken up, or come to an end, just before.
         match self.ledger.connection(id).await? {
             Some(connection) if connection.state == ConnectionState::Connecting => {
@@ -361,7 +372,7 @@ impl Host {
         }
         let again = service.abandon(id).await?;
         if again.is_none() {
-            due.forget(id);
+            queue.forget(id);
         }
         Ok(again)
     }
@@ -381,29 +392,29 @@ impl Host {
     async fn do_work(
         &self,
         connection: Connection,
-        work: Work,
+        work: Job,
     ) -> Result<Option<Duration>, HostError> {
         let id = &connection.id;
         match work {
-            Work::Look => {
+            Job::Resume => {
                 self.ensure_readable(id).await?;
                 self.ensure_held(&connection).await?;
                 self.inner.background.refresh_names_now(id);
                 Ok(None)
             }
             // What is left of the quota may be for people now.
-            Work::Gap => self.close_gap(id).await,
-            Work::Names => {
+            Job::Gap => self.close_gap(id).await,
+            Job::Names => {
                 let again = self.refresh_names(id).await?;
                 Ok(again.map(|seconds| Duration::from_secs(seconds.into())))
             }
-            Work::Upkeep => {
+            Job::Upkeep => {
                 let again = self.look_after(id).await?;
                 Ok(Some(again.unwrap_or(jittered(self.schedule().upkeep()))))
             }
-            Work::Watch => self.watch(connection).await.map(Some),
+            Job::Watch => self.watch(connection).await.map(Some),
             // It came to a good end.
-            Work::Undo => Ok(None),
+            Job::Undo => Ok(None),
         }
     }
 }
@@ -430,13 +441,13 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_ends_with_a_panic_is_planned_again() {
-        let due = Arc::<Due>::default();
+        let queue = Arc::<JobQueue>::default();
         let id = ConnectionId::new("c");
         let begin = |work| {
-            due.plan(&id, work, Instant::now());
-            due.take(&id, work);
+            queue.plan(&id, work, Instant::now());
+            queue.take(&id, work);
             UnderWay {
-                due: Arc::clone(&due),
+                queue: Arc::clone(&queue),
                 connection: id.clone(),
                 work,
                 is_urgent: false,
@@ -444,19 +455,19 @@ mod tests {
                 has_ended: false,
             }
         };
-        let panicking = begin(Work::Watch);
+        let panicking = begin(Job::Watch);
         let task = tokio::spawn(async move {
             let _under_way = panicking;
             std::panic::resume_unwind(Box::new("a provider's defect"));
         });
         assert!(task.await.is_err());
-        let next = due.next(&BTreeSet::new());
+        let next = queue.next(&BTreeSet::new());
         assert!(
-            next.is_some_and(|(_, connection, work)| connection == id && work == Work::Watch),
+            next.is_some_and(|(_, connection, work)| connection == id && work == Job::Watch),
             "nobody would ever see again whether deliveries of this connection have stopped"
         );
 
-        begin(Work::Gap).end();
-        assert!(!due.is_due(&id, Work::Gap));
+        begin(Job::Gap).end();
+        assert!(!queue.is_due(&id, Job::Gap));
     }
 }

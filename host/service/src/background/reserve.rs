@@ -15,11 +15,11 @@ const MAX_REMEMBERED: usize = 100_000;
 /// Which connections' background work is kept back, and of which a person asks for it all the same.
 #[derive(Debug, Default)]
 pub(crate) struct KeptBack {
-    known: Mutex<Known>,
+    known: Mutex<Requested>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct Requested {
     /// Since when each connection's work has been kept back without a single request.
     since: HashMap<ConnectionId, Instant>,
     /// Connections whose gaps a person wants to be read now, whatever is left.
@@ -28,7 +28,7 @@ struct Known {
 
 impl KeptBack {
     /// What the lock protects is consistent at every moment, so a panic elsewhere does not spoil it.
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, Requested> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -16,11 +16,11 @@ use integration_host_contract::id::{
 use integration_host_contract::{Changes, TeamMember};
 use integration_host_ledger::transfer::Transfer;
 use integration_host_ledger::{
-    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionUpdate, Continuity, Coverage,
-    CoverageChange, Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, ImportLimits,
-    IntegrationVersion, KeptRequest, Lease, LeaseAnswer, Leases, Ledger, LedgerActivity,
-    LedgerError, LedgerIdentity, MappingChange, Member, MemberFilter, MemberPage, NewConnection,
-    Page, Sessions, Standing, Summary, TeamChanges,
+    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionSummary, ConnectionUpdate,
+    Continuity, Coverage, CoverageChange, DeadLetter, Delivery, DeliveryRate, DeliveryRecord,
+    DeliveryStatus, ImportLimits, IntegrationVersion, Lease, LeaseAnswer, LeaseStore, Ledger,
+    LedgerActivity, LedgerError, LedgerIdentity, MappingChange, Member, MemberFilter, MemberPage,
+    NewConnection, Page, Sessions, Summary, TeamChanges,
 };
 
 /// Closing may have a lot to write, and nothing comes after it.
@@ -46,7 +46,7 @@ macro_rules! bounded {
         Ledger { $($call:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* }
         Continuity { $($other:ident($($other_argument:ident: $other_type:ty),*) -> $other_answer:ty;)* }
         Sessions { $($fourth:ident($($fourth_argument:ident: $fourth_type:ty),*) -> $fourth_answer:ty;)* }
-        Leases { $($third:ident($($third_argument:ident: $third_type:ty),*) -> $third_answer:ty;)* }
+        LeaseStore { $($third:ident($($third_argument:ident: $third_type:ty),*) -> $third_answer:ty;)* }
     ) => {
         #[async_trait]
         impl Ledger for BoundedLedger {
@@ -90,7 +90,7 @@ macro_rules! bounded {
         }
 
         #[async_trait]
-        impl Leases for BoundedLedger {
+        impl LeaseStore for BoundedLedger {
             $(async fn $third(&self, $($third_argument: $third_type),*) -> Result<$third_answer, LedgerError> {
                 within(self.time, self.ledger.$third($($third_argument),*)).await
             })*
@@ -109,7 +109,7 @@ bounded! {
         connection(id: &ConnectionId) -> Option<Connection>;
         connection_by_hook(hook: &HookId) -> Option<Connection>;
         connections() -> Vec<Connection>;
-        standings(after: Option<&ConnectionId>, limit: usize) -> Vec<Standing>;
+        scan_connections(after: Option<&ConnectionId>, limit: usize) -> Vec<ConnectionSummary>;
         integrations() -> Vec<IntegrationVersion>;
         record_integration(running: &IntegrationVersion) -> ();
         update_connection(id: &ConnectionId, update: ConnectionUpdate, now: Timestamp) -> Connection;
@@ -131,8 +131,8 @@ bounded! {
         deliveries(connection: Option<&ConnectionId>, status: Option<DeliveryStatus>, cursor: Option<&str>, limit: usize) -> Page<Delivery>;
         delivery_rates(id: &ConnectionId, from: Timestamp, to: Timestamp) -> Vec<DeliveryRate>;
         delivery(id: &DeliveryId) -> Option<Delivery>;
-        kept_requests(after: u64, limit: usize) -> Vec<KeptRequest>;
-        replace_kept_request(kept: &KeptRequest, sealed: Vec<u8>) -> ();
+        dead_letters(after: u64, limit: usize) -> Vec<DeadLetter>;
+        replace_dead_letter(kept: &DeadLetter, sealed: Vec<u8>) -> ();
         failed_deliveries(connection: Option<&ConnectionId>, before: Timestamp, limit: usize) -> (Vec<Delivery>, u64);
         look_at_age(now: Timestamp, ran: Duration) -> Option<Timestamp>;
         prune_deliveries(now: Timestamp) -> bool;
@@ -155,7 +155,7 @@ bounded! {
         end_session(id: &SessionId) -> ();
         end_all_sessions() -> ();
     }
-    Leases {
+    LeaseStore {
         take_lease(name: &str, time: Duration, is_urgent: bool) -> LeaseAnswer;
         renew_lease(lease: &Lease, time: Duration) -> bool;
         end_lease(lease: &Lease, rest: Duration) -> ();

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-use super::super::background::decide::earlier;
+use super::super::background::policy::earlier;
 use super::super::{Host, HostError};
 use super::{outcome, pages};
 use integration_host_contract::Selection;

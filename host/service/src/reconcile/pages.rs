@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::super::background::decide::{later, spare_of, unsigned};
+use super::super::background::policy::{later, reserved_for_people_of, to_std};
 use super::super::{Host, HostError};
 use super::outvoted::Compared;
 use super::patience::MissingState;
@@ -379,7 +379,10 @@ impl Host {
     /// For how long what is left of the quotas is for people. Work that has waited for a whole period is not kept back once.
     pub(crate) async fn kept_back(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
         let connection = self.connection(id).await?;
-        let wait = self.spare(&connection).await?.map(|(_, wait)| wait);
+        let wait = self
+            .reserved_for_people(&connection)
+            .await?
+            .map(|(_, wait)| wait);
         let kept_back = &self.inner.kept_back;
         if wait.is_none() {
             kept_back.forget(id);
@@ -389,7 +392,7 @@ impl Host {
     }
 
     /// The quota of which so little is left that it is for people, and until when.
-    async fn spare(
+    async fn reserved_for_people(
         &self,
         connection: &Connection,
     ) -> Result<Option<(String, Duration)>, HostError> {
@@ -400,8 +403,8 @@ impl Host {
             .recall(&connection.id, DRAWN_ON)
             .await?
             .unwrap_or_default();
-        let passed = unsigned(self.now().duration_since(seen.at));
-        Ok(spare_of(
+        let passed = to_std(self.now().duration_since(seen.at));
+        Ok(reserved_for_people_of(
             &seen.quotas,
             &drawn_on,
             passed,
@@ -418,7 +421,7 @@ impl Host {
         if !is_open || self.inner.kept_back.is_asked_for(&connection.id) {
             return Ok(None);
         }
-        let spare = self.spare(connection).await?;
+        let spare = self.reserved_for_people(connection).await?;
         Ok(spare.map(|(quota, wait)| GapWait {
             quota,
             until: later(self.now(), wait),
@@ -439,7 +442,7 @@ impl Host {
         let now = self.now();
         let mut quotas = told;
         if let Some(seen) = self.connection(id).await?.quotas {
-            let passed = unsigned(now.duration_since(seen.at)).as_secs();
+            let passed = to_std(now.duration_since(seen.at)).as_secs();
             let passed = u32::try_from(passed).unwrap_or(u32::MAX);
             for mut quota in seen.quotas {
                 if quotas.iter().all(|told| told.name != quota.name) {

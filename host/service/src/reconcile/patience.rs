@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::background::decide::later;
+use super::super::background::policy::later;
 use crate::schedule::Schedule;
 
 /// So many missing activities are believed to be missing sooner.

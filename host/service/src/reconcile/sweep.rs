@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::super::background::decide::{earlier, later};
+use super::super::background::policy::{earlier, later};
 use super::super::{Host, HostError, moment};
 use super::pages::{Kind, Progress};
 use super::{Reserve, outcome};

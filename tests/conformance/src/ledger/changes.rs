@@ -171,7 +171,7 @@ async fn a_connection_never_completed_is_removed_whole(world: &World<'_>) -> Res
         "deliveries of a removed connection",
     )?;
     same(
-        ledger.kept_requests(0, 9).await?,
+        ledger.dead_letters(0, 9).await?,
         [],
         "requests of a removed connection",
     )?;

@@ -1,5 +1,5 @@
 //! What every ledger must do. The promises are those of the documentation of [`Ledger`], of
-//! [`Continuity`](integration_host_ledger::Continuity), [`Leases`](integration_host_ledger::Leases) and
+//! [`Continuity`](integration_host_ledger::Continuity), [`LeaseStore`](integration_host_ledger::LeaseStore) and
 //! [`Sessions`](integration_host_ledger::Sessions), and of
 //! [`Transfer`](integration_host_ledger::transfer::Transfer) if it can be moved.
 
@@ -25,8 +25,8 @@ mod rates;
 mod replays;
 mod requests;
 mod retention;
+mod scan_connections;
 mod sessions;
-mod standings;
 mod summaries;
 mod survival;
 mod teams;
@@ -86,7 +86,7 @@ fn cases() -> Vec<Case> {
         identity::CASES,
         connections::CASES,
         changes::CASES,
-        standings::CASES,
+        scan_connections::CASES,
         teams::CASES,
         mappings::CASES,
         confirmation::CASES,
@@ -146,7 +146,7 @@ mod tests {
         let transfer = include_str!("../../../../host/ledger/src/transfer/mod.rs");
         promises.extend(documentation::promises(transfer, "pub trait Transfer"));
         let leases = include_str!("../../../../host/ledger/src/lease.rs");
-        promises.extend(documentation::promises(leases, "pub trait Leases"));
+        promises.extend(documentation::promises(leases, "pub trait LeaseStore"));
         let sessions = include_str!("../../../../host/ledger/src/session.rs");
         promises.extend(documentation::promises(sessions, "pub trait Sessions"));
         let quoted: Vec<&str> = cases().iter().map(|case| case.promise).collect();

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::DeliveryStatus::{Accepted, Failed, Ignored, Refused, Superseded};
-use integration_host_ledger::{ConnectionState, DeliveryRecord, KeptRequest};
+use integration_host_ledger::{ConnectionState, DeadLetter, DeliveryRecord};
 
 use super::deliveries::{all, found};
 use super::fixture::{becomes, connect, delivery, failed, record, time};
@@ -110,9 +110,9 @@ async fn a_failed_delivery_is_kept_until_it_is_handled(world: &World<'_>) -> Res
         )?;
     }
     same(
-        ledger.kept_requests(0, 10).await?,
+        ledger.dead_letters(0, 10).await?,
         [],
-        "kept requests of deliveries that were all handled",
+        "dead letters of deliveries that were all handled",
     )
 }
 
@@ -254,7 +254,7 @@ async fn what_cannot_be_replayed_is_not_tried(world: &World<'_>) -> Result<()> {
     )
 }
 
-fn names(kept: &[KeptRequest]) -> Vec<&str> {
+fn names(kept: &[DeadLetter]) -> Vec<&str> {
     kept.iter().map(|kept| kept.delivery_id.as_str()).collect()
 }
 
@@ -266,23 +266,23 @@ async fn kept_requests_are_told_in_order(world: &World<'_>) -> Result<()> {
         let id = if number % 2 == 0 { &one } else { &other };
         record(&ledger, id, failed(name, number + 1)).await?;
     }
-    let (mut found, mut after) = (Vec::<KeptRequest>::new(), 0);
+    let (mut found, mut after) = (Vec::<DeadLetter>::new(), 0);
     loop {
-        let page = ledger.kept_requests(after, 2).await?;
+        let page = ledger.dead_letters(after, 2).await?;
         let Some(last) = page.last() else { break };
-        ensure!(last.place > after, "places of kept requests do not grow");
+        ensure!(last.place > after, "places of dead letters do not grow");
         after = last.place;
         found.extend(page);
-        ensure!(found.len() < 100, "pages of kept requests have no end");
+        ensure!(found.len() < 100, "pages of dead letters have no end");
     }
-    same(names(&found), all, "kept requests")?;
+    same(names(&found), all, "dead letters")?;
     for (size, kept) in (1..).zip(&found) {
-        same(kept.sealed.len(), size, "the size of a kept request")?;
+        same(kept.sealed.len(), size, "the size of a dead letter")?;
         let expected = if size % 2 == 1 { &one } else { &other };
         same(
             &kept.connection_id,
             expected,
-            "the connection of a kept request",
+            "the connection of a dead letter",
         )?;
         // Failing again, and being sealed again, leaves each where it is.
         record(
@@ -291,11 +291,10 @@ async fn kept_requests_are_told_in_order(world: &World<'_>) -> Result<()> {
             delivery(kept.delivery_id.as_str(), Failed),
         )
         .await?;
-        ledger.replace_kept_request(kept, vec![2; size]).await?;
+        ledger.replace_dead_letter(kept, vec![2; size]).await?;
     }
-    let again = ledger.kept_requests(0, 100).await?;
-    let places =
-        |kept: &[KeptRequest]| -> Vec<u64> { kept.iter().map(|kept| kept.place).collect() };
+    let again = ledger.dead_letters(0, 100).await?;
+    let places = |kept: &[DeadLetter]| -> Vec<u64> { kept.iter().map(|kept| kept.place).collect() };
     same(
         places(&again),
         places(&found),
@@ -309,21 +308,21 @@ async fn a_kept_request_is_replaced_only_as_it_was_given_out(world: &World<'_>) 
     for name in ["a", "b", "c"] {
         record(&ledger, &id, failed(name, 3)).await?;
     }
-    let kept = ledger.kept_requests(0, 10).await?;
+    let kept = ledger.dead_letters(0, 10).await?;
     // One is handled and one fails again meanwhile, with another request.
     record(&ledger, &id, delivery("a", Accepted)).await?;
     record(&ledger, &id, failed("b", 4)).await?;
     for kept in &kept {
         ledger
-            .replace_kept_request(kept, vec![2; 3])
+            .replace_dead_letter(kept, vec![2; 3])
             .await
             .context("replacing what may be gone")?;
     }
-    let now = ledger.kept_requests(0, 10).await?;
+    let now = ledger.dead_letters(0, 10).await?;
     same(
         names(&now),
         ["b", "c"],
-        "kept requests after one was handled",
+        "dead letters after one was handled",
     )?;
     let sealed: Vec<_> = now.iter().map(|kept| kept.sealed.clone()).collect();
     same(

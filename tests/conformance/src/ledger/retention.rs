@@ -135,7 +135,7 @@ async fn requests_are_bounded_in_number_and_bytes(world: &World<'_>) -> Result<(
     let ledger = world.open_with(retention).await;
     let (one, other) = (connect(&ledger, "43").await?, connect(&ledger, "44").await?);
     let kept = async || {
-        let kept = ledger.kept_requests(0, MAX_PAGE).await?;
+        let kept = ledger.dead_letters(0, MAX_PAGE).await?;
         let (_, count) = ledger.failed_deliveries(None, time(10), 1).await?;
         same(
             count,
@@ -242,9 +242,9 @@ async fn what_is_too_old_is_removed(world: &World<'_>) -> Result<()> {
         "deliveries and requests of the last 100 and 10 minutes",
     )?;
     same(
-        ledger.kept_requests(0, MAX_PAGE).await?.len(),
+        ledger.dead_letters(0, MAX_PAGE).await?.len(),
         11,
-        "kept requests of the last 10 minutes",
+        "dead letters of the last 10 minutes",
     )?;
     let latest = left.first().map(|delivery| delivery.record.id.as_str());
     same(latest, Some("299"), "the latest delivery after pruning")
@@ -259,7 +259,7 @@ async fn what_is_young_enough_is_not_removed(world: &World<'_>) -> Result<()> {
         "whether there is more to remove, when all is young",
     )?;
     same(
-        ledger.kept_requests(0, MAX_PAGE).await?.len(),
+        ledger.dead_letters(0, MAX_PAGE).await?.len(),
         30,
         "requests after pruning when all is young",
     )?;

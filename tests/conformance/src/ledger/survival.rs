@@ -75,7 +75,7 @@ async fn what_was_recorded_survives(world: &World<'_>) -> Result<()> {
         ledger.members(&id, &everybody, None, 10).await?,
         ledger.changes(0, MAX_PAGE).await?,
         ledger.deliveries(None, None, None, 10).await?,
-        ledger.kept_requests(0, 10).await?,
+        ledger.dead_letters(0, 10).await?,
         ledger.events(&id, None, 10).await?,
     );
     drop(ledger);
@@ -102,9 +102,9 @@ async fn what_was_recorded_survives(world: &World<'_>) -> Result<()> {
         "deliveries after a crash",
     )?;
     same(
-        ledger.kept_requests(0, 10).await?,
+        ledger.dead_letters(0, 10).await?,
         before.4,
-        "kept requests after a crash",
+        "dead letters after a crash",
     )?;
     same(
         ledger.events(&id, None, 10).await?,

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use integration_host_contract::UserMatch;
 use integration_host_contract::id::{ConnectionId, DeliveryId};
-use integration_host_ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
+use integration_host_ledger::transfer::{Contents, ImportProgress, Record, RecordKind, Transfer};
 use integration_host_ledger::{
     ConnectionEvent, DeliveryStatus, EventKind, ImportLimits, LedgerActivity, LedgerError,
 };
@@ -119,7 +119,9 @@ async fn what_is_taken_over_is_told_the_same(world: &World<'_>) -> Result<()> {
         let from = lines;
         lines += piece.len() as u64;
         let arrived = arrived(lines, lines == told.len() as u64);
-        let taken_over = destination.take_over(piece.to_vec(), from, &arrived).await;
+        let taken_over = destination
+            .import_batch(piece.to_vec(), from, &arrived)
+            .await;
         taken_over.context("a piece of an export")?;
         same(
             destination.contents().await?,
@@ -183,7 +185,7 @@ async fn what_is_noted_as_taken_over_is_there(world: &World<'_>) -> Result<()> {
         lines += piece.len() as u64;
         let arrived = arrived(lines, false);
         destination
-            .take_over(piece.to_vec(), from, &arrived)
+            .import_batch(piece.to_vec(), from, &arrived)
             .await?;
         let there = records(destination, 1000).await?;
         for record in piece {
@@ -211,7 +213,9 @@ async fn steps_of_an_import_follow_each_other(world: &World<'_>) -> Result<()> {
     };
     fill(&ledger).await?;
     let told = records(transfer, 1000).await?;
-    let nothing = transfer.take_over(Vec::new(), 0, &arrived(1, false)).await;
+    let nothing = transfer
+        .import_batch(Vec::new(), 0, &arrived(1, false))
+        .await;
     ensure_conflict(nothing, "into a ledger that holds something else")?;
 
     let moved = world.open_elsewhere(Default::default()).await;
@@ -219,11 +223,11 @@ async fn steps_of_an_import_follow_each_other(world: &World<'_>) -> Result<()> {
     let (first, rest) = told.split_at(told.len() / 2);
     let (half, all) = (first.len() as u64, told.len() as u64);
     let too_late = destination
-        .take_over(rest.to_vec(), half, &arrived(all, false))
+        .import_batch(rest.to_vec(), half, &arrived(all, false))
         .await;
     ensure_conflict(too_late, "the second half first")?;
     destination
-        .take_over(first.to_vec(), 0, &arrived(half, false))
+        .import_batch(first.to_vec(), 0, &arrived(half, false))
         .await?;
     for (from, what) in [
         (0, "from the beginning again"),
@@ -231,15 +235,15 @@ async fn steps_of_an_import_follow_each_other(world: &World<'_>) -> Result<()> {
         (half + 1, "without a line"),
     ] {
         let step = destination
-            .take_over(Vec::new(), from, &arrived(all, false))
+            .import_batch(Vec::new(), from, &arrived(all, false))
             .await;
         ensure_conflict(step, what)?;
     }
-    let other = Arrived {
+    let other = ImportProgress {
         export: "other".to_owned(),
         ..arrived(all, false)
     };
-    let step = destination.take_over(Vec::new(), half, &other).await;
+    let step = destination.import_batch(Vec::new(), half, &other).await;
     ensure_conflict(step, "of another export")?;
     same(
         destination.contents().await?,
@@ -247,10 +251,10 @@ async fn steps_of_an_import_follow_each_other(world: &World<'_>) -> Result<()> {
         "how far the export has arrived after steps that were refused",
     )?;
     destination
-        .take_over(rest.to_vec(), half, &arrived(all, true))
+        .import_batch(rest.to_vec(), half, &arrived(all, true))
         .await?;
     let step = destination
-        .take_over(Vec::new(), all, &arrived(all + 1, true))
+        .import_batch(Vec::new(), all, &arrived(all + 1, true))
         .await;
     ensure_conflict(step, "after the last")?;
     same(records(destination, 1000).await?, told, "what was moved")
@@ -271,12 +275,12 @@ async fn what_is_there_already_is_not_taken_over_again(world: &World<'_>) -> Res
         if !matches!(record, Record::Event(_) | Record::Ledger(_)) {
             let twice = vec![record.clone(), record.clone()];
             let arrived = arrived(next + 1, false);
-            let taken_over = destination.take_over(twice, lines, &arrived).await;
+            let taken_over = destination.import_batch(twice, lines, &arrived).await;
             ensure_doubled(taken_over, record, "twice in a call")?;
         }
         let once = vec![record.clone()];
         let taken_over = destination
-            .take_over(once, lines, &arrived(next, false))
+            .import_batch(once, lines, &arrived(next, false))
             .await;
         taken_over.with_context(|| format!("{record:?} after it was refused"))?;
         lines = next;
@@ -287,7 +291,7 @@ async fn what_is_there_already_is_not_taken_over_again(world: &World<'_>) -> Res
         }
         let again = vec![record.clone()];
         let taken_over = destination
-            .take_over(again, lines, &arrived(lines + 1, false))
+            .import_batch(again, lines, &arrived(lines + 1, false))
             .await;
         ensure_doubled(taken_over, record, "again")?;
     }
@@ -317,7 +321,9 @@ async fn what_was_taken_over_lives_anew(world: &World<'_>) -> Result<()> {
     for (from, to) in [(0, half), (half, all)] {
         let piece = told.get(from..to).unwrap_or_default().to_vec();
         let arrived = arrived(to as u64, to == all);
-        destination.take_over(piece, from as u64, &arrived).await?;
+        destination
+            .import_batch(piece, from as u64, &arrived)
+            .await?;
     }
     let after = moved.identity().await?;
     same(&after.id, &original.id, "the id of what was moved")?;
@@ -350,7 +356,7 @@ async fn what_was_not_taken_over_cannot_be_mentioned(world: &World<'_>) -> Resul
         }
         // A connection that is nobody's, so that there is something of which nothing may be kept.
         let call = vec![unfinished.clone(), record.clone()];
-        let taken_over = destination.take_over(call, 0, &arrived(2, false)).await;
+        let taken_over = destination.import_batch(call, 0, &arrived(2, false)).await;
         ensure!(
             matches!(
                 taken_over,
@@ -451,8 +457,8 @@ fn by_id(mut activities: Vec<LedgerActivity>) -> Vec<LedgerActivity> {
     activities
 }
 
-fn arrived(lines: u64, is_complete: bool) -> Arrived {
-    Arrived {
+fn arrived(lines: u64, is_complete: bool) -> ImportProgress {
+    ImportProgress {
         export: "an export".to_owned(),
         lines,
         is_complete,

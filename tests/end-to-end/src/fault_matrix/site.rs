@@ -143,7 +143,7 @@ impl Site {
             connection: ConnectionId::new("names"),
             store: Arc::new(MemoryStore::new(clock.clone())) as Arc<dyn KeyValueStore>,
             secrets: SecretSource::Given(self.secrets()),
-            rights: Vec::new(),
+            lease_deadlines: Vec::new(),
             asked_by_person: false,
             unanswered: Arc::default(),
             directory: Arc::new(EmptyDirectory),

@@ -120,7 +120,7 @@ impl Cage {
             connection: ConnectionId::new("attacker"),
             store: Arc::new(MemoryStore::new(Arc::new(SystemClock))),
             secrets: SecretSource::Given(BTreeMap::from([("api-token".to_owned(), secret)])),
-            rights: Vec::new(),
+            lease_deadlines: Vec::new(),
             asked_by_person: false,
             unanswered: Arc::default(),
             directory: Arc::new(EmptyDirectory),

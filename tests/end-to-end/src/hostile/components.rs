@@ -170,7 +170,7 @@ fn context(integration: &Integration) -> Result<CallContext> {
         store: std::sync::Arc::new(MemoryStore::new(clock.clone())),
         secrets: SecretSource::Given(Default::default()),
         directory: std::sync::Arc::new(EmptyDirectory),
-        rights: Vec::new(),
+        lease_deadlines: Vec::new(),
         asked_by_person: false,
         unanswered: std::sync::Arc::default(),
         http: std::sync::Arc::new(http),

@@ -7,7 +7,7 @@ mod log;
 mod storage;
 
 use anyhow::{Result, ensure};
-use integration_host_engine::{CallError, Engine, Limit};
+use integration_host_engine::{CallError, Engine, LimitKind};
 use tracing::instrument::WithSubscriber as _;
 
 pub use cage::{Cage, Export, delivery};
@@ -17,7 +17,7 @@ pub use log::Log;
 #[derive(Clone, Copy, Debug)]
 pub enum Expected {
     /// The call is stopped by this limit, and the log names connection, function and limit.
-    Stopped(Limit),
+    Stopped(LimitKind),
     /// The call traps, and the log names connection and function.
     Trapped,
     /// The host refuses the request, nothing leaves it, and the log says so.
@@ -75,24 +75,32 @@ pub fn cases() -> Vec<Case> {
     };
     for export in Export::ALL {
         add(export, "trap", Expected::Trapped);
-        add(export, "loop", Expected::Stopped(Limit::Cpu));
-        add(export, "grow", Expected::Stopped(Limit::Memory));
-        add(export, "recurse", Expected::Stopped(Limit::Stack));
+        add(export, "loop", Expected::Stopped(LimitKind::Cpu));
+        add(export, "grow", Expected::Stopped(LimitKind::Memory));
+        add(export, "recurse", Expected::Stopped(LimitKind::Stack));
         match export {
             Export::Disconnect => continue,
             Export::HandleWebhook => {
-                add(export, "return-answer", Expected::Stopped(Limit::Result));
+                add(
+                    export,
+                    "return-answer",
+                    Expected::Stopped(LimitKind::Result),
+                );
                 add(export, "return-forged", Expected::Told("failed 2026"));
             }
             _ => {}
         }
-        add(export, "return-text", Expected::Stopped(Limit::Result));
+        add(export, "return-text", Expected::Stopped(LimitKind::Result));
         if export != Export::Connect {
-            add(export, "return-items", Expected::Stopped(Limit::Result));
+            add(export, "return-items", Expected::Stopped(LimitKind::Result));
         }
     }
     for export in [Export::Subscribe, Export::HandleWebhook, Export::Reconcile] {
-        add(export, "return-flood", Expected::Stopped(Limit::Transfer));
+        add(
+            export,
+            "return-flood",
+            Expected::Stopped(LimitKind::Transfer),
+        );
     }
     for attempt in [
         "loop-log",
@@ -101,11 +109,11 @@ pub fn cases() -> Vec<Case> {
         "loop-storage",
         "loop-list",
     ] {
-        add(Export::Connect, attempt, Expected::Stopped(Limit::Cpu));
+        add(Export::Connect, attempt, Expected::Stopped(LimitKind::Cpu));
         add(
             Export::HandleWebhook,
             attempt,
-            Expected::Stopped(Limit::Cpu),
+            Expected::Stopped(LimitKind::Cpu),
         );
     }
     let connect = [
@@ -113,9 +121,9 @@ pub fn cases() -> Vec<Case> {
             "fail",
             Expected::Fails("failed 2026-01-01 ERROR forged=true [2J"),
         ),
-        ("huge-random", Expected::Stopped(Limit::Random)),
-        ("huge-log", Expected::Stopped(Limit::Transfer)),
-        ("huge-lookup", Expected::Stopped(Limit::Transfer)),
+        ("huge-random", Expected::Stopped(LimitKind::Random)),
+        ("huge-log", Expected::Stopped(LimitKind::Transfer)),
+        ("huge-lookup", Expected::Stopped(LimitKind::Transfer)),
         ("flood-log", Expected::Limited("logged", "log_lines")),
         (
             "flood-directory",
@@ -125,7 +133,7 @@ pub fn cases() -> Vec<Case> {
             "flood-http",
             Expected::Limited("Error::LimitExceeded", "http"),
         ),
-        ("hang", Expected::Stopped(Limit::Time)),
+        ("hang", Expected::Stopped(LimitKind::Time)),
         ("redirect", Expected::Told("302 ")),
         (
             "huge-answer",
@@ -143,7 +151,7 @@ pub fn cases() -> Vec<Case> {
         ),
         ("write-and-fail", Expected::Fails("on purpose")),
         ("write-and-trap", Expected::Trapped),
-        ("write-and-loop", Expected::Stopped(Limit::Cpu)),
+        ("write-and-loop", Expected::Stopped(LimitKind::Cpu)),
         ("read", Expected::Told("Ok(false)")),
     ];
     for (attempt, expected) in connect {

@@ -115,7 +115,7 @@ async fn a_service_that_sends_few_users_at_once_is_asked_for_few() {
         let found = directory.find_by_email(&emails([119])).await.unwrap();
         assert_eq!(ids(&found[0]), ["id-119"], "at most {most_asked}");
         service.requests().clear();
-        directory.everybody.forget().await;
+        directory.user_cache.forget().await;
         directory.search("user", 5).await.unwrap();
         let requests = service.requests().len();
         assert!(

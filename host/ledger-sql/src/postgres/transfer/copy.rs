@@ -9,7 +9,7 @@ use tokio_postgres::types::Type;
 
 use super::Result;
 use crate::postgres::activities::MappedUsers;
-use integration_host_ledger::known::activity::{Content, Known};
+use integration_host_ledger::merge::activity::{ActivityState, Content};
 
 const COPY: &str = "COPY activities (connection, entry_id, content_revision, remote_user, subject, description, start,
         stop, billable, tags, content_event, deleted_revision, deleted_event, user_number, change)
@@ -37,7 +37,7 @@ const TYPES: [Type; 15] = [
 pub(super) struct New<'a> {
     pub(super) connection: i64,
     pub(super) entry_id: &'a str,
-    pub(super) known: &'a Known,
+    pub(super) known: &'a ActivityState,
     /// Its place in the change feed.
     pub(super) place: i64,
     /// Whose it is, if that is not the user its member is mapped to.
@@ -52,7 +52,7 @@ pub(super) async fn copy(transaction: &Transaction<'_>, activities: &[New<'_>]) 
     let sink = transaction.copy_in(&statement).await?;
     let mut rows = pin!(BinaryCopyInWriter::new(sink, &TYPES));
     for new in activities {
-        let Known { content, deletion } = new.known;
+        let ActivityState { content, deletion } = new.known;
         let (content, deletion) = (content.as_ref(), deletion.as_ref());
         let text = |of: fn(&Content) -> &str| content.map(of);
         let mapped = content.and_then(|content| users.of(new.connection, &content.remote_user));

@@ -9,11 +9,11 @@ use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
 
 use self::write::Batch;
-use super::values::{get, signed, unsigned};
+use super::values::{get, signed, to_u64};
 use super::{PostgresLedger, Result, identity};
 use integration_host_database::postgres::{execute, row, within_time};
 use integration_host_ledger::transfer::{
-    Arrived, Contents, Record, RecordKind, Transfer, out_of_step,
+    Contents, ImportProgress, Record, RecordKind, Transfer, out_of_step,
 };
 use integration_host_ledger::{LedgerError, Page};
 
@@ -34,11 +34,11 @@ impl Transfer for PostgresLedger {
         Ok(within_time(contents(&client)).await?)
     }
 
-    async fn take_over(
+    async fn import_batch(
         &self,
         records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<(), LedgerError> {
         if arrived.is_complete {
             indexes::complete(&mut self.client().await?).await?;
@@ -66,9 +66,9 @@ impl Transfer for PostgresLedger {
 async fn contents(client: &impl GenericClient) -> Result<Contents> {
     let arrived = "SELECT export, lines, is_complete FROM arrived_export";
     if let Some(found) = row(client, arrived, &[]).await? {
-        return Ok(Contents::Export(Arrived {
+        return Ok(Contents::Export(ImportProgress {
             export: get(&found, 0)?,
-            lines: unsigned(&found, 1)?,
+            lines: to_u64(&found, 1)?,
             is_complete: get(&found, 2)?,
         }));
     }
@@ -79,7 +79,11 @@ async fn contents(client: &impl GenericClient) -> Result<Contents> {
     })
 }
 
-async fn ensure_follows(transaction: &Transaction<'_>, from: u64, step: &Arrived) -> Result<()> {
+async fn ensure_follows(
+    transaction: &Transaction<'_>,
+    from: u64,
+    step: &ImportProgress,
+) -> Result<()> {
     // Of two imports at the same time, one comes first.
     row(
         transaction,
@@ -99,7 +103,7 @@ async fn ensure_follows(transaction: &Transaction<'_>, from: u64, step: &Arrived
     }
 }
 
-async fn note(transaction: &Transaction<'_>, arrived: &Arrived) -> Result<()> {
+async fn note(transaction: &Transaction<'_>, arrived: &ImportProgress) -> Result<()> {
     execute(
         transaction,
         "INSERT INTO arrived_export (export, lines, is_complete) VALUES ($1, $2, $3)

@@ -4,21 +4,21 @@ use deadpool_postgres::GenericClient;
 use tokio_postgres::Row;
 
 use super::Result;
-use crate::postgres::values::{get, unsigned, user};
+use crate::postgres::values::{get, to_u64, user};
 use crate::postgres::{
-    activities, connections, coverage, feed, identity, kept, log, subjects, team,
+    activities, connections, coverage, dead_letters, feed, identity, log, subjects, team,
 };
 use integration_host_contract::id::ConnectionId;
 use integration_host_database::postgres::{Parameters, rows};
 use integration_host_ledger::transfer::registers::{activity_registers, subject_registers};
 use integration_host_ledger::transfer::{
-    MovedActivity, MovedConnection, MovedDelivery, MovedEvent, MovedLedger, MovedMember,
-    MovedRequest, MovedSubject, Record, RecordKind, id_after, number_after, page_of,
+    ExportActivity, ExportConnection, ExportDelivery, ExportEvent, ExportLedger, ExportMember,
+    ExportRequest, ExportSubject, Record, RecordKind, id_after, number_after, page_of,
 };
 use integration_host_ledger::{Member, Page};
 
 /// A record and the place to go on from.
-type Told = (String, Record);
+type ExportRow = (String, Record);
 
 pub(super) async fn page(
     client: &impl GenericClient,
@@ -88,8 +88,8 @@ async fn by_number(
     sql: &str,
     after: Option<&str>,
     limit: usize,
-    read: fn(&Row) -> Result<Told>,
-) -> Result<Vec<Told>> {
+    read: fn(&Row) -> Result<ExportRow>,
+) -> Result<Vec<ExportRow>> {
     let after = number_after(after)?;
     told(client, sql, &[&after, &bound(limit)], read).await
 }
@@ -99,8 +99,8 @@ async fn by_id(
     sql: &str,
     after: Option<&str>,
     limit: usize,
-    read: fn(&Row) -> Result<Told>,
-) -> Result<Vec<Told>> {
+    read: fn(&Row) -> Result<ExportRow>,
+) -> Result<Vec<ExportRow>> {
     let (connection, id) = id_after(after)?;
     told(client, sql, &[&connection, &id, &bound(limit)], read).await
 }
@@ -109,8 +109,8 @@ async fn told(
     client: &impl GenericClient,
     sql: &str,
     parameters: Parameters<'_>,
-    read: fn(&Row) -> Result<Told>,
-) -> Result<Vec<Told>> {
+    read: fn(&Row) -> Result<ExportRow>,
+) -> Result<Vec<ExportRow>> {
     rows(client, sql, parameters)
         .await?
         .iter()
@@ -130,31 +130,31 @@ fn number(row: &Row, column: usize) -> Result<String> {
     Ok(get::<i64>(row, column)?.to_string())
 }
 
-fn connection(row: &Row) -> Result<Told> {
-    let moved = MovedConnection {
+fn connection(row: &Row) -> Result<ExportRow> {
+    let moved = ExportConnection {
         connection: connections::read(row)?,
         was_active: get(row, 34)?,
     };
     Ok((number(row, 35)?, Record::Connection(Box::new(moved))))
 }
 
-fn member(row: &Row) -> Result<Told> {
+fn member(row: &Row) -> Result<ExportRow> {
     let member = Member {
         // Whatever was decided since.
         note: get(row, 9)?,
         ..team::read(row)?
     };
     let place = format!("{}/{}", number(row, team::READ)?, member.remote_user.id);
-    let moved = MovedMember {
+    let moved = ExportMember {
         connection: connection_id(row, team::READ + 1)?,
         member,
     };
     Ok((place, Record::Member(Box::new(moved))))
 }
 
-fn subject(row: &Row) -> Result<Told> {
+fn subject(row: &Row) -> Result<ExportRow> {
     let (named, hint) = subject_registers(subjects::known(row)?);
-    let moved = MovedSubject {
+    let moved = ExportSubject {
         connection: connection_id(row, 7)?,
         id: get(row, 1)?,
         named,
@@ -164,12 +164,12 @@ fn subject(row: &Row) -> Result<Told> {
     Ok((place, Record::Subject(moved)))
 }
 
-fn activity(row: &Row) -> Result<Told> {
+fn activity(row: &Row) -> Result<ExportRow> {
     let (content, deletion) = activity_registers(activities::known(row)?)?;
-    let moved = MovedActivity {
+    let moved = ExportActivity {
         connection: connection_id(row, 13)?,
         id: get(row, 1)?,
-        place: unsigned(row, 0)?,
+        place: to_u64(row, 0)?,
         content,
         deletion,
         user: user(row, 14)?,
@@ -177,9 +177,9 @@ fn activity(row: &Row) -> Result<Told> {
     Ok((number(row, 0)?, Record::Activity(Box::new(moved))))
 }
 
-fn delivery(row: &Row) -> Result<Told> {
+fn delivery(row: &Row) -> Result<ExportRow> {
     let delivery = log::delivery(row)?;
-    let moved = MovedDelivery {
+    let moved = ExportDelivery {
         connection: delivery.connection_id,
         record: delivery.record,
         attempts: delivery.attempts,
@@ -188,8 +188,8 @@ fn delivery(row: &Row) -> Result<Told> {
     Ok((number(row, 0)?, Record::Delivery(Box::new(moved))))
 }
 
-fn event(row: &Row) -> Result<Told> {
-    let moved = MovedEvent {
+fn event(row: &Row) -> Result<ExportRow> {
+    let moved = ExportEvent {
         connection: connection_id(row, 4)?,
         event: coverage::event(row)?,
     };
@@ -200,22 +200,22 @@ async fn requests(
     client: &impl GenericClient,
     after: Option<&str>,
     limit: usize,
-) -> Result<Vec<Told>> {
+) -> Result<Vec<ExportRow>> {
     let after = u64::try_from(number_after(after)?).unwrap_or_default();
-    let kept = kept::page(client, after, limit).await?;
-    let told = kept.into_iter().map(|kept| {
-        let moved = MovedRequest {
-            connection: kept.connection_id,
-            delivery: kept.delivery_id,
-            sealed: kept.sealed,
+    let found = dead_letters::page(client, after, limit).await?;
+    let told = found.into_iter().map(|letter| {
+        let moved = ExportRequest {
+            connection: letter.connection_id,
+            delivery: letter.delivery_id,
+            sealed: letter.sealed,
         };
-        (kept.place.to_string(), Record::Request(moved))
+        (letter.place.to_string(), Record::Request(moved))
     });
     Ok(told.collect())
 }
 
 async fn ledger(client: &impl GenericClient) -> Result<Page<Record>> {
-    let moved = MovedLedger {
+    let moved = ExportLedger {
         id: Some(identity::id(client).await?),
         last_change: feed::last(client).await?,
         heartbeat: coverage::last_heartbeat(client).await?,

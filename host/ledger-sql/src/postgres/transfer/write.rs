@@ -14,26 +14,26 @@ use integration_host_contract::User;
 use integration_host_contract::id::ConnectionId;
 use integration_host_database::postgres::{execute, rows};
 use integration_host_ledger::LedgerError;
-use integration_host_ledger::known::activity::Known as KnownActivity;
-use integration_host_ledger::known::subject::Known as KnownSubject;
 use integration_host_ledger::matching::Held;
+use integration_host_ledger::merge::activity::ActivityState;
+use integration_host_ledger::merge::subject::SubjectState;
 use integration_host_ledger::transfer::registers::{known_activity, known_subject};
 use integration_host_ledger::transfer::{
-    MovedConnection, MovedDelivery, MovedEvent, MovedLedger, MovedMember, MovedRequest, Record,
-    doubled,
+    ExportConnection, ExportDelivery, ExportEvent, ExportLedger, ExportMember, ExportRequest,
+    Record, doubled,
 };
 
 /// Records, by kind, so that those of a kind are stored at once.
 #[derive(Default)]
 pub(super) struct Batch {
-    connections: Vec<MovedConnection>,
-    members: Vec<MovedMember>,
-    subjects: Vec<(ConnectionId, String, KnownSubject)>,
-    activities: Vec<(ConnectionId, String, KnownActivity, i64, Option<User>)>,
-    deliveries: Vec<MovedDelivery>,
-    requests: Vec<MovedRequest>,
-    events: Vec<MovedEvent>,
-    ledgers: Vec<MovedLedger>,
+    connections: Vec<ExportConnection>,
+    members: Vec<ExportMember>,
+    subjects: Vec<(ConnectionId, String, SubjectState)>,
+    activities: Vec<(ConnectionId, String, ActivityState, i64, Option<User>)>,
+    deliveries: Vec<ExportDelivery>,
+    requests: Vec<ExportRequest>,
+    events: Vec<ExportEvent>,
+    ledgers: Vec<ExportLedger>,
 }
 
 impl Batch {
@@ -163,7 +163,7 @@ impl Numbers {
     }
 }
 
-async fn insert_connection(transaction: &Transaction<'_>, moved: &MovedConnection) -> Result<()> {
+async fn insert_connection(transaction: &Transaction<'_>, moved: &ExportConnection) -> Result<()> {
     let connection = &moved.connection;
     let found = rows(
         transaction,
@@ -192,7 +192,7 @@ async fn insert_connection(transaction: &Transaction<'_>, moved: &MovedConnectio
 async fn insert_members(
     transaction: &Transaction<'_>,
     numbers: &Numbers,
-    moved: &[MovedMember],
+    moved: &[ExportMember],
 ) -> Result<()> {
     let mentioned = moved.iter().flat_map(|moved| {
         let member = &moved.member;
@@ -229,7 +229,7 @@ async fn insert_members(
         let keys = ids.map(|id| (connection, id));
         ensure_new(transaction, "members", "remote_user", keys).await?;
         members::put(transaction, connection, &members).await?;
-        members::count(transaction, connection).await?;
+        members::recount(transaction, connection).await?;
     }
     Ok(())
 }
@@ -263,7 +263,7 @@ async fn ensure_new<'a>(
 async fn insert_deliveries(
     transaction: &Transaction<'_>,
     numbers: &Numbers,
-    moved: &[MovedDelivery],
+    moved: &[ExportDelivery],
 ) -> Result<()> {
     if moved.is_empty() {
         return Ok(());
@@ -272,8 +272,8 @@ async fn insert_deliveries(
         .iter()
         .map(|moved| numbers.of(&moved.connection))
         .collect::<Result<_>>()?;
-    let column = |of: fn(&MovedDelivery) -> i64| moved.iter().map(of).collect::<Vec<_>>();
-    let texts = |of: fn(&MovedDelivery) -> &str| moved.iter().map(of).collect::<Vec<_>>();
+    let column = |of: fn(&ExportDelivery) -> i64| moved.iter().map(of).collect::<Vec<_>>();
+    let texts = |of: fn(&ExportDelivery) -> &str| moved.iter().map(of).collect::<Vec<_>>();
     let events: Vec<Option<&str>> = moved
         .iter()
         .map(|moved| moved.record.event_id.as_deref())
@@ -322,7 +322,7 @@ async fn insert_deliveries(
 async fn insert_request(
     transaction: &Transaction<'_>,
     numbers: &Numbers,
-    moved: &MovedRequest,
+    moved: &ExportRequest,
 ) -> Result<()> {
     let connection = numbers.of(&moved.connection)?;
     let kept = execute(
@@ -345,7 +345,7 @@ async fn insert_request(
 async fn insert_events(
     transaction: &Transaction<'_>,
     numbers: &Numbers,
-    moved: &[MovedEvent],
+    moved: &[ExportEvent],
 ) -> Result<()> {
     if moved.is_empty() {
         return Ok(());
@@ -358,7 +358,7 @@ async fn insert_events(
         .iter()
         .map(|moved| moved.event.at.as_millisecond())
         .collect();
-    let texts = |of: fn(&MovedEvent) -> &str| moved.iter().map(of).collect::<Vec<_>>();
+    let texts = |of: fn(&ExportEvent) -> &str| moved.iter().map(of).collect::<Vec<_>>();
     execute(
         transaction,
         "INSERT INTO connection_events (connection, at, kind, message)
@@ -377,7 +377,7 @@ async fn insert_events(
     Ok(())
 }
 
-async fn take_over_places(transaction: &Transaction<'_>, moved: &MovedLedger) -> Result<()> {
+async fn take_over_places(transaction: &Transaction<'_>, moved: &ExportLedger) -> Result<()> {
     if let Some(id) = &moved.id {
         identity::take_over(transaction, id).await?;
     }

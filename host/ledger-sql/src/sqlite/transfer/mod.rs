@@ -11,7 +11,7 @@ pub(super) use self::read::page;
 use self::write::Writer;
 use super::{Result, SqliteLedger, identity, rows};
 use integration_host_ledger::transfer::{
-    Arrived, Contents, Record, RecordKind, Transfer, out_of_step,
+    Contents, ImportProgress, Record, RecordKind, Transfer, out_of_step,
 };
 use integration_host_ledger::{LedgerError, Page};
 
@@ -33,11 +33,11 @@ impl Transfer for SqliteLedger {
         self.database.read(contents).await
     }
 
-    async fn take_over(
+    async fn import_batch(
         &self,
         records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<(), LedgerError> {
         let arrived = arrived.clone();
         if arrived.is_complete {
@@ -76,20 +76,20 @@ fn contents(database: &Database) -> Result<Contents> {
     })
 }
 
-fn arrived(database: &Database) -> Result<Option<Arrived>> {
+fn arrived(database: &Database) -> Result<Option<ImportProgress>> {
     Ok(database
         .prepare_cached("SELECT export, lines, is_complete FROM arrived_export")?
         .query_row([], |row| {
-            Ok(Arrived {
+            Ok(ImportProgress {
                 export: row.get(0)?,
-                lines: rows::unsigned(row, 1)?,
+                lines: rows::to_u64(row, 1)?,
                 is_complete: row.get(2)?,
             })
         })
         .optional()?)
 }
 
-fn ensure_follows(database: &Database, from: u64, step: &Arrived) -> Result<()> {
+fn ensure_follows(database: &Database, from: u64, step: &ImportProgress) -> Result<()> {
     let follows = match contents(database)? {
         Contents::Nothing => from == 0,
         Contents::Export(before) => before.is_followed_by(step, from),
@@ -102,7 +102,7 @@ fn ensure_follows(database: &Database, from: u64, step: &Arrived) -> Result<()> 
     }
 }
 
-fn note(database: &Database, arrived: &Arrived) -> Result<()> {
+fn note(database: &Database, arrived: &ImportProgress) -> Result<()> {
     database
         .prepare_cached(
             "INSERT INTO arrived_export (only, export, lines, is_complete) VALUES (1, ?1, ?2, ?3)

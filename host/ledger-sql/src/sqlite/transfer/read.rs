@@ -4,18 +4,18 @@ use rusqlite::{Connection as Database, Params, Row, params};
 
 use super::Result;
 use crate::sqlite::{
-    activities, connections, continuity, identity, kept, log, rows, subjects, team,
+    activities, connections, continuity, dead_letters, identity, log, rows, subjects, team,
 };
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::transfer::registers::{activity_registers, subject_registers};
 use integration_host_ledger::transfer::{
-    MovedActivity, MovedConnection, MovedDelivery, MovedEvent, MovedLedger, MovedMember,
-    MovedRequest, MovedSubject, Record, RecordKind, id_after, number_after, page_of,
+    ExportActivity, ExportConnection, ExportDelivery, ExportEvent, ExportLedger, ExportMember,
+    ExportRequest, ExportSubject, Record, RecordKind, id_after, number_after, page_of,
 };
 use integration_host_ledger::{Member, Page};
 
 /// A record and the place to go on from.
-type Told = (String, Record);
+type ExportRow = (String, Record);
 
 pub(in crate::sqlite) fn page(
     database: &Database,
@@ -41,8 +41,8 @@ fn told(
     database: &Database,
     sql: &str,
     parameters: impl Params,
-    mut read: impl FnMut(&Row<'_>) -> Result<Told>,
-) -> Result<Vec<Told>> {
+    mut read: impl FnMut(&Row<'_>) -> Result<ExportRow>,
+) -> Result<Vec<ExportRow>> {
     let mut statement = database.prepare_cached(sql)?;
     let mut rows = statement.query(parameters)?;
     let mut told = Vec::new();
@@ -60,7 +60,7 @@ fn number(row: &Row<'_>, column: usize) -> Result<String> {
     Ok(row.get::<_, i64>(column)?.to_string())
 }
 
-fn connections(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
+fn connections(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<ExportRow>> {
     let sql = format!(
         "{}, {}, completed, number FROM connections WHERE number > ?1 ORDER BY number LIMIT ?2",
         connections::SELECT,
@@ -71,7 +71,7 @@ fn connections(database: &Database, after: Option<&str>, limit: i64) -> Result<V
         &sql,
         params![number_after(after)?, limit],
         |row| {
-            let moved = MovedConnection {
+            let moved = ExportConnection {
                 connection: connections::connection(row)?,
                 was_active: row.get(34)?,
             };
@@ -80,7 +80,7 @@ fn connections(database: &Database, after: Option<&str>, limit: i64) -> Result<V
     )
 }
 
-fn members(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
+fn members(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<ExportRow>> {
     let (connection, id) = id_after(after)?;
     let sql = format!(
         "SELECT {}, connection, (SELECT id FROM connections WHERE number = connection) FROM {}
@@ -95,7 +95,7 @@ fn members(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<T
             ..team::read(row)?
         };
         let place = format!("{}/{}", number(row, team::READ)?, member.remote_user.id);
-        let moved = MovedMember {
+        let moved = ExportMember {
             connection: connection_id(row, team::READ + 1)?,
             member,
         };
@@ -103,7 +103,7 @@ fn members(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<T
     })
 }
 
-fn subjects(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
+fn subjects(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<ExportRow>> {
     let (connection, id) = id_after(after)?;
     let sql = "SELECT connections.number, connections.id, subjects.id,
              named_revision, subjects.name, named_parent, hint_revision, hint_parent
@@ -112,7 +112,7 @@ fn subjects(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<
          ORDER BY subjects.connection, subjects.id LIMIT ?3";
     told(database, sql, params![connection, id, limit], |row| {
         let (named, hint) = subject_registers(subjects::known(row, 3)?);
-        let moved = MovedSubject {
+        let moved = ExportSubject {
             connection: connection_id(row, 1)?,
             id: row.get(2)?,
             named,
@@ -123,7 +123,7 @@ fn subjects(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<
     })
 }
 
-fn activities(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
+fn activities(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<ExportRow>> {
     let sql = "SELECT change, content_revision, remote_user, subject, description, start, stop, billable, tags,
              content_event, deleted_revision, deleted_event, connections.id, entry_id, users.id, users.name, users.email
          FROM activities CROSS JOIN connections ON connections.number = activities.connection
@@ -133,10 +133,10 @@ fn activities(database: &Database, after: Option<&str>, limit: i64) -> Result<Ve
          WHERE change > ?1 ORDER BY change LIMIT ?2";
     told(database, sql, params![number_after(after)?, limit], |row| {
         let (content, deletion) = activity_registers(activities::known(row)?)?;
-        let moved = MovedActivity {
+        let moved = ExportActivity {
             connection: connection_id(row, 12)?,
             id: row.get(13)?,
-            place: rows::unsigned(row, 0)?,
+            place: rows::to_u64(row, 0)?,
             content,
             deletion,
             user: rows::user(row, 14)?,
@@ -145,7 +145,7 @@ fn activities(database: &Database, after: Option<&str>, limit: i64) -> Result<Ve
     })
 }
 
-fn deliveries(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
+fn deliveries(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<ExportRow>> {
     let sql = format!(
         "{} WHERE deliveries.number > ?1 ORDER BY deliveries.number LIMIT ?2",
         log::SELECT
@@ -156,7 +156,7 @@ fn deliveries(database: &Database, after: Option<&str>, limit: i64) -> Result<Ve
         params![number_after(after)?, limit],
         |row| {
             let delivery = log::delivery(row)?;
-            let moved = MovedDelivery {
+            let moved = ExportDelivery {
                 connection: delivery.connection_id,
                 record: delivery.record,
                 attempts: delivery.attempts,
@@ -167,26 +167,26 @@ fn deliveries(database: &Database, after: Option<&str>, limit: i64) -> Result<Ve
     )
 }
 
-fn requests(database: &Database, after: Option<&str>, limit: usize) -> Result<Vec<Told>> {
+fn requests(database: &Database, after: Option<&str>, limit: usize) -> Result<Vec<ExportRow>> {
     let after = u64::try_from(number_after(after)?).unwrap_or_default();
-    let kept = kept::page(database, after, limit)?;
-    let told = kept.into_iter().map(|kept| {
-        let moved = MovedRequest {
-            connection: kept.connection_id,
-            delivery: kept.delivery_id,
-            sealed: kept.sealed,
+    let found = dead_letters::page(database, after, limit)?;
+    let told = found.into_iter().map(|letter| {
+        let moved = ExportRequest {
+            connection: letter.connection_id,
+            delivery: letter.delivery_id,
+            sealed: letter.sealed,
         };
-        (kept.place.to_string(), Record::Request(moved))
+        (letter.place.to_string(), Record::Request(moved))
     });
     Ok(told.collect())
 }
 
-fn events(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<Told>> {
+fn events(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<ExportRow>> {
     let sql = "SELECT connection_events.number, at, kind, message, connections.id
          FROM connection_events CROSS JOIN connections ON connections.number = connection
          WHERE connection_events.number > ?1 ORDER BY connection_events.number LIMIT ?2";
     told(database, sql, params![number_after(after)?, limit], |row| {
-        let moved = MovedEvent {
+        let moved = ExportEvent {
             connection: connection_id(row, 4)?,
             event: continuity::event(row)?,
         };
@@ -195,7 +195,7 @@ fn events(database: &Database, after: Option<&str>, limit: i64) -> Result<Vec<To
 }
 
 fn ledger(database: &Database) -> Result<Page<Record>> {
-    let moved = MovedLedger {
+    let moved = ExportLedger {
         id: Some(identity::read(database)?.id),
         last_change: crate::sqlite::listing::last_change(database)?,
         heartbeat: continuity::last_heartbeat(database)?,

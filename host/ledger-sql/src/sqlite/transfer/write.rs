@@ -15,8 +15,8 @@ use integration_host_ledger::LedgerError;
 use integration_host_ledger::matching::Held;
 use integration_host_ledger::transfer::registers::{known_activity, known_subject};
 use integration_host_ledger::transfer::{
-    MovedActivity, MovedConnection, MovedDelivery, MovedEvent, MovedLedger, MovedMember,
-    MovedRequest, MovedSubject, Record, doubled,
+    ExportActivity, ExportConnection, ExportDelivery, ExportEvent, ExportLedger, ExportMember,
+    ExportRequest, ExportSubject, Record, doubled,
 };
 
 /// Takes over records in one transaction.
@@ -53,7 +53,7 @@ impl<'a> Writer<'a> {
     /// Stores what follows from the records.
     pub(super) fn finish(self) -> Result<()> {
         for connection in self.teams {
-            members::count(self.database, connection)?;
+            members::recount(self.database, connection)?;
         }
         Ok(())
     }
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn connection(&self, moved: &MovedConnection) -> Result<()> {
+    fn connection(&self, moved: &ExportConnection) -> Result<()> {
         let connection = &moved.connection;
         self.database
             .prepare_cached(
@@ -100,7 +100,7 @@ impl<'a> Writer<'a> {
         continuity::store(self.database, number, &connection.coverage)
     }
 
-    fn member(&mut self, moved: &MovedMember) -> Result<()> {
+    fn member(&mut self, moved: &ExportMember) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         let member = &moved.member;
         let id = member.remote_user.id.as_str();
@@ -129,14 +129,14 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn subject(&mut self, moved: MovedSubject) -> Result<()> {
+    fn subject(&mut self, moved: ExportSubject) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         self.ensure_new("subjects", "id", connection, &moved.id)?;
         let known = known_subject(moved.named, moved.hint);
         subjects::put(self.database, connection, &moved.id, &known)
     }
 
-    fn activity(&mut self, moved: MovedActivity) -> Result<()> {
+    fn activity(&mut self, moved: ExportActivity) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         let known = known_activity(moved.content, moved.deletion);
         let place = signed(moved.place);
@@ -152,7 +152,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn delivery(&mut self, moved: &MovedDelivery) -> Result<()> {
+    fn delivery(&mut self, moved: &ExportDelivery) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         let record = &moved.record;
         self.database
@@ -177,7 +177,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn request(&mut self, moved: &MovedRequest) -> Result<()> {
+    fn request(&mut self, moved: &ExportRequest) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         let kept = self
             .database
@@ -196,7 +196,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn event(&mut self, moved: &MovedEvent) -> Result<()> {
+    fn event(&mut self, moved: &ExportEvent) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         self.database
             .prepare_cached(
@@ -211,7 +211,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    fn ledger(&self, moved: &MovedLedger) -> Result<()> {
+    fn ledger(&self, moved: &ExportLedger) -> Result<()> {
         if let Some(id) = &moved.id {
             identity::take_over(self.database, id)?;
         }

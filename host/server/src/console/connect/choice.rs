@@ -12,7 +12,7 @@ use super::super::form::ConsoleForm;
 use super::super::page::{Page, Section};
 use super::super::problem::ConsoleError;
 use super::super::viewer::Viewer;
-use super::attempt::{Attempt, Progress};
+use super::connect_form::{ConnectForm, Progress};
 use super::drafts::{Draft, DraftId};
 use super::offers::{Offer, Standing, connected, offers};
 use super::secrets::{secrets_name, unfit};
@@ -99,7 +99,7 @@ pub(super) async fn connect(
                 scope_id: scope_id.clone(),
                 name: name.map(str::to_owned),
             };
-            draft.attempt_once(&scope_id, || Attempt::start(state.clone(), request));
+            draft.attempt_once(&scope_id, || ConnectForm::start(state.clone(), request));
             return Ok(viewer.see_other(&progress_target(&id, &scope_id)));
         }
         Some(Standing::Open) => {}

@@ -11,7 +11,7 @@ use std::time::Duration;
 use lru::LruCache;
 use tokio::time::{Instant, sleep_until};
 
-use super::attempt::Attempt;
+use super::connect_form::ConnectForm;
 use integration_host_contract::id::{ScopeId, SessionId, random_bytes};
 use integration_host_contract::{Scope, TestReport};
 use integration_host_seal::secret::Secrets;
@@ -51,7 +51,7 @@ pub(super) struct Draft {
 struct Used {
     until: Instant,
     /// At most one for each scope of the report.
-    attempts: BTreeMap<ScopeId, Attempt>,
+    attempts: BTreeMap<ScopeId, ConnectForm>,
 }
 
 impl Draft {
@@ -61,7 +61,7 @@ impl Draft {
     }
 
     /// The last attempt to connect a scope.
-    pub(super) fn attempt(&self, scope: &ScopeId) -> Option<Attempt> {
+    pub(super) fn attempt(&self, scope: &ScopeId) -> Option<ConnectForm> {
         self.used().attempts.get(scope).cloned()
     }
 
@@ -71,9 +71,9 @@ impl Draft {
     }
 
     /// Starts an attempt to connect a scope, which must be one of the report, unless one stands.
-    pub(super) fn attempt_once(&self, scope: &ScopeId, start: impl FnOnce() -> Attempt) {
+    pub(super) fn attempt_once(&self, scope: &ScopeId, start: impl FnOnce() -> ConnectForm) {
         let mut used = self.used();
-        if !used.attempts.get(scope).is_some_and(Attempt::stands) {
+        if !used.attempts.get(scope).is_some_and(ConnectForm::stands) {
             used.attempts.insert(scope.clone(), start());
         }
         used.until = Instant::now() + LIFETIME;

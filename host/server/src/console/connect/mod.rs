@@ -1,8 +1,8 @@
 //! Connecting: the secrets, Test Connection, the choice of what to connect, and what goes on until it
 //! is connected. Also new secrets for what is connected.
 
-mod attempt;
 mod choice;
+mod connect_form;
 mod drafts;
 mod offers;
 mod progress;

@@ -8,8 +8,8 @@ use super::super::elements::{heading, problem};
 use super::super::page::{Page, Section};
 use super::super::problem::ConsoleError;
 use super::super::viewer::Viewer;
-use super::attempt::{Attempt, Progress};
 use super::choice::gone;
+use super::connect_form::{ConnectForm, Progress};
 use super::drafts::{Draft, DraftId};
 use super::offers::{connected, offers};
 use super::secrets::secrets_name;
@@ -145,7 +145,7 @@ fn team(connection: &Connection) -> String {
 struct Failure<'a> {
     draft: &'a DraftId,
     scope: &'a Scope,
-    attempt: &'a Attempt,
+    attempt: &'a ConnectForm,
     step: ConnectStep,
     error: &'a HostError,
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use super::days::{Range, hours, overlap};
-use super::query::{Permalink, View, Whose};
+use super::query::{Permalink, PersonFilter, View};
 use super::rows::{RowStyle, entry, name_of, person};
 use super::week;
 use integration_host_ledger::{LedgerActivity, Summary};
@@ -67,7 +67,7 @@ fn groups(activities: &[LedgerActivity]) -> Vec<Group<'_>> {
         let Some(person) = person(activity) else {
             continue;
         };
-        let (key, name) = (Whose::of(&person).key(), name_of(&person));
+        let (key, name) = (PersonFilter::of(&person).key(), name_of(&person));
         groups
             .entry((name.to_lowercase(), key.clone()))
             .or_insert(Group {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::days::Range;
-use super::query::{MAX_TEXT, Permalink, View, Whose};
+use super::query::{MAX_TEXT, Permalink, PersonFilter, View};
 use super::rows::{brief, name_of, person};
 use super::week::is_chosen;
 use crate::state::AppState;
@@ -84,12 +84,14 @@ impl Filters {
             let found = newest(state, &only.filter(true)).await?;
             let name = found.and_then(|activity| Some(name_of(&person(&activity)?)));
             let name = name.unwrap_or_else(|| match whose {
-                Whose::User(id) => brief(id.as_str()),
-                Whose::Member(_, id) => format!("Member {}", brief(id.as_str())),
+                PersonFilter::User(id) => brief(id.as_str()),
+                PersonFilter::Member(_, id) => format!("Member {}", brief(id.as_str())),
             });
             let (value, choices) = match whose {
-                Whose::User(id) => (id.to_string(), &mut self.users),
-                Whose::Member(connection, id) => (format!("{connection}:{id}"), &mut self.members),
+                PersonFilter::User(id) => (id.to_string(), &mut self.users),
+                PersonFilter::Member(connection, id) => {
+                    (format!("{connection}:{id}"), &mut self.members)
+                }
             };
             choices.all.insert(
                 0,
@@ -322,9 +324,9 @@ fn people(link: &Permalink, listed: &Listed<Counted<Person>>, mapped: bool) -> C
         entries,
     } in wanted
     {
-        let value = match Whose::of(person) {
-            Whose::User(id) => id.to_string(),
-            Whose::Member(connection, id) => format!("{connection}:{id}"),
+        let value = match PersonFilter::of(person) {
+            PersonFilter::User(id) => id.to_string(),
+            PersonFilter::Member(connection, id) => format!("{connection}:{id}"),
         };
         // Somebody may be a member of several teams.
         match choices.iter_mut().find(|(choice, _)| choice.value == value) {

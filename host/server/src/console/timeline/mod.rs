@@ -25,7 +25,7 @@ use maud::{Markup, html};
 
 use self::days::{Range, end_of};
 use self::filters::Filters;
-use self::query::{Permalink, TimelineQuery, View, Whose};
+use self::query::{Permalink, PersonFilter, TimelineQuery, View};
 use super::elements::heading;
 use super::page::{self, Section};
 use super::problem::ConsoleError;
@@ -39,8 +39,8 @@ use integration_host_ledger::{ActivityFilter, Connection, LedgerActivity, Member
 /// The address of a member's time: of whom they are mapped to, or of the member alone.
 pub(super) fn time_of(connection: &ConnectionId, member: &Member) -> String {
     let whose = match &member.user {
-        Some(user) => Whose::User(user.id.clone()),
-        None => Whose::Member(connection.clone(), member.remote_user.id.clone()),
+        Some(user) => PersonFilter::User(user.id.clone()),
+        None => PersonFilter::Member(connection.clone(), member.remote_user.id.clone()),
     };
     let link = Permalink {
         whose: Some(whose),

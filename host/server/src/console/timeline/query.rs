@@ -70,14 +70,14 @@ impl View {
 
 /// Whose time is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub(super) enum PersonFilter {
     /// A user of the platform.
     User(UserId),
     /// A member of a team, whoever that is mapped to.
     Member(ConnectionId, RemoteUserId),
 }
 
-impl Whose {
+impl PersonFilter {
     /// The user, or the member if there is none.
     pub(super) fn of(person: &Person) -> Self {
         match &person.user {
@@ -102,7 +102,7 @@ pub(super) struct Permalink {
     /// A day of the time that is shown; `None`: today, whenever that is.
     pub(super) date: Option<Date>,
     pub(super) connection: Option<ConnectionId>,
-    pub(super) whose: Option<Whose>,
+    pub(super) whose: Option<PersonFilter>,
     pub(super) subject: Option<(ConnectionId, SubjectId)>,
     pub(super) tag: Option<String>,
     pub(super) billable: Option<bool>,
@@ -149,8 +149,8 @@ impl Permalink {
         let member = given(&query.member)
             .map(|text| in_connection("member", text))
             .transpose()?
-            .map(|(connection, id)| Whose::Member(connection, RemoteUserId::new(id)));
-        let person = given(&query.person).map(|id| Whose::User(UserId::new(id)));
+            .map(|(connection, id)| PersonFilter::Member(connection, RemoteUserId::new(id)));
+        let person = given(&query.person).map(|id| PersonFilter::User(UserId::new(id)));
         let text = given(query.text.trim()).map(|text| text.chars().take(MAX_TEXT).collect());
         let mut link = Self {
             view,
@@ -177,7 +177,7 @@ impl Permalink {
         let chosen = self.subject.as_ref().map(|(connection, _)| connection);
         if let Some(chosen) = self.connection.as_ref().or(chosen) {
             self.whose.take_if(
-                |whose| matches!(whose, Whose::Member(connection, _) if connection != chosen),
+                |whose| matches!(whose, PersonFilter::Member(connection, _) if connection != chosen),
             );
         }
     }
@@ -186,8 +186,8 @@ impl Permalink {
     pub(super) fn filter(&self, with_deleted: bool) -> ActivityFilter {
         let (user, member) = match &self.whose {
             None => (None, None),
-            Some(Whose::User(user)) => (Some(user), None),
-            Some(Whose::Member(connection, member)) => (None, Some((connection, member))),
+            Some(PersonFilter::User(user)) => (Some(user), None),
+            Some(PersonFilter::Member(connection, member)) => (None, Some((connection, member))),
         };
         let connection = (self.connection.as_ref())
             .or(self.subject.as_ref().map(|(connection, _)| connection))
@@ -271,8 +271,10 @@ impl Permalink {
     fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
         let (person, member) = match &self.whose {
             None => (None, None),
-            Some(Whose::User(id)) => (Some(id.to_string()), None),
-            Some(Whose::Member(connection, id)) => (None, Some(format!("{connection}:{id}"))),
+            Some(PersonFilter::User(id)) => (Some(id.to_string()), None),
+            Some(PersonFilter::Member(connection, id)) => {
+                (None, Some(format!("{connection}:{id}")))
+            }
         };
         let billable = self.billable.map(|yes| if yes { "yes" } else { "no" });
         let view = (self.view != View::default()).then(|| self.view.code().to_owned());

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use maud::{Markup, html};
 
 use super::days::{clock, day_of, overlap};
-use super::query::Whose;
+use super::query::PersonFilter;
 use crate::console::elements::{Tone, badge};
 use integration_host_ledger::{LedgerActivity, Person};
 
@@ -71,7 +71,7 @@ fn path(activity: &LedgerActivity) -> Vec<String> {
 /// A list item.
 pub(super) fn entry(activity: &LedgerActivity, style: &RowStyle, now: Timestamp) -> Markup {
     let person = person(activity);
-    let whose = person.as_ref().map(|person| Whose::of(person).key());
+    let whose = person.as_ref().map(|person| PersonFilter::of(person).key());
     let running = activity.runs();
     let path = path(activity);
     let title = html! {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::filters::newest;
-use super::query::{Permalink, Whose};
+use super::query::{Permalink, PersonFilter};
 use crate::console::elements::moment;
 use crate::console::told::told;
 use crate::console::viewer::Viewer;
@@ -94,7 +94,7 @@ pub(super) async fn show(
 /// The connection that a page is of, if it is of one.
 fn chosen(link: &Permalink) -> Option<&ConnectionId> {
     let of_member = match &link.whose {
-        Some(Whose::Member(connection, _)) => Some(connection),
+        Some(PersonFilter::Member(connection, _)) => Some(connection),
         _ => None,
     };
     let of_subject = link.subject.as_ref().map(|(connection, _)| connection);

@@ -8,7 +8,7 @@ use maud::{Markup, html};
 
 use super::charts::{Bar, bars};
 use super::days::{Range, hours};
-use super::query::{Permalink, View, Whose};
+use super::query::{Permalink, PersonFilter, View};
 use super::rows::{RowStyle, brief, entry, name_of};
 use integration_host_ledger::{LedgerActivity, Person, PersonTime, SubjectTime, Summary};
 
@@ -24,7 +24,7 @@ const CHARTED: &str = "project";
 /// The hours of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
-    pub(super) whose: Whose,
+    pub(super) whose: PersonFilter,
     pub(super) name: String,
     pub(super) time: Vec<Duration>,
 }
@@ -40,7 +40,7 @@ pub(super) fn rows(people: &[PersonTime]) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::with_capacity(people.len());
     let mut places: HashMap<String, usize> = HashMap::new();
     for PersonTime { person, time, .. } in people {
-        let whose = Whose::of(person);
+        let whose = PersonFilter::of(person);
         let place = *places.entry(whose.key()).or_insert(rows.len());
         match rows.get_mut(place) {
             Some(row) => {
@@ -253,7 +253,7 @@ fn path_label(time: &SubjectTime) -> String {
 
 /// Whether somebody is the one that was chosen.
 pub(super) fn is_chosen(link: &Permalink, person: &Person) -> bool {
-    link.whose.as_ref() == Some(&Whose::of(person))
+    link.whose.as_ref() == Some(&PersonFilter::of(person))
 }
 
 #[cfg(test)]

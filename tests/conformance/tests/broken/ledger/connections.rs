@@ -135,15 +135,15 @@ impl Flaw for Sorted {
 struct OnlyActive;
 #[async_trait]
 impl Flaw for OnlyActive {
-    async fn standings(
+    async fn scan_connections(
         &self,
         ledger: &SqliteLedger,
         after: Option<&ConnectionId>,
         limit: usize,
-    ) -> Result<Vec<Standing>> {
-        let mut standings = ledger.standings(after, limit).await?;
-        standings.retain(|standing| standing.state == ConnectionState::Active);
-        Ok(standings)
+    ) -> Result<Vec<ConnectionSummary>> {
+        let mut scan_connections = ledger.scan_connections(after, limit).await?;
+        scan_connections.retain(|standing| standing.state == ConnectionState::Active);
+        Ok(scan_connections)
     }
 }
 
@@ -168,17 +168,17 @@ impl Flaw for KeepsHook {
 struct AllSettled;
 #[async_trait]
 impl Flaw for AllSettled {
-    async fn standings(
+    async fn scan_connections(
         &self,
         ledger: &SqliteLedger,
         after: Option<&ConnectionId>,
         limit: usize,
-    ) -> Result<Vec<Standing>> {
-        let mut standings = ledger.standings(after, limit).await?;
-        for standing in &mut standings {
+    ) -> Result<Vec<ConnectionSummary>> {
+        let mut scan_connections = ledger.scan_connections(after, limit).await?;
+        for standing in &mut scan_connections {
             standing.is_unsettled = false;
         }
-        Ok(standings)
+        Ok(scan_connections)
     }
 }
 
@@ -186,15 +186,15 @@ impl Flaw for AllSettled {
 struct AfterExisting;
 #[async_trait]
 impl Flaw for AfterExisting {
-    async fn standings(
+    async fn scan_connections(
         &self,
         ledger: &SqliteLedger,
         after: Option<&ConnectionId>,
         limit: usize,
-    ) -> Result<Vec<Standing>> {
+    ) -> Result<Vec<ConnectionSummary>> {
         match after {
             Some(id) if ledger.connection(id).await?.is_none() => Ok(Vec::new()),
-            after => ledger.standings(after, limit).await,
+            after => ledger.scan_connections(after, limit).await,
         }
     }
 }

@@ -323,13 +323,13 @@ impl Flaw for EverythingIsReplayed {
 struct Backwards;
 #[async_trait]
 impl Flaw for Backwards {
-    async fn kept_requests(
+    async fn dead_letters(
         &self,
         ledger: &SqliteLedger,
         after: u64,
         limit: usize,
-    ) -> Result<Vec<KeptRequest>> {
-        let mut kept = ledger.kept_requests(after, limit).await?;
+    ) -> Result<Vec<DeadLetter>> {
+        let mut kept = ledger.dead_letters(after, limit).await?;
         kept.reverse();
         Ok(kept)
     }
@@ -338,17 +338,15 @@ impl Flaw for Backwards {
 struct AlwaysReplaces;
 #[async_trait]
 impl Flaw for AlwaysReplaces {
-    async fn replace_kept_request(
+    async fn replace_dead_letter(
         &self,
         ledger: &SqliteLedger,
-        kept: &KeptRequest,
+        kept: &DeadLetter,
         sealed: Vec<u8>,
     ) -> Result<()> {
-        let now = ledger
-            .kept_requests(kept.place.saturating_sub(1), 1)
-            .await?;
+        let now = ledger.dead_letters(kept.place.saturating_sub(1), 1).await?;
         let now = now.first().unwrap_or(kept);
-        ledger.replace_kept_request(now, sealed).await
+        ledger.replace_dead_letter(now, sealed).await
     }
 }
 

@@ -7,9 +7,9 @@ use super::keeper::Host;
 use super::*;
 use integration_host_contract::TeamMember;
 use integration_host_contract::id::{DeliveryId, SessionEpoch, SessionId};
-use integration_host_ledger::transfer::{Arrived, Contents, Record, RecordKind, Transfer};
+use integration_host_ledger::transfer::{Contents, ImportProgress, Record, RecordKind, Transfer};
 use integration_host_ledger::{
-    ImportLimits, IntegrationVersion, Lease, LeaseAnswer, Leases, LedgerIdentity, Sessions,
+    ImportLimits, IntegrationVersion, Lease, LeaseAnswer, LeaseStore, LedgerIdentity, Sessions,
     TeamChanges,
 };
 use tokio::sync::watch;
@@ -105,7 +105,7 @@ macro_rules! calls {
 }
 
 #[async_trait]
-impl<F: Flaw> Leases for Flawed<F> {
+impl<F: Flaw> LeaseStore for Flawed<F> {
     async fn take_lease(&self, name: &str, time: Duration, is_urgent: bool) -> Result<LeaseAnswer> {
         match &self.host {
             Some(host) => Ok(host.keeper.take(name, time, is_urgent).await),
@@ -148,7 +148,7 @@ calls! {
         connection(id: &ConnectionId) -> Option<Connection>;
         connection_by_hook(hook: &HookId) -> Option<Connection>;
         connections() -> Vec<Connection>;
-        standings(after: Option<&ConnectionId>, limit: usize) -> Vec<Standing>;
+        scan_connections(after: Option<&ConnectionId>, limit: usize) -> Vec<ConnectionSummary>;
         integrations() -> Vec<IntegrationVersion>;
         record_integration(running: &IntegrationVersion) -> ();
         update_connection(id: &ConnectionId, update: ConnectionUpdate, now: Timestamp) -> Connection;
@@ -168,8 +168,8 @@ calls! {
         deliveries(connection: Option<&ConnectionId>, status: Option<DeliveryStatus>, cursor: Option<&str>, limit: usize) -> Page<Delivery>;
         delivery_rates(id: &ConnectionId, from: Timestamp, to: Timestamp) -> Vec<DeliveryRate>;
         delivery(id: &DeliveryId) -> Option<Delivery>;
-        kept_requests(after: u64, limit: usize) -> Vec<KeptRequest>;
-        replace_kept_request(kept: &KeptRequest, sealed: Vec<u8>) -> ();
+        dead_letters(after: u64, limit: usize) -> Vec<DeadLetter>;
+        replace_dead_letter(kept: &DeadLetter, sealed: Vec<u8>) -> ();
         failed_deliveries(connection: Option<&ConnectionId>, before: Timestamp, limit: usize) -> (Vec<Delivery>, u64);
         look_at_age(now: Timestamp, ran: Duration) -> Option<Timestamp>;
         prune_deliveries(now: Timestamp) -> bool;
@@ -195,6 +195,6 @@ calls! {
     Transfer {
         records(kind: RecordKind, after: Option<&str>, limit: usize) -> Page<Record>;
         contents() -> Contents;
-        take_over(records: Vec<Record>, from: u64, arrived: &Arrived) -> ();
+        import_batch(records: Vec<Record>, from: u64, arrived: &ImportProgress) -> ();
     }
 }

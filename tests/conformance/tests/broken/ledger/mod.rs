@@ -21,10 +21,10 @@ use integration_host_contract::id::{ConnectionId, HookId, RemoteUserId};
 use integration_host_contract::{Activity, Changes};
 use integration_host_database::SqliteDatabase;
 use integration_host_ledger::{
-    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionUpdate, Continuity, Coverage,
-    CoverageChange, Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, KeptRequest, Ledger,
-    LedgerActivity, LedgerError, MappingChange, Member, MemberFilter, MemberPage, NewConnection,
-    Page, Retention, Standing, Summary,
+    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionSummary, ConnectionUpdate,
+    Continuity, Coverage, CoverageChange, DeadLetter, Delivery, DeliveryRate, DeliveryRecord,
+    DeliveryStatus, Ledger, LedgerActivity, LedgerError, MappingChange, Member, MemberFilter,
+    MemberPage, NewConnection, Page, Retention, Summary,
 };
 use integration_host_ledger_sql::SqliteLedger;
 use jiff::Timestamp;

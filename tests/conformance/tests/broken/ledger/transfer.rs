@@ -1,6 +1,6 @@
 //! Ledgers that lose something when they are moved.
 
-use integration_host_ledger::transfer::{Arrived, Record, RecordKind, Transfer as _};
+use integration_host_ledger::transfer::{ImportProgress, Record, RecordKind, Transfer as _};
 
 use super::*;
 
@@ -35,50 +35,50 @@ impl Flaw for BeginsLate {
 struct GivesOutAnew;
 #[async_trait]
 impl Flaw for GivesOutAnew {
-    async fn take_over(
+    async fn import_batch(
         &self,
         ledger: &SqliteLedger,
         mut records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<()> {
         for (record, place) in records.iter_mut().zip(from..) {
             if let Record::Activity(activity) = record {
                 activity.place = place + 1;
             }
         }
-        ledger.take_over(records, from, arrived).await
+        ledger.import_batch(records, from, arrived).await
     }
 }
 
 struct LosesTheLast;
 #[async_trait]
 impl Flaw for LosesTheLast {
-    async fn take_over(
+    async fn import_batch(
         &self,
         ledger: &SqliteLedger,
         mut records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<()> {
         if !matches!(records.last(), Some(Record::Connection(_))) {
             records.pop();
         }
-        ledger.take_over(records, from, arrived).await
+        ledger.import_batch(records, from, arrived).await
     }
 }
 
 struct TakesAnyStep;
 #[async_trait]
 impl Flaw for TakesAnyStep {
-    async fn take_over(
+    async fn import_batch(
         &self,
         ledger: &SqliteLedger,
         records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<()> {
-        match ledger.take_over(records, from, arrived).await {
+        match ledger.import_batch(records, from, arrived).await {
             Err(LedgerError::Conflict(_)) => Ok(()),
             taken_over => taken_over,
         }
@@ -88,17 +88,17 @@ impl Flaw for TakesAnyStep {
 struct KeepsWhatFits;
 #[async_trait]
 impl Flaw for KeepsWhatFits {
-    async fn take_over(
+    async fn import_batch(
         &self,
         ledger: &SqliteLedger,
         mut records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<()> {
-        let taken_over = ledger.take_over(records.clone(), from, arrived).await;
+        let taken_over = ledger.import_batch(records.clone(), from, arrived).await;
         if taken_over.is_err() {
             records.pop();
-            ledger.take_over(records, from, arrived).await?;
+            ledger.import_batch(records, from, arrived).await?;
         }
         taken_over
     }
@@ -107,33 +107,33 @@ impl Flaw for KeepsWhatFits {
 struct ForgetsTheId;
 #[async_trait]
 impl Flaw for ForgetsTheId {
-    async fn take_over(
+    async fn import_batch(
         &self,
         ledger: &SqliteLedger,
         mut records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<()> {
         for record in &mut records {
             if let Record::Ledger(moved) = record {
                 moved.id = None;
             }
         }
-        ledger.take_over(records, from, arrived).await
+        ledger.import_batch(records, from, arrived).await
     }
 }
 
 struct PassesOver;
 #[async_trait]
 impl Flaw for PassesOver {
-    async fn take_over(
+    async fn import_batch(
         &self,
         ledger: &SqliteLedger,
         mut records: Vec<Record>,
         from: u64,
-        arrived: &Arrived,
+        arrived: &ImportProgress,
     ) -> Result<()> {
         records.dedup();
-        ledger.take_over(records, from, arrived).await
+        ledger.import_batch(records, from, arrived).await
     }
 }

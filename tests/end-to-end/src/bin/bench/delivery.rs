@@ -104,7 +104,7 @@ impl Connected {
             store: Arc::new(SealedStore::new(store, Arc::clone(&embedded.keys))),
             secrets: SecretSource::Given(BTreeMap::new()),
             directory: Arc::new(EmptyDirectory),
-            rights: Vec::new(),
+            lease_deadlines: Vec::new(),
             asked_by_person: false,
             unanswered: Arc::default(),
             http: Arc::clone(&embedded.http),
