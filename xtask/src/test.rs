@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use crate::command::{cargo, run, workspace};
 use crate::{browser, build, scim_server, second_try};
 
-/// Formatting, lints, and every test.
+/// Formatting, lints, links, and every test.
 pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     let browser = browser::ensure();
     if browser::is_required() {
@@ -36,6 +36,10 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
         "-D",
         "warnings",
     ]))?;
+    step("links in the documentation");
+    run(cargo()
+        .args(["doc", "--workspace", "--no-deps", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings"))?;
     step("the programs");
     let programs = build::programs()?;
     let mut environment = vec![

@@ -1,7 +1,7 @@
 //! The ledger: the durable record of connections, mappings, activities and deliveries.
 //!
 //! [`Ledger`] is what a provider implements. Everything that is shown to people or handed to the
-//! platform comes from here; what an integration keeps for itself is in [storage](integration_host_storage).
+//! platform comes from here; what an integration keeps for itself is in `integration-host-storage`.
 #![deny(missing_docs)]
 
 mod activity;

@@ -1,6 +1,6 @@
 //! The HTTP server: API v1, the callbacks of remote services, and what operators watch.
 //!
-//! Every route of the API calls one use case of [`Host`] and turns its result into JSON; every error leaves as
+//! Every route of the API calls one use case of [`Host`](integration_host::Host) and turns its result into JSON; every error leaves as
 //! `application/problem+json`. Deliveries at `/hooks/{hook}`, `/healthz`, `/readyz` and
 //! `/api/openapi.json` are open; the console at `/` needs a session; everything else, `/metrics` included, needs the admin
 //! token, because the listener faces the internet wherever deliveries arrive from there. A platform that has a server of

@@ -1,6 +1,6 @@
 //! A component that tries what an integration must not be able to do.
 //!
-//! Every function takes the name of an *attempt* (see [`attempts`]) and otherwise behaves: `connect` as the
+//! Every function takes the name of an *attempt* (see `attempts`) and otherwise behaves: `connect` as the
 //! scope's id, `subscribe` and `check` as the callback URL, `reconcile` as the cursor, `handle-webhook` as
 //! the header `x-attempt`, and those without arguments find it in storage under the key `attempt`.
 //! `connect` returns what came of it as the account's name.

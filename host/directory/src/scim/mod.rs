@@ -1,8 +1,8 @@
 //! The platform's users from an identity provider, by SCIM 2.0 (RFC 7643 and RFC 7644).
 //!
 //! Services differ in what they answer to a filter. At its start, the directory asks for a user it
-//! knows ([`abilities`]); what does not find them is not relied on, and all users are read instead
-//! ([`user_cache`]).
+//! knows (`service_features`); what does not find them is not relied on, and all users are read instead
+//! (`user_cache`).
 
 mod client;
 mod filter;

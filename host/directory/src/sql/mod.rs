@@ -1,6 +1,6 @@
 //! The platform's users from a database that is there already: a table, or what a query finds.
 //!
-//! Nothing is written. What is asked comes from [`statements`]; a [`Database`] runs it.
+//! Nothing is written. What is asked comes from `statements`; a `Database` runs it.
 
 mod postgres;
 mod selection;

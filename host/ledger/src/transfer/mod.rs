@@ -2,7 +2,7 @@
 //!
 //! [`Transfer`] is what a provider implements to take part. A ledger is told as [records](Record), one kind after
 //! the other, and taken over from them. How they are written into a file is the business of
-//! [`integration_host_cli::transfer`].
+//! `host/program/src/transfer`.
 
 pub mod base64;
 mod records;
