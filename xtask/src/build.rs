@@ -44,7 +44,16 @@ fn wasm(package: &str, name: &str) -> Result<PathBuf> {
     Ok(component)
 }
 
-/// The programs that the demo and the tests run.
+/// Builds the two programs that the demo runs and returns their paths: nothing that only tests need.
+pub fn demo_programs() -> Result<(PathBuf, PathBuf)> {
+    let (host, sandbox) = ("integration-host", "toggl-sandbox");
+    run(cargo().args(["build", "--package", "integration-host-cli", "--bin", host]))?;
+    run(cargo().args(["build", "--package", sandbox, "--bin", sandbox]))?;
+    let folder = target_directory().join("debug");
+    Ok((folder.join(host), folder.join(sandbox)))
+}
+
+/// The programs that the tests run.
 pub struct Programs {
     pub folder: PathBuf,
     pub host: PathBuf,
@@ -54,7 +63,7 @@ pub struct Programs {
 }
 
 /// Builds all programs for development. The whole workspace at once, so that every dependency is built
-/// once, with the same features, for the demo and the tests.
+/// once, with the same features.
 pub fn programs() -> Result<Programs> {
     run(cargo().args(["build", "--workspace", "--bins"]))?;
     let folder = target_directory().join("debug");

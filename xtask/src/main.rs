@@ -88,15 +88,18 @@ fn run(task: Task) -> Result<()> {
             Ok(())
         }
         Task::Demo { arguments } => {
+            eprintln!(
+                "Building the component, the host and the sandbox Toggl: some minutes the first time …"
+            );
             let component = build::component()?;
-            let programs = build::programs()?;
+            let (host, sandbox) = build::demo_programs()?;
             command::replace_self(
-                std::process::Command::new(programs.host)
+                std::process::Command::new(host)
                     .arg("demo")
                     .arg("--component")
                     .arg(component)
                     .arg("--sandbox")
-                    .arg(programs.sandbox)
+                    .arg(sandbox)
                     .args(arguments),
             )
         }

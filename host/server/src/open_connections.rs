@@ -7,8 +7,8 @@
 //! carried such a request goes only after those that did not.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,9 +38,25 @@ struct State {
     next: u64,
     open: HashMap<u64, Open>,
     /// Connections that nobody known is using, by where they come from.
-    sources: HashMap<Source, u32>,
-    networks: HashMap<Network, u32>,
+    networks: HashMap<Network, OfNetwork>,
+    /// Those of trusted proxies that carry no request.
+    at_proxies: Waiting,
     warned: HashMap<&'static str, Instant>,
+}
+
+/// Connections of a network that nobody known is using.
+#[derive(Default)]
+struct OfNetwork {
+    connections: usize,
+    sources: HashMap<Source, Waiting>,
+}
+
+/// Connections that may be closed, by since when they wait. There may be thousands of attempts a second to open one, so
+/// that all are never looked at one by one.
+#[derive(Default)]
+struct Waiting {
+    unproven: BTreeSet<(Instant, u64)>,
+    proven: BTreeSet<(Instant, u64)>,
 }
 
 struct Open {
@@ -134,7 +150,7 @@ impl OpenConnections {
             closed: Arc::clone(&closed),
         };
         state.open.insert(id, open);
-        state.add(source);
+        state.count_in(id);
         Some(OpenConnection {
             handle: ConnectionHandle {
                 id,
@@ -178,53 +194,44 @@ impl ConnectionHandle {
         let allowed = state.allowed(self.most, self.most_per_source);
         let is_full = state.total() > self.most.saturating_sub(kept_places(self.most));
         let of_source = state.count(source);
-        if let Some(open) = state.open.get_mut(&self.id) {
-            open.is_last &= is_full;
-            if open.is_last && !is_urgent {
-                return Err(TooMany::Connections);
-            }
-            if open.is_proxied && of_source >= allowed {
-                return Err(TooMany::OfSource);
-            }
+        let Some(open) = state.open.get_mut(&self.id) else {
+            return Ok(RequestUnderWay(self.clone()));
+        };
+        open.is_last &= is_full;
+        if open.is_last && !is_urgent {
+            return Err(TooMany::Connections);
+        }
+        if open.is_proxied && of_source >= allowed {
+            return Err(TooMany::OfSource);
+        }
+        state.change(self.id, |open| {
             open.since = now;
             if open.is_proxied {
                 open.source = Some(source);
-                state.add(Some(source));
             }
-        }
+        });
         Ok(RequestUnderWay(self.clone()))
     }
 
     /// The request is one of somebody known: until its end the connection counts against nobody, and stays.
     pub(super) fn keep(&self) {
-        let mut state = lock(&self.state);
-        if let Some(open) = state.open.get_mut(&self.id) {
+        lock(&self.state).change(self.id, |open| {
             open.is_proven = true;
-            if !std::mem::replace(&mut open.is_kept, true) {
-                let source = open.source;
-                state.subtract(source);
-            }
-        }
+            open.is_kept = true;
+        });
     }
 }
 
 impl Drop for RequestUnderWay {
     fn drop(&mut self) {
-        let mut state = lock(&self.0.state);
-        let Some(open) = state.open.get_mut(&self.0.id) else {
-            return;
-        };
-        open.since = Instant::now();
-        let (source, was_kept) = (open.source, std::mem::take(&mut open.is_kept));
-        match (open.is_proxied, was_kept) {
-            (true, false) => {
+        let now = Instant::now();
+        lock(&self.0.state).change(self.0.id, |open| {
+            open.since = now;
+            open.is_kept = false;
+            if open.is_proxied {
                 open.source = None;
-                state.subtract(source);
             }
-            (true, true) => open.source = None,
-            (false, true) => state.add(source),
-            (false, false) => {}
-        }
+        });
     }
 }
 
@@ -234,7 +241,13 @@ impl State {
     }
 
     fn count(&self, source: Source) -> u32 {
-        self.sources.get(&source).copied().unwrap_or_default()
+        let waiting = self
+            .networks
+            .get(&source.network())
+            .and_then(|network| network.sources.get(&source));
+        waiting.map_or(0, |waiting| {
+            u32::try_from(waiting.len()).unwrap_or(u32::MAX)
+        })
     }
 
     /// How many a source may have: no more than are left, so that what is scarce goes to many.
@@ -245,23 +258,19 @@ impl State {
 
     /// Ends a connection that waits, of this source or of anybody; false if there is none.
     fn make_room(&mut self, of: Option<Source>) -> bool {
-        let waiting = self
-            .open
-            .iter()
-            .filter(|(_, open)| !open.is_kept && (of.is_none() || open.source == of));
-        let first = waiting.min_by_key(|(_, open)| {
-            let of_network = open.source.and_then(|of| self.networks.get(&of.network()));
-            let of_source = open.source.and_then(|of| self.sources.get(&of));
-            let waits_at_proxy = open.is_proxied && open.source.is_none();
-            (
-                waits_at_proxy,
-                open.is_proven,
-                Reverse(of_network),
-                Reverse(of_source),
-                open.since,
-            )
-        });
-        let Some(id) = first.map(|(id, _)| *id) else {
+        let first = match of {
+            Some(source) => self
+                .networks
+                .get(&source.network())
+                .and_then(|network| network.sources.get(&source))
+                .and_then(|waiting| waiting.first(false).or_else(|| waiting.first(true))),
+            None => [false, true]
+                .into_iter()
+                .find_map(|proven| self.first_of_most(proven))
+                .or_else(|| self.at_proxies.first(false))
+                .or_else(|| self.at_proxies.first(true)),
+        };
+        let Some((_, id)) = first else {
             return false;
         };
         if let Some(open) = self.remove(id) {
@@ -270,25 +279,72 @@ impl State {
         true
     }
 
+    /// The connection that has waited for longest, of the network and the source that have the most.
+    fn first_of_most(&self, proven: bool) -> Option<(Instant, u64)> {
+        let sources = self.networks.values().flat_map(|network| {
+            let waiting = network.sources.values();
+            waiting.map(|waiting| (network.connections, waiting))
+        });
+        sources
+            .filter_map(|(of_network, waiting)| {
+                let first = waiting.first(proven)?;
+                Some((Reverse(of_network), Reverse(waiting.len()), first))
+            })
+            .min()
+            .map(|(_, _, first)| first)
+    }
+
     fn remove(&mut self, id: u64) -> Option<Open> {
-        let open = self.open.remove(&id)?;
-        if !open.is_kept {
-            self.subtract(open.source);
-        }
-        Some(open)
+        self.count_out(id);
+        self.open.remove(&id)
     }
 
-    fn add(&mut self, source: Option<Source>) {
-        if let Some(source) = source {
-            *self.sources.entry(source).or_default() += 1;
-            *self.networks.entry(source.network()).or_default() += 1;
+    /// Changes what is known of a connection, and counts it as it is then.
+    fn change(&mut self, id: u64, change: impl FnOnce(&mut Open)) {
+        self.count_out(id);
+        if let Some(open) = self.open.get_mut(&id) {
+            change(open);
         }
+        self.count_in(id);
     }
 
-    fn subtract(&mut self, source: Option<Source>) {
-        if let Some(source) = source {
-            take_one(&mut self.sources, &source);
-            take_one(&mut self.networks, &source.network());
+    fn count_in(&mut self, id: u64) {
+        let Some(open) = self.open.get(&id).filter(|open| !open.is_kept) else {
+            return;
+        };
+        let waiting = match open.source {
+            Some(source) => {
+                let network = self.networks.entry(source.network()).or_default();
+                network.connections += 1;
+                network.sources.entry(source).or_default()
+            }
+            None => &mut self.at_proxies,
+        };
+        waiting.of(open.is_proven).insert((open.since, id));
+    }
+
+    fn count_out(&mut self, id: u64) {
+        let Some(open) = self.open.get(&id).filter(|open| !open.is_kept) else {
+            return;
+        };
+        let key = (open.since, id);
+        let Some(source) = open.source else {
+            self.at_proxies.of(open.is_proven).remove(&key);
+            return;
+        };
+        let Entry::Occupied(mut network) = self.networks.entry(source.network()) else {
+            return;
+        };
+        let of_network = network.get_mut();
+        of_network.connections = of_network.connections.saturating_sub(1);
+        if let Entry::Occupied(mut waiting) = of_network.sources.entry(source) {
+            waiting.get_mut().of(open.is_proven).remove(&key);
+            if waiting.get().len() == 0 {
+                waiting.remove();
+            }
+        }
+        if of_network.sources.is_empty() {
+            network.remove();
         }
     }
 
@@ -307,12 +363,24 @@ fn kept_places(most: u32) -> u32 {
     (most / KEPT_SHARE).max(1)
 }
 
-fn take_one<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: &K) {
-    if let Some(count) = counts.get_mut(key) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            counts.remove(key);
+impl Waiting {
+    fn of(&mut self, proven: bool) -> &mut BTreeSet<(Instant, u64)> {
+        match proven {
+            true => &mut self.proven,
+            false => &mut self.unproven,
         }
+    }
+
+    fn first(&self, proven: bool) -> Option<(Instant, u64)> {
+        let set = match proven {
+            true => &self.proven,
+            false => &self.unproven,
+        };
+        set.first().copied()
+    }
+
+    fn len(&self) -> usize {
+        self.unproven.len() + self.proven.len()
     }
 }
 
@@ -496,7 +564,11 @@ mod tests {
         drop(all);
         let state = lock(&connections.state);
         assert_eq!(
-            (state.open.len(), state.sources.len(), state.networks.len()),
+            (
+                state.open.len(),
+                state.networks.len(),
+                state.at_proxies.len()
+            ),
             (0, 0, 0)
         );
     }
