@@ -20,6 +20,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use super::client::{Source, TrustedProxies};
@@ -43,6 +44,8 @@ pub(super) struct Listener {
     open: OpenConnections,
     response_stall_timeout: Duration,
     stopping: watch::Receiver<bool>,
+    /// Open connections, so that whoever stops can wait for what they carry.
+    tasks: TaskTracker,
 }
 
 impl Listener {
@@ -52,6 +55,7 @@ impl Listener {
         proxies: Arc<TrustedProxies>,
         limits: &Limits,
         stopping: watch::Receiver<bool>,
+        tasks: TaskTracker,
     ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
@@ -66,6 +70,7 @@ impl Listener {
             open: OpenConnections::new(limits.connections, limits.connections_per_source),
             response_stall_timeout: limits.response_stall_timeout(),
             stopping,
+            tasks,
         }
     }
 
@@ -105,7 +110,7 @@ impl Listener {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "could not disable delayed sending");
         }
-        tokio::spawn(self.serve(stream, peer, open));
+        self.tasks.spawn(self.serve(stream, peer, open));
     }
 
     /// Answers the requests of one connection.

@@ -41,15 +41,15 @@ use integration_host::{Host, Limits};
 /// # Ok(()) }
 /// ```
 ///
-/// (`Router::nest` leaves out `/time/`, with the slash.) The public URL of the host leads to where `hooks` is mounted. Whoever gets in is decided by an
-/// [admin token](Self::admin_token), an [`Authenticator`], or both; without either, nobody is. Cloning it gives another handle
-/// to the same server.
+/// (`Router::nest` leaves out `/time/`, with the slash.) The public URL of the host leads to where `hooks` is mounted.
+/// Whoever gets in is decided by an [admin token](Self::admin_token), an [`Authenticator`], or both; without either, nobody
+/// gets in. Cloning it gives another handle to the same server.
 #[derive(Clone)]
 pub struct Server {
     host: Host,
     options: Options,
     /// Made with the first routes; options that are given later change nothing.
-    running: OnceLock<Running>,
+    running: Arc<OnceLock<Running>>,
 }
 
 #[derive(Clone)]
@@ -66,7 +66,8 @@ pub(crate) struct Options {
 struct Running {
     state: AppState,
     proxies: Arc<TrustedProxies>,
-    use_cases: TaskTracker,
+    /// Use cases, and connections that are served here.
+    tasks: TaskTracker,
     stop: watch::Sender<bool>,
 }
 
@@ -83,7 +84,7 @@ impl Server {
                 allowed_origins: Vec::new(),
                 sign_in_links: SignInLinks::default(),
             },
-            running: OnceLock::new(),
+            running: Arc::default(),
         }
     }
 
@@ -145,8 +146,8 @@ impl Server {
         self.finished(router::api(&running.state, &self.own_address(false)))
     }
 
-    /// The console, and an answer for every other address below it. Its pages lead to one another wherever it is mounted; where the public URL is no https, its sessions are
-    /// good below the path of that alone.
+    /// The console, and an answer for every other address below it. Its pages lead to one another wherever it is mounted;
+    /// where the public URL is no https, its sessions are good below the path of that alone.
     pub fn console(&self) -> Router {
         let running = self.running();
         let routes = router::console(&running.state, &self.own_address(false));
@@ -159,8 +160,8 @@ impl Server {
     }
 
     /// All routes as what `axum::serve` takes, with the platform's own around them: `mount` gets them and returns the whole,
-    /// such as `|routes| Router::new().nest_service("/time", routes)`. Nobody can forget then to have the server say where requests
-    /// come from.
+    /// such as `|routes| Router::new().nest_service("/time", routes)`. Nobody can forget then to have the server say where
+    /// requests come from.
     pub fn make_service(
         &self,
         mount: impl FnOnce(Router) -> Router,
@@ -190,6 +191,7 @@ impl Server {
             Arc::clone(&running.proxies),
             limits,
             stopping.clone(),
+            running.tasks.clone(),
         );
         let stopper = async move {
             shutdown.await;
@@ -198,8 +200,8 @@ impl Server {
         };
         let finished = async {
             tokio::join!(accepting.run(listener), stopper);
-            running.use_cases.close();
-            running.use_cases.wait().await;
+            running.tasks.close();
+            running.tasks.wait().await;
         };
         tokio::select! {
             () = finished => {}
@@ -214,8 +216,8 @@ impl Server {
     pub async fn finish(&self, grace: Duration) -> bool {
         let running = self.running();
         running.stop.send_replace(true);
-        running.use_cases.close();
-        let ended = tokio::time::timeout(grace, running.use_cases.wait()).await;
+        running.tasks.close();
+        let ended = tokio::time::timeout(grace, running.tasks.wait()).await;
         if ended.is_err() {
             unfinished();
         }
@@ -231,13 +233,13 @@ impl Server {
     fn running(&self) -> &Running {
         self.running.get_or_init(|| {
             let (stop, stopping) = watch::channel(false);
-            let use_cases = TaskTracker::new();
+            let tasks = TaskTracker::new();
             let proxies = self.options.trusted_proxies.clone();
             let options = self.options.clone();
             Running {
-                state: AppState::new(self.host.clone(), options, stopping, use_cases.clone()),
+                state: AppState::new(self.host.clone(), options, stopping, tasks.clone()),
                 proxies: Arc::new(TrustedProxies::new(proxies)),
-                use_cases,
+                tasks,
                 stop,
             }
         })

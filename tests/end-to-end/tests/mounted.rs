@@ -180,6 +180,38 @@ async fn pages_of_allowed_origins_may_call_the_api_and_no_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_is_still_arriving_is_waited_for_and_answered() {
+    let embedded = Embedded::start(&component().unwrap()).await.unwrap();
+    let server = Server::new(&embedded.service).admin_token(AdminToken::new(TOKEN).unwrap());
+    let listener = TcpListener::bind((PLATFORM, 0)).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (stop, mut stopping) = watch::channel(false);
+    let serving = tokio::spawn(async move {
+        let stopped = async move {
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        };
+        server.serve(listener, stopped).await
+    });
+    let authorization = format!("Bearer {TOKEN}");
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+    ];
+    let request = post("/api/v1/test", &headers, b"{\"no\": \"secrets\"}");
+    let (first, rest) = request.split_at(request.len() - 6);
+    let mut connection = RawConnection::open(&url, PLATFORM).await.unwrap();
+    connection.send(first).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stop.send_replace(true);
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!serving.is_finished(), "the request is not waited for");
+    connection.send(rest).await.unwrap();
+    assert_eq!(connection.answer().await.unwrap().status, 422);
+    let ended = timeout(Duration::from_secs(60), serving).await;
+    ended.expect("it does not stop").unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_use_case_whose_client_hung_up_is_waited_for() {
     let mounted = Mounted::start(&[]).await;
     let body = json!({

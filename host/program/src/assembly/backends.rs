@@ -1,4 +1,4 @@
-//! The storage and the ledger: opening the storage and the ledger that the settings choose.
+//! Opening the storage and the ledger that the settings choose.
 
 use std::path::{Path, absolute};
 use std::sync::Arc;
