@@ -2,7 +2,8 @@
 //!
 //! Whoever opens connections and says nothing must not keep others out. So a new connection is not turned away
 //! while there is one that does nothing: the one that has been waiting for longest makes room, of the network and
-//! the source that have the most. What is asked by somebody who is known (a delivery whose signature holds, a
+//! the source that have the most. It had a moment for what it wants, unless the new one's network or source has far
+//! fewer: otherwise those who come back at once would keep the host busy with taking each other's places. What is asked by somebody who is known (a delivery whose signature holds, a
 //! request with the admin token, a person who is signed in) is never cut off for that, and a connection that
 //! carried such a request goes only after those that did not.
 
@@ -22,6 +23,12 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One in so many places is kept for deliveries and health checks, when nothing can make room.
 const KEPT_SHARE: u32 = 16;
+
+/// How long a connection has, before it makes room for one of somebody who has about as many.
+const TENURE: Duration = Duration::from_secs(1);
+
+/// Who has fewer than one in so many of another's connections has far fewer.
+const FAR_FEWER: usize = 2;
 
 /// What a source may have in any case, however few places are left.
 const FEWEST_PER_SOURCE: u32 = 4;
@@ -49,6 +56,25 @@ struct State {
 struct OfNetwork {
     connections: usize,
     sources: HashMap<Source, Waiting>,
+}
+
+/// What a source has waiting, and what its network has.
+struct OfSource {
+    of_network: usize,
+    of_source: usize,
+    /// What has waited for longest.
+    first: (Instant, u64),
+}
+
+/// What became of the wish that another connection make room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// One has ended.
+    Made,
+    /// Those that wait have hardly begun to, and are of those who have as few.
+    NotYet,
+    /// All carry requests of somebody known.
+    None,
 }
 
 /// Connections that may be closed, by since when they wait. There may be thousands of attempts a second to open one, so
@@ -122,20 +148,19 @@ impl OpenConnections {
                 source,
                 now,
             );
-            state.make_room(Some(source)).then_some(())?;
+            state.make_room_of(source)?;
         }
         let kept = kept_places(self.most);
-        let mut is_last = false;
-        if state.total() >= self.most.saturating_sub(kept) && !state.make_room(None) {
-            if state.total() >= self.most {
-                state.warn(
-                    "too many connections are open; further ones are closed",
-                    source,
-                    now,
-                );
-                return None;
-            }
-            is_last = true;
+        let is_full = state.total() >= self.most.saturating_sub(kept);
+        let room = is_full.then(|| state.make_room_for(source, now));
+        let is_last = room == Some(Room::None);
+        if room == Some(Room::NotYet) || (is_last && state.total() >= self.most) {
+            state.warn(
+                "too many connections are open; further ones are closed",
+                source,
+                now,
+            );
+            return None;
         }
         let closed = Arc::new(Notify::new());
         let id = state.next;
@@ -256,42 +281,68 @@ impl State {
         most_per_source.min(left.max(FEWEST_PER_SOURCE))
     }
 
-    /// Ends a connection that waits, of this source or of anybody; false if there is none.
-    fn make_room(&mut self, of: Option<Source>) -> bool {
-        let first = match of {
-            Some(source) => self
-                .networks
-                .get(&source.network())
-                .and_then(|network| network.sources.get(&source))
-                .and_then(|waiting| waiting.first(false).or_else(|| waiting.first(true))),
-            None => [false, true]
-                .into_iter()
-                .find_map(|proven| self.first_of_most(proven))
-                .or_else(|| self.at_proxies.first(false))
-                .or_else(|| self.at_proxies.first(true)),
+    /// Ends the connection of a source that has waited for longest; `None` if all carry requests of somebody known.
+    fn make_room_of(&mut self, source: Source) -> Option<()> {
+        let network = self.networks.get(&source.network())?;
+        let waiting = network.sources.get(&source)?;
+        let first = waiting.first(false).or_else(|| waiting.first(true))?;
+        self.end(first);
+        Some(())
+    }
+
+    /// Ends a connection that waits, of anybody, for a new one of this source.
+    fn make_room_for(&mut self, source: Option<Source>, now: Instant) -> Room {
+        let of_new_network = source
+            .and_then(|source| self.networks.get(&source.network()))
+            .map_or(0, |network| network.connections);
+        let of_new_source = source.map_or(0, |source| self.count(source) as usize);
+        let may_end = |waiting: &OfSource| {
+            now.saturating_duration_since(waiting.first.0) >= TENURE
+                || of_new_network.saturating_mul(FAR_FEWER) < waiting.of_network
+                || of_new_source.saturating_mul(FAR_FEWER) < waiting.of_source
         };
-        let Some((_, id)) = first else {
-            return false;
-        };
+        for proven in [false, true] {
+            let mut is_empty = true;
+            let first = self
+                .waiting(proven)
+                .inspect(|_| is_empty = false)
+                .filter(may_end)
+                .min_by_key(|waiting| {
+                    let (network, source) = (waiting.of_network, waiting.of_source);
+                    (Reverse(network), Reverse(source), waiting.first)
+                });
+            if let Some(OfSource { first, .. }) = first {
+                self.end(first);
+                return Room::Made;
+            }
+            if !is_empty {
+                return Room::NotYet;
+            }
+        }
+        let at_proxies = (self.at_proxies.first(false)).or_else(|| self.at_proxies.first(true));
+        at_proxies.map_or(Room::None, |first| {
+            self.end(first);
+            Room::Made
+        })
+    }
+
+    /// What each source has waiting.
+    fn waiting(&self, proven: bool) -> impl Iterator<Item = OfSource> {
+        self.networks.values().flat_map(move |network| {
+            network.sources.values().filter_map(move |waiting| {
+                Some(OfSource {
+                    of_network: network.connections,
+                    of_source: waiting.len(),
+                    first: waiting.first(proven)?,
+                })
+            })
+        })
+    }
+
+    fn end(&mut self, (_, id): (Instant, u64)) {
         if let Some(open) = self.remove(id) {
             open.closed.notify_one();
         }
-        true
-    }
-
-    /// The connection that has waited for longest, of the network and the source that have the most.
-    fn first_of_most(&self, proven: bool) -> Option<(Instant, u64)> {
-        let sources = self.networks.values().flat_map(|network| {
-            let waiting = network.sources.values();
-            waiting.map(|waiting| (network.connections, waiting))
-        });
-        sources
-            .filter_map(|(of_network, waiting)| {
-                let first = waiting.first(proven)?;
-                Some((Reverse(of_network), Reverse(waiting.len()), first))
-            })
-            .min()
-            .map(|(_, _, first)| first)
     }
 
     fn remove(&mut self, id: u64) -> Option<Open> {
@@ -451,6 +502,26 @@ mod tests {
         let closed = |open: &[OpenConnection]| open.iter().filter(|open| is_closed(open)).count();
         assert_eq!((closed(&spread), closed(&dense)), (4, 4));
         assert_eq!(closed(&new), 0);
+    }
+
+    #[test]
+    fn who_comes_back_at_once_finds_the_place_taken_for_a_moment() {
+        let connections = OpenConnections::new(16, 100);
+        let start = Instant::now();
+        let open: Vec<_> = (0..15)
+            .map(|at| {
+                connections
+                    .admit(Some(source(at / 5, at % 5)), start)
+                    .unwrap()
+            })
+            .collect();
+        let again = |at| connections.admit(Some(source(0, 0)), later(start, at));
+        assert!(again(1).is_none(), "it took somebody's place");
+        assert!(open.iter().all(|open| !is_closed(open)));
+        let other = connections.admit(Some(source(9, 1)), later(start, 1));
+        assert!(other.is_some(), "who has none is kept out");
+        let second = again(1000);
+        assert!(second.is_some(), "who waits for long is not replaced");
     }
 
     #[test]
