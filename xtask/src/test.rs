@@ -2,9 +2,9 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 
 use crate::command::{cargo, run, workspace};
 use crate::{browser, build, scim_server, second_try};
@@ -40,6 +40,7 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
     run(cargo()
         .args(["doc", "--workspace", "--no-deps", "--quiet"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
+    check_dependencies()?;
     step("the programs");
     let programs = build::programs()?;
     let mut environment = vec![
@@ -84,6 +85,26 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
         command
     });
     tested.and(looked_at)
+}
+
+/// Licences, versions and sources of what the programs are made of, where cargo-deny is installed.
+fn check_dependencies() -> Result<()> {
+    let is_installed = Command::new("cargo-deny")
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    if is_installed {
+        step("licences, versions and sources of dependencies");
+        return run(cargo().args(["deny", "check", "licenses", "bans", "sources"]));
+    }
+    step("licences, versions and sources of dependencies were not checked");
+    let missing = "cargo-deny is missing: `cargo install --locked cargo-deny`";
+    if env::var_os("DENY").is_some_and(|value| value == "required") {
+        bail!("{missing}");
+    }
+    eprintln!("{missing}; then this command checks them");
+    Ok(())
 }
 
 /// Runs tests; what fails gets a second try if `SECOND_TRY=allowed`.
