@@ -47,7 +47,9 @@ fn wasm(package: &str, name: &str) -> Result<PathBuf> {
 /// Builds the two programs that the demo runs and returns their paths: nothing that only tests need.
 pub fn demo_programs() -> Result<(PathBuf, PathBuf)> {
     let (host, sandbox) = ("integration-host", "toggl-sandbox");
-    run(cargo().args(["build", "--package", "integration-host-cli", "--bin", host]))?;
+    run(cargo()
+        .args(["build", "--package", "integration-host-cli", "--bin", host])
+        .arg("--no-default-features"))?;
     run(cargo().args(["build", "--package", sandbox, "--bin", sandbox]))?;
     let folder = target_directory().join("debug");
     Ok((folder.join(host), folder.join(sandbox)))

@@ -8,7 +8,7 @@ mod empty;
 mod file;
 #[cfg(feature = "scim")]
 pub mod scim;
-#[cfg(feature = "sql")]
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub mod sql;
 mod users;
 
@@ -18,6 +18,7 @@ use thiserror::Error;
 
 pub use self::empty::EmptyDirectory;
 pub use self::file::FileDirectory;
+pub use self::users::Users;
 use integration_host_contract::User;
 use integration_host_contract::deadline::Unanswered;
 use integration_host_contract::id::UserId;

@@ -80,8 +80,8 @@ impl From<User> for Listed {
     }
 }
 
-/// Users, ready for every kind of lookup.
-pub(super) struct Users {
+/// Users in memory, ready for every kind of lookup, as [`UserDirectory`](super::UserDirectory) says it.
+pub struct Users {
     /// By name.
     users: Vec<User>,
     by_id: HashMap<UserId, usize>,
@@ -93,6 +93,11 @@ pub(super) struct Users {
 }
 
 impl Users {
+    /// These users.
+    pub fn of(users: impl IntoIterator<Item = User>) -> Self {
+        Self::new(users)
+    }
+
     pub(super) fn new(listed: impl IntoIterator<Item = impl Into<Listed>>) -> Self {
         let mut listed: Vec<Listed> = listed.into_iter().map(Into::into).collect();
         listed.sort_by_cached_key(|listed| {
@@ -140,11 +145,18 @@ impl Users {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         self.users.len()
     }
 
-    pub(super) fn find_by_email(&self, emails: &[String]) -> Vec<Vec<User>> {
+    /// Whether there is nobody.
+    pub fn is_empty(&self) -> bool {
+        self.users.is_empty()
+    }
+
+    /// For each e-mail address, in the order given, the users that have it.
+    pub fn find_by_email(&self, emails: &[String]) -> Vec<Vec<User>> {
         emails
             .iter()
             .map(|email| {
@@ -159,14 +171,16 @@ impl Users {
             .collect()
     }
 
-    pub(super) fn find_by_id(&self, id: &UserId) -> Option<User> {
+    /// The user with this id.
+    pub fn find_by_id(&self, id: &UserId) -> Option<User> {
         self.by_id
             .get(id)
             .and_then(|index| self.users.get(*index))
             .cloned()
     }
 
-    pub(super) fn search(&self, query: &str, limit: usize) -> Vec<User> {
+    /// Users whose name, e-mail address or id contains `query`, ordered by name. At most `limit`.
+    pub fn search(&self, query: &str, limit: usize) -> Vec<User> {
         let query = searchable(query.trim());
         let mut found = Vec::new();
         let mut from = 0;

@@ -19,12 +19,18 @@
 //! [`LeaseStore`]: integration_host_ledger::LeaseStore
 #![deny(missing_docs)]
 
+#[cfg(feature = "ledger")]
 pub mod ledger;
+#[cfg(feature = "storage")]
 pub mod storage;
 mod suite;
+#[cfg(feature = "directory")]
 pub mod user_directory;
 
+#[cfg(feature = "ledger")]
 pub use self::ledger::ledger_conformance;
+#[cfg(feature = "storage")]
 pub use self::storage::storage_conformance;
 pub use self::suite::{Failure, Kept, Report};
+#[cfg(feature = "directory")]
 pub use self::user_directory::user_directory_conformance;

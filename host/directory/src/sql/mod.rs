@@ -2,25 +2,31 @@
 //!
 //! Nothing is written. What is asked comes from `statements`; a `Database` runs it.
 
+#[cfg(feature = "postgres")]
 mod postgres;
 mod selection;
+#[cfg(feature = "sqlite")]
 mod sqlite;
 mod statements;
 
+#[cfg(feature = "sqlite")]
 use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use thiserror::Error;
 
+#[cfg(feature = "postgres")]
 use self::postgres::PostgresUsers;
 pub use self::selection::{Columns, Identifier, IdentifierError, Rows, Selection};
+#[cfg(feature = "sqlite")]
 use self::sqlite::SqliteUsers;
 use self::statements::Statements;
 use super::users::{Users, normalise};
 use super::{DirectoryError, UserDirectory};
 use integration_host_contract::User;
 use integration_host_contract::id::UserId;
+#[cfg(feature = "postgres")]
 use integration_host_database::postgres::PostgresAddress;
 
 /// Addresses asked for with one statement.
@@ -113,6 +119,7 @@ impl SqlDirectory {
     ///
     /// # Errors
     /// The file, a table or a column is missing or cannot be read, or the query is wrong.
+    #[cfg(feature = "sqlite")]
     pub async fn sqlite(
         path: &Path,
         selection: &Selection,
@@ -128,6 +135,7 @@ impl SqlDirectory {
     ///
     /// # Errors
     /// The database cannot be used, a table or a column is missing or cannot be read, or the query is wrong.
+    #[cfg(feature = "postgres")]
     pub async fn postgres(
         address: &PostgresAddress,
         selection: &Selection,
@@ -254,5 +262,5 @@ impl UserDirectory for SqlDirectory {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "sqlite"))]
 mod tests;

@@ -3,19 +3,24 @@
 use std::path::{Path, absolute};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::storage_component;
 use crate::config::{LedgerChoice, Settings, StorageChoice};
 use integration_host_contract::clock::Clock;
 use integration_host_database::SqliteDatabase;
+#[cfg(feature = "postgres")]
 use integration_host_database::postgres::PostgresDatabase;
 use integration_host_ledger::{Backup, Ledger, Retention};
-use integration_host_ledger_sql::{PostgresLedger, SqliteLedger};
+#[cfg(feature = "postgres")]
+use integration_host_ledger_sql::PostgresLedger;
+use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::SealingKeys;
-use integration_host_storage::{
-    KeyValueStore, MemoryStore, PostgresStore, RedisStore, SqliteStore,
-};
+#[cfg(feature = "postgres")]
+use integration_host_storage::PostgresStore;
+#[cfg(feature = "redis")]
+use integration_host_storage::RedisStore;
+use integration_host_storage::{KeyValueStore, MemoryStore, SqliteStore};
 
 /// An open storage and an open ledger.
 pub(crate) struct Backends {
@@ -29,6 +34,7 @@ pub(crate) struct Backends {
 pub(super) enum LedgerDatabase {
     Sqlite(SqliteDatabase),
     Memory,
+    #[cfg(feature = "postgres")]
     Postgres(PostgresDatabase),
 }
 
@@ -54,16 +60,19 @@ pub(super) async fn open(
         }
         (StorageChoice::Sqlite(path), _) => Arc::new(in_sqlite(SqliteDatabase::open(path)?)),
         (StorageChoice::Memory, _) => Arc::new(MemoryStore::new(Arc::clone(clock))),
+        #[cfg(feature = "postgres")]
         (StorageChoice::Postgres(address), LedgerDatabase::Postgres(database))
             if settings.ledger == LedgerChoice::Postgres(address.clone()) =>
         {
             Arc::new(PostgresStore::new(database, Arc::clone(clock)))
         }
+        #[cfg(feature = "postgres")]
         (StorageChoice::Postgres(address), _) => {
             let database = PostgresDatabase::open(address).await?;
             share_keys(&database, keys, settings).await?;
             Arc::new(PostgresStore::new(database, Arc::clone(clock)))
         }
+        #[cfg(feature = "redis")]
         (StorageChoice::Redis(address), _) => {
             let timeout = settings.limits.storage_timeout();
             Arc::new(RedisStore::open(address, timeout, Arc::clone(clock)).await?)
@@ -76,6 +85,7 @@ pub(super) async fn open(
                     Arc::new(in_sqlite(database))
                 }
                 LedgerDatabase::Memory => Arc::new(MemoryStore::new(Arc::clone(clock))),
+                #[cfg(feature = "postgres")]
                 LedgerDatabase::Postgres(database) => {
                     Arc::new(PostgresStore::new(database, Arc::clone(clock)))
                 }
@@ -107,15 +117,14 @@ pub(super) async fn open_ledger(
             let ledger = Arc::new(in_sqlite(SqliteDatabase::open_in_memory()?));
             (LedgerDatabase::Memory, ledger)
         }
+        #[cfg(feature = "postgres")]
         LedgerChoice::Postgres(address) => {
             let database = PostgresDatabase::open(address).await?;
+            share_keys(&database, keys, settings).await?;
             let ledger = PostgresLedger::new(database.clone(), retention.clone());
             (LedgerDatabase::Postgres(database), Arc::new(ledger))
         }
     };
-    if let LedgerDatabase::Postgres(database) = &database {
-        share_keys(database, keys, settings).await?;
-    }
     Ok((database, ledger))
 }
 
@@ -132,6 +141,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
 }
 
 /// Hosts that share a database must be able to open what each of them seals.
+#[cfg(feature = "postgres")]
 async fn share_keys(
     database: &PostgresDatabase,
     keys: Option<&SealingKeys>,
@@ -145,7 +155,7 @@ async fn share_keys(
     if of_others.is_empty() {
         return Ok(());
     }
-    bail!(
+    anyhow::bail!(
         "other hosts of the database {} seal with the key {}, which this host does not have: give it the same sealing key, with --sealing-key-file or INTEGRATION_HOST_SEALING_KEY",
         settings.storage,
         of_others.join(" or ")

@@ -1,17 +1,21 @@
 //! The user directory of the settings.
 
 use std::sync::Arc;
+#[cfg(feature = "scim")]
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
 use crate::config::{DirectoryChoice, Settings};
+#[cfg(feature = "scim")]
 use integration_host_directory::scim::ScimDirectory;
 use integration_host_directory::sql::SqlDirectory;
 use integration_host_directory::{EmptyDirectory, FileDirectory, UserDirectory};
+#[cfg(feature = "scim")]
 use integration_host_http::ReqwestClient;
 
 /// How long connecting to a user directory may take, TLS included.
+#[cfg(feature = "scim")]
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens a user directory, and makes sure that users can be looked up in it.
@@ -30,10 +34,12 @@ pub(super) async fn open(settings: &Settings) -> Result<Arc<dyn UserDirectory>> 
             let directory = SqlDirectory::sqlite(path, selection, timeout).await;
             Arc::new(directory.with_context(named)?)
         }
+        #[cfg(feature = "postgres")]
         DirectoryChoice::Postgres(address, selection) => {
             let directory = SqlDirectory::postgres(address, selection, timeout).await;
             Arc::new(directory.with_context(named)?)
         }
+        #[cfg(feature = "scim")]
         DirectoryChoice::Scim(url, token) => {
             let proxy = settings.hosts.proxy.clone();
             let http = Arc::new(ReqwestClient::with_proxy(CONNECT_TIMEOUT, proxy)?);

@@ -62,10 +62,15 @@ struct Database {
 /// # Errors
 /// A sentence that names what is missing or unfinished, and what helps.
 pub(crate) async fn prepare(settings: &Settings, beginning: Beginning) -> Result<()> {
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_mut, reason = "no ledger is on a server")
+    )]
     let mut found = Found::of(settings);
-    let on_server = match settings.ledger {
-        LedgerChoice::Postgres(_) => Some(find_on_server(settings, &mut found).await?),
+    let on_server: Option<String> = match settings.ledger {
         LedgerChoice::Sqlite(_) | LedgerChoice::Memory => None,
+        #[cfg(feature = "postgres")]
+        LedgerChoice::Postgres(_) => Some(find_on_server(settings, &mut found).await?),
     };
     if let Some(ledger) = to_make(&found, beginning)? {
         let opened = SqliteDatabase::open(ledger);
@@ -102,6 +107,7 @@ pub(crate) async fn prepare(settings: &Settings, beginning: Beginning) -> Result
 }
 
 /// A server may have lost its data, and then has an empty ledger made as if there never had been one.
+#[cfg(feature = "postgres")]
 async fn find_on_server(settings: &Settings, found: &mut Found) -> Result<String> {
     let ledger = super::open_ledger(settings).await?;
     let identity = ledger.identity().await;

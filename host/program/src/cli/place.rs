@@ -11,10 +11,11 @@ use super::output::Output;
 use crate::assembly;
 use crate::assembly::Backends;
 use crate::assembly::presence::draft_of;
-use crate::config::{LedgerChoice, Overrides, Settings, StorageChoice};
+use crate::config::{
+    LedgerChoice, Overrides, Settings, StorageChoice, is_directory_token_in_environment,
+};
 use integration_host_contract::clock::{Clock as _, SystemClock};
 use integration_host_database::is_in_use;
-use integration_host_directory::scim::TokenSource;
 use integration_host_ledger::Ledger;
 use integration_host_ledger::transfer::Transfer;
 use integration_host_seal::{KeySource, SealingKeys};
@@ -61,7 +62,7 @@ impl Location {
             storage: self.storage,
             ledger: self.ledger,
             sealing_key_in_environment: self.sealing_key_in_environment,
-            directory_token_in_environment: TokenSource::is_in_environment(),
+            directory_token_in_environment: is_directory_token_in_environment(),
             ..Overrides::default()
         }
     }

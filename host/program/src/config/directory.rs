@@ -5,14 +5,26 @@ use std::path::{Path, PathBuf};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+#[cfg(feature = "scim")]
 use url::Url;
 
 use super::ConfigError;
 use integration_host_contract::sentence::{is_address_instead_of_path, names_credential, shorten};
+#[cfg(feature = "postgres")]
 use integration_host_database::postgres::{AddressError, PostgresAddress};
+#[cfg(feature = "scim")]
 use integration_host_directory::scim::TokenSource;
 use integration_host_directory::sql::{Identifier, Rows, Selection};
+#[cfg(feature = "scim")]
 use integration_host_http::address::is_loopback;
+
+/// Whether the environment holds the directory's token.
+pub(crate) fn is_token_in_environment() -> bool {
+    #[cfg(feature = "scim")]
+    return TokenSource::is_in_environment();
+    #[cfg(not(feature = "scim"))]
+    false
+}
 
 /// Where the platform's users are.
 #[derive(Clone, Debug)]
@@ -22,8 +34,10 @@ pub enum DirectoryChoice {
     /// In an SQLite database in this file.
     Sqlite(PathBuf, Selection),
     /// In a database that speaks the Postgres protocol.
+    #[cfg(feature = "postgres")]
     Postgres(PostgresAddress, Selection),
     /// At a SCIM service: the address before `/Users`, and where the token for it comes from.
+    #[cfg(feature = "scim")]
     Scim(Url, TokenSource),
 }
 
@@ -33,7 +47,9 @@ impl fmt::Display for DirectoryChoice {
         match self {
             Self::File(path) => write!(formatter, "{}", path.display()),
             Self::Sqlite(path, _) => write!(formatter, "sqlite:{}", path.display()),
+            #[cfg(feature = "postgres")]
             Self::Postgres(address, _) => write!(formatter, "{address}"),
+            #[cfg(feature = "scim")]
             Self::Scim(url, _) => write!(formatter, "scim:{url}"),
         }
     }
@@ -98,6 +114,10 @@ impl DirectorySection {
 
     /// The directory. A place from outside wins over the file's; what the file says more holds for it as
     /// far as it applies.
+    #[cfg_attr(
+        not(feature = "scim"),
+        expect(unused_variables, reason = "no place has a token")
+    )]
     pub(super) fn choose(
         self,
         override_from: Option<&str>,
@@ -135,6 +155,11 @@ impl DirectorySection {
                 )));
             }
             ("sqlite", path) => DirectoryChoice::Sqlite(base.join(path), keys.selection()?),
+            #[cfg(not(feature = "postgres"))]
+            ("postgres" | "postgresql", _) => {
+                return Err(ConfigError::left_out("directory", "postgres"));
+            }
+            #[cfg(feature = "postgres")]
             ("postgres" | "postgresql", _) => {
                 let address = from.parse().map_err(|error: AddressError| {
                     ConfigError(format!(
@@ -143,6 +168,9 @@ impl DirectorySection {
                 })?;
                 DirectoryChoice::Postgres(address, keys.selection()?)
             }
+            #[cfg(not(feature = "scim"))]
+            ("scim", _) => return Err(ConfigError::left_out("directory", "scim")),
+            #[cfg(feature = "scim")]
             ("scim", url) => {
                 DirectoryChoice::Scim(service(url)?, keys.token(token_in_environment)?)
             }
@@ -196,9 +224,10 @@ impl Keys {
     fn refuse_unused(&self, choice: &DirectoryChoice) -> Result<(), ConfigError> {
         let (key, purpose) = match choice {
             DirectoryChoice::File(_) => (self.sql_key().or(self.token_key()), "files"),
-            DirectoryChoice::Sqlite(..) | DirectoryChoice::Postgres(..) => {
-                (self.token_key(), "databases")
-            }
+            DirectoryChoice::Sqlite(..) => (self.token_key(), "databases"),
+            #[cfg(feature = "postgres")]
+            DirectoryChoice::Postgres(..) => (self.token_key(), "databases"),
+            #[cfg(feature = "scim")]
             DirectoryChoice::Scim(..) => (self.sql_key(), "SCIM services"),
         };
         match key {
@@ -245,6 +274,7 @@ impl Keys {
         Ok(selection)
     }
 
+    #[cfg(feature = "scim")]
     fn token(&self, in_environment: bool) -> Result<TokenSource, ConfigError> {
         let variable = TokenSource::VARIABLE;
         match (&self.token_file, &self.token_command, in_environment) {
@@ -267,6 +297,7 @@ impl Keys {
 }
 
 /// The address of a SCIM service.
+#[cfg(feature = "scim")]
 fn service(text: &str) -> Result<Url, ConfigError> {
     // The text may hold a token, so it is not repeated.
     let wrong = |what: &str| {

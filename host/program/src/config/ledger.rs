@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{ConfigError, DEFAULT_DATABASE, StorageChoice};
+#[cfg(feature = "postgres")]
 use integration_host_database::postgres::PostgresAddress;
 
 /// What keeps the ledger. Whatever can keep both keeps the integrations' storage as well, unless another
@@ -16,6 +17,7 @@ pub enum LedgerChoice {
     /// Memory: everything is gone when the host stops.
     Memory,
     /// A database that speaks the Postgres protocol.
+    #[cfg(feature = "postgres")]
     Postgres(PostgresAddress),
 }
 
@@ -31,8 +33,11 @@ impl LedgerChoice {
         match storage {
             StorageChoice::Sqlite(path) => Some(Self::Sqlite(path)),
             StorageChoice::Memory => Some(Self::Memory),
+            #[cfg(feature = "postgres")]
             StorageChoice::Postgres(url) => Some(Self::Postgres(url)),
-            StorageChoice::Redis(_) | StorageChoice::Component(_) => None,
+            #[cfg(feature = "redis")]
+            StorageChoice::Redis(_) => None,
+            StorageChoice::Component(_) => None,
         }
     }
 
@@ -41,6 +46,7 @@ impl LedgerChoice {
         match self {
             Self::Sqlite(path) => StorageChoice::Sqlite(path.clone()),
             Self::Memory => StorageChoice::Memory,
+            #[cfg(feature = "postgres")]
             Self::Postgres(url) => StorageChoice::Postgres(url.clone()),
         }
     }
@@ -49,7 +55,9 @@ impl LedgerChoice {
     pub(super) fn relative_to(self, directory: &Path) -> Self {
         match self {
             Self::Sqlite(path) => Self::Sqlite(directory.join(path)),
-            Self::Memory | Self::Postgres(_) => self,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => self,
+            Self::Memory => self,
         }
     }
 }

@@ -21,6 +21,7 @@ use url::Url;
 pub use self::choice::LogFormat;
 pub use self::directory::DirectoryChoice;
 use self::directory::DirectorySection;
+pub(crate) use self::directory::is_token_in_environment as is_directory_token_in_environment;
 use self::file::SettingsFile;
 pub use self::ledger::LedgerChoice;
 pub use self::overrides::Overrides;
@@ -50,6 +51,16 @@ pub(crate) const DEFAULT_SEALING_KEY: &str = "sealing-key";
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("{}", on_one_line(.0))]
 pub struct ConfigError(pub String);
+
+impl ConfigError {
+    /// What a setting names is not part of this program.
+    #[cfg(not(all(feature = "postgres", feature = "redis", feature = "scim")))]
+    fn left_out(setting: &str, feature: &str) -> Self {
+        Self(format!(
+            "what `{setting}` names is not part of this program; build it with the feature `{feature}`, as `cargo xtask build` does"
+        ))
+    }
+}
 
 /// Everything a host needs to know before it starts.
 #[derive(Clone, Debug)]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::choice::deleted_entries;
+use super::directory::is_token_in_environment;
 use super::{DeletedEntries, LogFormat};
-use integration_host_directory::scim::TokenSource;
 use integration_host_seal::KeySource;
 
 /// The first of these variables that is set, and not empty.
@@ -76,7 +76,7 @@ pub struct Overrides {
     )]
     pub directory: Option<String>,
     /// Whether the environment holds the directory's token.
-    #[arg(skip = TokenSource::is_in_environment())]
+    #[arg(skip = is_token_in_environment())]
     pub directory_token_in_environment: bool,
     // Read as text: an error of clap's would repeat the whole value, and with it a password.
     /// Send the requests for a host somewhere else, such as to a sandbox; may be repeated

@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use super::ConfigError;
 use integration_host_contract::sentence::{is_address_instead_of_path, names_credential};
+#[cfg(feature = "postgres")]
 use integration_host_database::postgres::{AddressError, PostgresAddress};
+#[cfg(feature = "redis")]
 use integration_host_storage::{InvalidRedisAddress, RedisAddress};
 
 /// What keeps the integrations' storage.
@@ -17,8 +19,10 @@ pub enum StorageChoice {
     /// Memory: everything is gone when the host stops.
     Memory,
     /// A database that speaks the Postgres protocol.
+    #[cfg(feature = "postgres")]
     Postgres(PostgresAddress),
     /// A Redis server.
+    #[cfg(feature = "redis")]
     Redis(RedisAddress),
     /// A WebAssembly component that exports `storage`.
     Component(PathBuf),
@@ -30,8 +34,11 @@ impl StorageChoice {
         match self {
             Self::Sqlite(path) => Self::Sqlite(directory.join(path)),
             Self::Component(path) => Self::Component(directory.join(path)),
+            #[cfg(feature = "redis")]
             Self::Redis(address) => Self::Redis(address.relative_to(directory)),
-            Self::Memory | Self::Postgres(_) => self,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => self,
+            Self::Memory => self,
         }
     }
 }
@@ -75,6 +82,7 @@ impl StorageChoice {
                 "`{setting}` names no file; say component:PATH, such as component:./storage.wasm"
             ))),
             ("component", path) => Ok(Self::Component(path.into())),
+            #[cfg(feature = "postgres")]
             ("postgres" | "postgresql", _) => {
                 text.parse()
                     .map(Self::Postgres)
@@ -84,10 +92,15 @@ impl StorageChoice {
                         ))
                     })
             }
+            #[cfg(not(feature = "postgres"))]
+            ("postgres" | "postgresql", _) => Err(ConfigError::left_out(setting, "postgres")),
+            #[cfg(feature = "redis")]
             ("redis" | "rediss", _) => text
                 .parse()
                 .map(Self::Redis)
                 .map_err(|error: InvalidRedisAddress| ConfigError(error.to_string())),
+            #[cfg(not(feature = "redis"))]
+            ("redis" | "rediss", _) => Err(ConfigError::left_out(setting, "redis")),
             _ => Err(unknown()),
         }
     }
@@ -99,7 +112,9 @@ impl fmt::Display for StorageChoice {
         match self {
             Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
             Self::Memory => formatter.write_str("memory:"),
+            #[cfg(feature = "postgres")]
             Self::Postgres(address) => fmt::Display::fmt(address, formatter),
+            #[cfg(feature = "redis")]
             Self::Redis(address) => fmt::Display::fmt(address, formatter),
             Self::Component(path) => write!(formatter, "component:{}", path.display()),
         }
