@@ -1,9 +1,0 @@
-//! Everything a host keeps moves to another place, whatever keeps it there.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
-
-mod fixture;
-mod generated;
-mod hosts;
-mod interruptions;
-mod mistakes;
-mod there_and_back;
