@@ -18,6 +18,7 @@ use integration_host_storage::{KeyValueStore, SealedStore, SqliteStore, Write};
 use jiff::Timestamp;
 use tokio::time::sleep;
 
+use crate::eventually_within;
 use crate::process::HostProcess;
 use crate::setup::{NORTHWIND, Setup, unlimited_scenario};
 
@@ -29,6 +30,9 @@ const FIRST_LOOK: Duration = Duration::from_millis(10);
 
 /// A host that has not grown for so long has settled.
 const STEADY: Duration = Duration::from_secs(5);
+
+/// How long it may take until it does not.
+const LONGEST: Duration = Duration::from_secs(3_600);
 
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
@@ -82,14 +86,17 @@ async fn start_and_settle(setup: &mut Setup, connections: usize) -> Result<(Dura
     sleep(FIRST_LOOK * u32::try_from(connections)?).await;
     let mut steady_since = Instant::now();
     let mut most = 0;
-    while steady_since.elapsed() < STEADY {
+    let mut look = async || {
         sleep(Duration::from_millis(500)).await;
         let resident = memory(&setup.host)?.resident;
         if resident > most || is_behind(&setup.host).await? {
             steady_since = Instant::now();
         }
         most = most.max(resident);
-    }
+        anyhow::Ok((steady_since.elapsed() >= STEADY).then_some(()))
+    };
+    let settles = async || look().await.transpose();
+    eventually_within(LONGEST, "the host goes on growing", settles).await??;
     Ok((started_in, memory(&setup.host)?))
 }
 

@@ -9,6 +9,7 @@ pub mod browser;
 mod built;
 pub mod cluster;
 mod embedded;
+mod eventually;
 pub mod fault_matrix;
 pub mod flood;
 pub mod generated_export;
@@ -31,6 +32,7 @@ pub use built::{
     program_folder, sandbox_program,
 };
 pub use embedded::{Embedded, lend_http};
+pub use eventually::{Look, PATIENCE, eventually, eventually_within};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_in_terminal, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
 pub use refusal::{PASSWORD, refusal, refusal_in};

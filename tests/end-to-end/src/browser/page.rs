@@ -8,13 +8,11 @@ use serde_json::{Value, json};
 use thirtyfour::error::WebDriverResult;
 use thirtyfour::session::scriptret::ScriptRet;
 use thirtyfour::{WebDriver, WebElement};
-use tokio::time::{Instant, sleep};
+
+use crate::eventually_within;
 
 /// How long anything may take to appear on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How often to look whether it has.
-const INTERVAL: Duration = Duration::from_millis(20);
 
 /// How much of a page's text stands in an error, in characters.
 const TEXT_SHOWN: usize = 2_000;
@@ -173,22 +171,17 @@ impl Page {
         what: impl Display,
         mut attempt: impl AsyncFnMut() -> WebDriverResult<Option<T>>,
     ) -> Result<T> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let failure = match attempt().await {
-                Ok(Some(answer)) => return Ok(answer),
-                Ok(None) => None,
-                Err(error) => Some(error),
-            };
-            if Instant::now() > deadline {
-                let shown = self
-                    .describe()
-                    .await
-                    .unwrap_or_else(|error| error.to_string());
-                let failure = failure.map_or_else(String::new, |error| format!("\n{error}"));
-                bail!("waited in vain for {what} {shown}{failure}");
+        let failure = format!("waited in vain for {what}");
+        let found = eventually_within(PATIENCE, failure, async || {
+            attempt().await?.context("it is not there")
+        });
+        match found.await {
+            Ok(found) => Ok(found),
+            Err(error) => {
+                let shown = self.describe().await;
+                let shown = shown.unwrap_or_else(|error| error.to_string());
+                bail!("{error} {shown}")
             }
-            sleep(INTERVAL).await;
         }
     }
 

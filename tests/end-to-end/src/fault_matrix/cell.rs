@@ -13,9 +13,7 @@ use super::fault::{Fault, QUOTA_SECONDS, RETRY_AFTER_SECONDS};
 use super::site::{Common, PACING, Site};
 use super::subject::Subject;
 use super::table::{Act, Outcome, Row, Standing, expected};
-
-/// How long a host may take to be itself again on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{PATIENCE, eventually};
 
 /// How often it is asked meanwhile.
 const ASK_AGAIN: Duration = Duration::from_millis(250);
@@ -174,13 +172,11 @@ async fn ensure_standing(site: &Site, subject: &Subject<'_>, expected: Standing)
 
 /// Asks again until it goes well. While a quota is used up, no request may draw on it.
 async fn recover(site: &Site, subject: &mut Subject<'_>, row: Row) -> Result<usize> {
-    let until = Instant::now() + PATIENCE;
     let mut spared = 0;
-    loop {
+    let mut act = async || -> Result<Option<()>> {
         let before = site.edge.attempts().len();
-        let result = subject.act().await;
-        match result {
-            Ok(Outcome::Done) => return Ok(spared),
+        match subject.act().await {
+            Ok(Outcome::Done) => return Ok(Some(())),
             Err(error) if error.code == ErrorCode::QuotaExhausted => {
                 let attempts = site.edge.attempts_at(row.endpoint, before).len();
                 // What a person asks for is tried all the same.
@@ -195,12 +191,12 @@ async fn recover(site: &Site, subject: &mut Subject<'_>, row: Row) -> Result<usi
             Ok(_) => {}
             Err(error) => bail!("it does not recover: {error}"),
         }
-        ensure!(
-            Instant::now() < until,
-            "it does not recover: the quota never resets"
-        );
         tokio::time::sleep(ASK_AGAIN).await;
-    }
+        Ok(None)
+    };
+    let failure = "it does not recover: the quota never resets";
+    eventually(failure, async || act().await.transpose()).await??;
+    Ok(spared)
 }
 
 /// Once Toggl is well, everything is in order, and nothing is there twice.
@@ -220,15 +216,15 @@ async fn ensure_recovered(site: &Site, subject: &Subject<'_>, row: Row) -> Resul
         | Act::ReplaceToken => {}
     }
     let id = subject.connection.as_ref().context("it is not connected")?;
-    let until = Instant::now() + PATIENCE;
-    let health = loop {
-        match site.service.check(id).await {
-            Err(error) if error.code == ErrorCode::QuotaExhausted && Instant::now() < until => {
-                tokio::time::sleep(ASK_AGAIN).await;
-            }
-            health => break health.context("it cannot be checked afterwards")?,
+    let failure = "it cannot be checked afterwards";
+    let health = eventually(failure, async || match site.service.check(id).await {
+        Err(error) if error.code == ErrorCode::QuotaExhausted => {
+            tokio::time::sleep(ASK_AGAIN).await;
+            None
         }
-    };
+        health => Some(health),
+    });
+    let health = health.await?.context(failure)?;
     if let Some(problem) = health.problem {
         bail!("a problem remains: {}", problem.error.message);
     }

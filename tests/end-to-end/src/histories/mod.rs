@@ -24,6 +24,7 @@ use toggl_sandbox::{DeliveryFault, DeliveryRecord, Scenario};
 
 use self::play::Team;
 use crate::embedded::Embedded;
+use crate::eventually;
 
 /// How many histories share a reconciliation.
 const GROUP: u32 = 100;
@@ -114,16 +115,9 @@ impl Campaign {
         let start = Timestamp::now() - SignedDuration::from_hours(24 * 900);
         let entries = team.one_entry_for_every_task(start)?;
         self.control().flush(Default::default()).await;
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
-        loop {
-            match self.compare(&entries).await {
-                Ok(_) => return Ok(()),
-                Err(error) if tokio::time::Instant::now() > deadline => {
-                    return Err(error.context("the team's names were not completed"));
-                }
-                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
-            }
-        }
+        let named = async || self.compare(&entries).await;
+        eventually("the team's names were not completed", named).await?;
+        Ok(())
     }
 
     async fn play_group(&self, group: u32, size: u32, report: &mut Report) -> Result<()> {

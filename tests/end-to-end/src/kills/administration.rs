@@ -10,15 +10,13 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::Scenario;
 
+use crate::eventually;
 use crate::setup::{NORTHWIND, Setup};
 
 const TOMAS: &str = "9500002";
 
 /// How long changes in the ledger take at most.
 const CHANGING: Duration = Duration::from_millis(10);
-
-/// How long the host may take to undo or complete what was interrupted.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Default)]
@@ -229,51 +227,43 @@ impl Step {
 
 /// Waits until what is connected here is what is subscribed at Toggl, and says what that is.
 async fn settled(setup: &Setup) -> Result<Option<String>> {
-    let look = async {
-        loop {
+    eventually(
+        "what was interrupted was neither undone nor completed",
+        async || {
             let list = setup.host.get("/connections").await?;
             let here = list["connections"].as_array().context("no list")?;
             let hooks: Vec<_> = here.iter().map(|one| one["callback_url"].clone()).collect();
             let there = setup.toggl().subscriptions();
             let subscribed: Vec<_> = there.iter().map(|one| json!(one.url_callback)).collect();
-            if hooks == subscribed {
-                return Ok::<_, anyhow::Error>(
-                    here.first()
-                        .and_then(|one| one["id"].as_str())
-                        .map(str::to_owned),
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    match tokio::time::timeout(PATIENCE, look).await {
-        Ok(settled) => settled,
-        Err(_) => bail!(
-            "what was interrupted was neither undone nor completed: {} subscriptions at Toggl, {} connections here",
-            setup.toggl().subscriptions().len(),
-            setup.host.get("/connections").await?
-        ),
-    }
+            ensure!(
+                hooks == subscribed,
+                "{} subscriptions at Toggl, connected here: {list}",
+                there.len()
+            );
+            let id = here.first().and_then(|one| one["id"].as_str());
+            Ok(id.map(str::to_owned))
+        },
+    )
+    .await
 }
 
 /// Connects, as soon as the host has undone an earlier attempt.
 async fn connect(setup: &Setup) -> Result<String> {
-    let attempts = async {
-        loop {
-            let body = json!({ "secrets": setup.secrets(), "scope_id": NORTHWIND.to_string(), "name": null });
-            let (status, body) = setup.host.call(Method::POST, "/connections", body).await?;
-            match status {
-                StatusCode::CREATED => {
-                    return Ok(body["id"].as_str().context("no id")?.to_owned());
-                }
-                StatusCode::CONFLICT => tokio::time::sleep(Duration::from_millis(50)).await,
-                _ => bail!("connecting was answered with {status}: {body}"),
-            }
+    let attempt = async || {
+        let body =
+            json!({ "secrets": setup.secrets(), "scope_id": NORTHWIND.to_string(), "name": null });
+        let (status, body) = setup.host.call(Method::POST, "/connections", body).await?;
+        match status {
+            StatusCode::CREATED => Ok(Some(body["id"].as_str().context("no id")?.to_owned())),
+            StatusCode::CONFLICT => Ok(None),
+            _ => bail!("connecting was answered with {status}: {body}"),
         }
     };
-    tokio::time::timeout(PATIENCE, attempts)
-        .await
-        .context("the workspace stays taken")?
+    // Only a conflict goes away by itself.
+    eventually("the workspace stays taken", async || {
+        attempt().await.transpose()
+    })
+    .await?
 }
 
 async fn disconnect(setup: &Setup, id: &str) -> Result<()> {

@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use async_trait::async_trait;
@@ -26,13 +25,10 @@ use toggl_sandbox::control::{CreateName, Flush, NameKind, Rename};
 use toggl_sandbox::{DeliveryFault, NewEntry, RunningSandbox, Sandbox};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, sleep};
 
+use crate::eventually;
 use crate::setup::{NORTHWIND, unlimited_scenario};
 use crate::world::{Keeping, Kind};
-
-/// How long what is promised may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a host does when it dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,8 +202,7 @@ impl World {
     }
 
     async fn connect(&self, service: &Host) -> Result<()> {
-        let until = Instant::now() + PATIENCE;
-        loop {
+        eventually("it cannot be connected", async || {
             let secrets: Secrets =
                 [("api-token".to_owned(), Secret::new(self.sandbox.token()))].into();
             let request = ConnectRequest {
@@ -216,13 +211,13 @@ impl World {
                 name: None,
             };
             match service.connect(request).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => Ok(()),
                 // What was interrupted is undone first, or had come to its end.
-                Err(_) if !service.connections().await?.is_empty() => return Ok(()),
-                Err(error) if Instant::now() > until => bail!("it cannot be connected: {error}"),
-                Err(_) => sleep(Duration::from_millis(200)).await,
+                Err(_) if !service.connections().await?.is_empty() => Ok(()),
+                Err(error) => Err(error),
             }
-        }
+        })
+        .await
     }
 
     async fn connection(&self, service: &Host) -> Result<ConnectionId> {
@@ -324,15 +319,13 @@ impl World {
 
     /// All time that was logged since connecting is there and is called as at Toggl.
     async fn ensure_names(&self, service: &Host) -> Result<()> {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            let different = self.different(service).await?;
-            match different {
-                None => return Ok(()),
-                Some(what) if Instant::now() > until => bail!("{what}"),
-                Some(_) => sleep(Duration::from_millis(50)).await,
+        eventually("time is not there as it is at Toggl", async || {
+            match self.different(service).await? {
+                None => Ok(()),
+                Some(what) => bail!(what),
             }
-        }
+        })
+        .await
     }
 
     async fn different(&self, service: &Host) -> Result<Option<String>> {

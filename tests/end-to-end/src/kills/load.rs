@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use toggl_sandbox::control::Control;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
 
 use super::silence::Silence;
+use crate::PATIENCE;
 use crate::setup::{TOMAS, delivery};
 
 /// Senders that deliver at the same time.
@@ -33,7 +35,7 @@ const DISORDER: usize = 64;
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// How long a delivery may take before the sender gives up, as Toggl does.
-const PATIENCE: Duration = Duration::from_secs(20);
+const ANSWER: Duration = Duration::from_secs(20);
 
 /// Where deliveries of one workspace go.
 pub(super) struct Hook {
@@ -149,7 +151,7 @@ impl Load {
             silence: Silence::begin(),
             client: reqwest::Client::builder()
                 .no_proxy()
-                .timeout(PATIENCE)
+                .timeout(ANSWER)
                 .build()?,
         })
     }
@@ -180,9 +182,15 @@ impl Load {
                 return Ok(());
             };
             let number = self.order.get(place).copied().unwrap_or_default();
-            while !self.deliver(number, event).await? {
-                tokio::time::sleep(PAUSE).await;
-            }
+            let delivered_again = async {
+                while !self.deliver(number, event).await? {
+                    sleep(PAUSE).await;
+                }
+                anyhow::Ok(())
+            };
+            timeout(PATIENCE, delivered_again)
+                .await
+                .context("a delivery is not acknowledged")??;
             self.progress.send_modify(|acknowledged| *acknowledged += 1);
             // Toggl delivers some twice.
             if random.random_ratio(1, 32) && self.deliver(number, event).await? {
@@ -259,10 +267,9 @@ impl Load {
         let enough = count.min(self.events.len() as u64);
         let reached =
             |acknowledged: &u64| *acknowledged >= enough || self.failed.load(Ordering::SeqCst);
-        let patience = Duration::from_secs(60);
-        tokio::time::timeout(patience, progress.wait_for(reached))
+        timeout(PATIENCE, progress.wait_for(reached))
             .await
-            .context("no delivery was acknowledged for a minute")??;
+            .context("too few deliveries were acknowledged")??;
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use end_to_end::cluster::Cluster;
-use end_to_end::{NORTHWIND, TOMAS, unlimited_scenario};
+use end_to_end::{NORTHWIND, PATIENCE, TOMAS, eventually, unlimited_scenario};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
@@ -11,9 +11,6 @@ use toggl_sandbox::control::SetSubscription;
 use toggl_sandbox::{CallFault, NewEntry};
 use tokio::time::{sleep, timeout};
 use tokio_postgres::NoTls;
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What a host with a clock that is ahead by thirty days could leave behind.
 const AHEAD: &str = "UPDATE integration_host.heartbeat SET at = at + 2592000000;
@@ -51,23 +48,17 @@ async fn an_outage_after_a_clock_was_ahead_is_read_all_the_same() {
         cluster.start_again(host).await.unwrap();
     }
     let wanted = entry.id.to_string();
-    let is_there = async {
-        loop {
+    eventually(
+        "work logged during the outage is lost, because a clock was ahead before",
+        async || {
             let path = "/activities?include=unmapped,deleted&limit=1000";
             let list = cluster.host(0).unwrap().get(path).await.unwrap();
-            let activities = list["activities"].as_array().unwrap();
-            if activities
-                .iter()
-                .any(|activity| activity["source"]["entry_id"] == wanted.as_str())
-            {
-                return;
-            }
-            sleep(Duration::from_millis(200)).await;
-        }
-    };
-    timeout(PATIENCE, is_there)
-        .await
-        .expect("work logged during the outage is lost, because a clock was ahead before");
+            let mut activities = list["activities"].as_array().unwrap().iter();
+            activities.any(|activity| activity["source"]["entry_id"] == wanted.as_str())
+        },
+    )
+    .await
+    .unwrap();
     let ahead = "SELECT count(*) FROM integration_host.heartbeat
         WHERE at > (extract(epoch FROM clock_timestamp()) * 1000)::bigint + 120000";
     assert_eq!(cluster.database().number(ahead).unwrap(), 0);
@@ -98,12 +89,11 @@ async fn whatever_changes_something_at_toggl_is_sent_by_a_lease_that_is_looked_a
     let path = format!("/connections/{}/check", connection["id"].as_str().unwrap());
     let check = cluster.host(0).unwrap().request(Method::POST, &path);
     let check = tokio::spawn(check.send());
-    let is_asked = async {
-        while cluster.questions_of(0, "subscriptions") == asked {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(PATIENCE, is_asked).await.unwrap();
+    eventually("the host asks nothing", async || {
+        cluster.questions_of(0, "subscriptions") > asked
+    })
+    .await
+    .unwrap();
     // As if this host had been continued from a snapshot: for its clock no time has passed, and another has taken over.
     toggl.clear_requests();
     let granted = "UPDATE integration_host.leases SET fence = fence + 1000000,
@@ -126,17 +116,16 @@ async fn whatever_changes_something_at_toggl_is_sent_by_a_lease_that_is_looked_a
 
     // When the lease is free again, the check repairs what is wrong.
     toggl.clear_faults();
-    let repaired = async {
-        loop {
-            let host = cluster.host(0).unwrap();
-            let (_, health) = host.call(Method::POST, &path, Value::Null).await.unwrap();
-            if health["healthy"] == true {
-                return;
-            }
-            sleep(Duration::from_millis(200)).await;
+    eventually("the webhook is not repaired", async || {
+        let host = cluster.host(0).unwrap();
+        let (_, health) = host.call(Method::POST, &path, Value::Null).await.unwrap();
+        match health["healthy"] == true {
+            true => Ok(()),
+            false => Err(health.to_string()),
         }
-    };
-    timeout(PATIENCE, repaired).await.unwrap();
+    })
+    .await
+    .unwrap();
     assert!(toggl.subscriptions()[0].enabled);
 }
 
@@ -162,10 +151,9 @@ async fn a_balancer_learns_soon_that_the_database_does_not_answer() {
     assert_eq!(ready, StatusCode::SERVICE_UNAVAILABLE);
     assert!(took < Duration::from_secs(2), "it took {took:?}");
     database.batch_execute("ROLLBACK").await.unwrap();
-    let is_ready = async {
-        while client.get(&url).send().await.unwrap().status() != StatusCode::OK {
-            sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(PATIENCE, is_ready).await.unwrap();
+    eventually("a balancer sends it nothing any more", async || {
+        client.get(&url).send().await.unwrap().status() == StatusCode::OK
+    })
+    .await
+    .unwrap();
 }

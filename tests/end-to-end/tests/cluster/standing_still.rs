@@ -1,15 +1,12 @@
 //! A host that stands still is no burden to the others.
 
-use std::time::Duration;
-
 use end_to_end::cluster::Cluster;
-use end_to_end::{NORTHWIND, delivery, finished_entry, path_of, unlimited_scenario};
+use end_to_end::{
+    NORTHWIND, PATIENCE, delivery, eventually, finished_entry, path_of, unlimited_scenario,
+};
 use reqwest::{Client, RequestBuilder, StatusCode};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_postgres::NoTls;
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_stands_still_in_the_middle_of_a_change_does_not_hold_up_the_others() {
@@ -29,17 +26,16 @@ async fn a_host_that_stands_still_in_the_middle_of_a_change_does_not_hold_up_the
     // This waits for the change feed, and by then has the connection's row.
     let first = to_host(&cluster, 0, 1);
     let first = tokio::spawn(async move { first.send().await.unwrap().status() });
-    let waits = async {
-        // Whoever waits without having changed or locked anything is no delivery.
-        let locks = "SELECT FROM pg_locks AS waiting WHERE NOT granted AND EXISTS (
-            SELECT FROM pg_locks AS own
-            WHERE own.pid = waiting.pid AND own.granted AND own.locktype = 'transactionid'
-        )";
-        while database.query(locks, &[]).await.unwrap().is_empty() {
-            sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(PATIENCE, waits).await.unwrap();
+    // Whoever waits without having changed or locked anything is no delivery.
+    let locks = "SELECT FROM pg_locks AS waiting WHERE NOT granted AND EXISTS (
+        SELECT FROM pg_locks AS own
+        WHERE own.pid = waiting.pid AND own.granted AND own.locktype = 'transactionid'
+    )";
+    eventually("no delivery waits", async || {
+        !database.query(locks, &[]).await.unwrap().is_empty()
+    })
+    .await
+    .unwrap();
     cluster.pause(0).await.unwrap();
     database.batch_execute("ROLLBACK").await.unwrap();
 

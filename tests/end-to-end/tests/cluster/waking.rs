@@ -1,14 +1,12 @@
 //! A host that stood still until others had taken over, and goes on with what it was at.
 
-use std::time::Duration;
-
 use end_to_end::cluster::Cluster;
-use end_to_end::{NORTHWIND, unlimited_scenario};
+use end_to_end::{NORTHWIND, PATIENCE, eventually, unlimited_scenario};
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use toggl_sandbox::CallFault;
 use toggl_sandbox::control::SetWorkspace;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// Leases that run out soon, and an answer that comes while the host stands still.
 const CONFIGURATION: &str = "[background]
@@ -36,12 +34,11 @@ async fn what_a_host_found_out_before_it_stood_still_does_not_undo_what_others_d
     let check = cluster.host(0).unwrap();
     let check = check.request(Method::POST, &format!("{path}/check"));
     let check = tokio::spawn(check.send());
-    let is_asked = async {
-        while cluster.questions_of(0, "subscriptions") == asked {
-            sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), is_asked).await.unwrap();
+    eventually("the host asks nothing", async || {
+        cluster.questions_of(0, "subscriptions") > asked
+    })
+    .await
+    .unwrap();
     cluster.pause(0).await.unwrap();
 
     // Meanwhile the workspace is renamed, which the other host finds out as soon as the lease has run out.
@@ -62,7 +59,7 @@ async fn what_a_host_found_out_before_it_stood_still_does_not_undo_what_others_d
     assert_eq!(before["scope"]["name"], "Northwind & Daughters");
 
     cluster.wake(0).await.unwrap();
-    let answer = timeout(Duration::from_secs(20), check).await.unwrap();
+    let answer = timeout(PATIENCE, check).await.unwrap();
     let answer = answer.unwrap().unwrap();
     let (status, problem) = (answer.status(), answer.text().await.unwrap());
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");

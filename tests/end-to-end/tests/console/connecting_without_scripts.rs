@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
 
-use end_to_end::{NORTHWIND, Setup};
+use end_to_end::{NORTHWIND, Setup, eventually};
 use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
 use reqwest::{Client, Method, StatusCode, Url};
 use serde_json::Value;
@@ -103,13 +102,15 @@ impl Visitor {
             .await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
         let steps = answer.target.unwrap();
-        loop {
+        eventually("connecting never ends", async || {
             let answer = self.get(&steps).await;
-            if !answer.text.contains(r#"http-equiv="refresh""#) {
-                return answer;
+            match answer.text.contains(r#"http-equiv="refresh""#) {
+                true => Err(answer.text),
+                false => Ok(answer),
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        })
+        .await
+        .unwrap()
     }
 }
 

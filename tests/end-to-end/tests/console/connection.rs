@@ -1,15 +1,12 @@
 //! The pages of a connection: how it is, what can be changed, and its end.
 
-use std::time::Duration;
-
 use end_to_end::browser::{Browser, Console, Screen};
-use end_to_end::{NORTHWIND, Setup, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, eventually, unlimited_scenario};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::control::{DeleteEntry, SetSubscription, SetToken, SetWorkspace};
 use toggl_sandbox::{CallFault, DeliveryFault, NewEntry};
-use tokio::time::{Instant, sleep};
 
 /// What a browser says when a form is shown again because what was sent does not do.
 const UNFIT: &str = "status of 422";
@@ -128,14 +125,11 @@ async fn a_mark_that_something_is_missing_is_taken_back_with_a_button() {
         ..DeleteEntry::default()
     };
     setup.toggl().delete_entry(delete).unwrap();
-    let began = Instant::now();
-    while setup.activity(entry).await.unwrap()["missing"] != true {
-        assert!(
-            began.elapsed() < Duration::from_secs(120),
-            "it is not found"
-        );
-        sleep(Duration::from_millis(200)).await;
-    }
+    eventually("it is not found", async || {
+        setup.activity(entry).await.unwrap()["missing"] == true
+    })
+    .await
+    .unwrap();
     browser.open(&page).await.unwrap();
     browser
         .wait_for_text("One entry is marked as deleted")

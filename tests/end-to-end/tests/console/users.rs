@@ -1,7 +1,7 @@
 //! The Users tab: who is in the team, and whom they are mapped to.
 
-use end_to_end::NORTHWIND;
 use end_to_end::browser::{Browser, Console, Key, Screen, Theme};
+use end_to_end::{NORTHWIND, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::NewEntry;
@@ -185,13 +185,12 @@ async fn mappings_that_no_address_confirms_any_more_stay_and_are_decided_on() {
     )
     .unwrap();
     // The file is watched; until it was read again, imports find everybody.
-    for _ in 0..600 {
+    eventually("the file is not read again", async || {
         let users = setup.host.get("/users?query=mara").await.unwrap();
-        if users["users"].as_array().unwrap().is_empty() {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
+        users["users"].as_array().unwrap().is_empty()
+    })
+    .await
+    .unwrap();
     browser.click_button("Import again").await.unwrap();
     browser
         .wait_for_text("mappings are no longer confirmed by e-mail. They stay")
@@ -238,9 +237,15 @@ async fn a_member_is_mapped_with_the_keyboard_alone() {
         let focus = browser.focus().await.unwrap();
         focus.map(|focus| focus.name).unwrap_or_default()
     };
-    while focused().await != "Map… Jonas Weber" {
-        browser.press(Key::Tab).await.unwrap();
-    }
+    eventually("the Tab key never gets there", async || {
+        let is_there = focused().await == "Map… Jonas Weber";
+        if !is_there {
+            browser.press(Key::Tab).await.unwrap();
+        }
+        is_there
+    })
+    .await
+    .unwrap();
     browser.press(Key::Enter).await.unwrap();
     browser.wait_for_text("1 user found").await.unwrap();
     assert_eq!(focused().await, "User for Jonas Weber");

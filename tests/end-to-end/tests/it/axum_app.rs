@@ -2,19 +2,17 @@
 //! sign-in and table.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
-use end_to_end::{NORTHWIND, TOMAS, component, program_folder, unlimited_scenario};
+use end_to_end::{
+    NORTHWIND, PATIENCE, TOMAS, component, eventually, program_folder, unlimited_scenario,
+};
 use reqwest::header::{COOKIE, LOCATION, ORIGIN};
 use reqwest::{Client, Method, Response, redirect};
 use serde_json::{Value, json};
 use toggl_sandbox::{NewEntry, RunningSandbox, Sandbox};
 use tokio::io::AsyncReadExt as _;
 use tokio::process::{Child, Command};
-use tokio::time::{sleep, timeout};
-
-/// How long anything may take on a machine that is busy with other tests.
-const PATIENCE: Duration = Duration::from_secs(60);
+use tokio::time::timeout;
 
 struct App {
     sandbox: RunningSandbox,
@@ -53,11 +51,10 @@ impl App {
             client,
             url,
         };
-        let began = Instant::now();
-        while app.client.get(&app.url).send().await.is_err() {
-            assert!(began.elapsed() < PATIENCE, "it does not start");
-            sleep(Duration::from_millis(50)).await;
-        }
+        let starts = eventually("it does not start", async || {
+            app.client.get(&app.url).send().await
+        });
+        starts.await.unwrap();
         app
     }
 
@@ -148,16 +145,14 @@ async fn the_host_is_part_of_an_application_with_its_own_people_and_table() {
         ..NewEntry::default()
     };
     app.sandbox.control().log_time(entry).unwrap();
-    let began = Instant::now();
-    loop {
+    eventually("it did not arrive", async || {
         let table: Value = app.get("/", "").await.json().await.unwrap();
         let mut rows = table.as_array().unwrap().iter();
-        if rows.any(|row| row["title"] == "Embedding" && row["seconds"] == 1_800) {
-            break;
-        }
-        assert!(began.elapsed() < PATIENCE, "it did not arrive: {table}");
-        sleep(Duration::from_millis(50)).await;
-    }
+        let is_there = rows.any(|row| row["title"] == "Embedding" && row["seconds"] == 1_800);
+        is_there.then_some(()).ok_or(table.to_string())
+    })
+    .await
+    .unwrap();
 
     // It stops although somebody follows.
     let stream = app.get("/time/api/v1/activities/stream", "eve").await;

@@ -4,9 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Output;
-use std::time::{Duration, Instant};
 
-use end_to_end::{HostProcess, NORTHWIND, Setup, TOMAS, run_cli};
+use end_to_end::{HostProcess, NORTHWIND, Setup, TOMAS, eventually, run_cli};
 use jiff::SignedDuration;
 use serde_json::Value;
 use toggl_sandbox::control::{StartTimer, StopTimer};
@@ -71,17 +70,18 @@ async fn a_backup_made_under_load_and_its_key_bring_everything_back() {
         };
         control.activity(activity).await.unwrap()
     });
-    while setup
-        .host
-        .get("/activities?include=unmapped")
-        .await
-        .unwrap()["activities"]
-        .as_array()
-        .unwrap()
-        .is_empty()
-    {
-        assert!(!load.is_finished(), "nothing arrived");
-    }
+    eventually("nothing arrived", async || {
+        let list = setup
+            .host
+            .get("/activities?include=unmapped")
+            .await
+            .unwrap();
+        let has_arrived = !list["activities"].as_array().unwrap().is_empty();
+        assert!(has_arrived || !load.is_finished(), "nothing arrived");
+        has_arrived
+    })
+    .await
+    .unwrap();
     let file = setup.folder.path().join("backup.sqlite");
     let written = answer(backup(&setup, &file, &[]).await);
     load.await.unwrap();
@@ -192,14 +192,11 @@ async fn what_was_acknowledged_after_the_backup_is_read_again_after_a_restore() 
     setup.options.data = data;
     setup.restart().await.unwrap();
     assert_eq!(setup.activity(entry.id).await.unwrap(), Value::Null);
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while setup.activity(entry.id).await.unwrap() == Value::Null {
-        assert!(
-            Instant::now() < deadline,
-            "an entry stays lost after a restore"
-        );
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    eventually("an entry stays lost after a restore", async || {
+        setup.activity(entry.id).await.unwrap() != Value::Null
+    })
+    .await
+    .unwrap();
 }
 
 /// A backup and the key it is sealed with, of a host that has stopped.
@@ -353,11 +350,11 @@ fn being_written(directory: &Path, mark: &str) -> Vec<(PathBuf, bool)> {
 
 /// Waits until something is being written in a directory.
 async fn until_being_written(directory: &Path, mark: &str) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while being_written(directory, mark).is_empty() {
-        assert!(Instant::now() < deadline, "nothing was written");
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    eventually("nothing was written", async || {
+        !being_written(directory, mark).is_empty()
+    })
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

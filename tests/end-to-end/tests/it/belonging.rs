@@ -6,16 +6,13 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, run_cli, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, eventually, run_cli, unlimited_scenario};
 use integration_host_database::SqliteDatabase;
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 use test_services::RedisServer;
 use toggl_sandbox::NewEntry;
-
-/// How often to look for what must come to be, a tenth of a second apart.
-const LOOKS: usize = 600;
 
 /// A host whose storage is in a file of its own.
 async fn start() -> (Setup, PathBuf) {
@@ -50,18 +47,17 @@ async fn connection(setup: &Setup, id: &str) -> Value {
 
 /// Waits until a connection is as it must become.
 async fn wait_for(setup: &Setup, id: &str, is_so: impl Fn(&Value) -> bool) -> Value {
-    for _ in 0..LOOKS {
+    let look = async || {
         let found = connection(setup, id).await;
         if is_so(&found) {
-            return found;
+            Ok(found)
+        } else {
+            Err(found.to_string())
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!(
-        "it stays {}\n{}",
-        connection(setup, id).await,
-        setup.host.log().unwrap()
-    );
+    };
+    eventually("the connection does not become as it must", look)
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", setup.host.log().unwrap()))
 }
 
 /// Logs time at Toggl without waiting for its delivery.
@@ -76,13 +72,10 @@ fn log_time(setup: &Setup) -> i64 {
 }
 
 async fn wait_for_activity(setup: &Setup, entry: i64) {
-    for _ in 0..LOOKS {
-        if !setup.activity(entry).await.unwrap().is_null() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("an entry never arrived: {}", setup.host.log().unwrap());
+    let has_arrived = async || !setup.activity(entry).await.unwrap().is_null();
+    eventually("an entry never arrived", has_arrived)
+        .await
+        .unwrap_or_else(|error| panic!("{error}\n{}", setup.host.log().unwrap()));
 }
 
 async fn readiness(setup: &Setup) -> StatusCode {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use end_to_end::hostile::{self, Cage, Export, Log};
-use end_to_end::{Embedded, delivery, finished_entry, isolation};
+use end_to_end::{Embedded, delivery, eventually, finished_entry, isolation};
 use integration_host_contract::limits::Limits;
 use integration_host_engine::{CallContext, CallError, Engine, LimitKind};
 use integration_host_ledger::DeliveryStatus;
@@ -136,9 +136,11 @@ async fn a_delivery_too_many_is_asked_to_come_back() {
                 .await;
         })
     });
-    while !integration.is_busy(&connection.id) {
-        tokio::task::yield_now().await;
-    }
+    eventually("it never gets busy", async || {
+        integration.is_busy(&connection.id)
+    })
+    .await
+    .unwrap();
     let answer = post(&subscription.secret).await.unwrap();
     assert_eq!(answer.status(), 503, "deliveries would pile up in memory");
     assert!(answer.headers().contains_key("retry-after"));
@@ -154,9 +156,11 @@ async fn a_delivery_too_many_is_asked_to_come_back() {
         call.abort();
         let _ = call.await;
     }
-    while integration.is_busy(&connection.id) {
-        tokio::task::yield_now().await;
-    }
+    eventually("it stays busy for ever", async || {
+        !integration.is_busy(&connection.id)
+    })
+    .await
+    .unwrap();
     assert_eq!(
         post(&subscription.secret).await.unwrap().status(),
         200,

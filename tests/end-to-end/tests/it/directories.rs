@@ -5,7 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use end_to_end::{NORTHWIND, PLATFORM_USERS, Setup, unlimited_scenario, write_directory};
+use end_to_end::{
+    NORTHWIND, PLATFORM_USERS, Setup, eventually, unlimited_scenario, write_directory,
+};
 use integration_host_database::postgres::PostgresAddress;
 use integration_host_directory::sql::{Rows, Selection, SqlDirectory};
 use reqwest::{Method, StatusCode};
@@ -149,21 +151,19 @@ async fn from_a_scim_service_which_may_be_away_for_a_while() {
 async fn rewrite(setup: &Setup, path: &Path, users: &[[&str; 3]]) {
     let lines: Vec<_> = users.iter().map(|user| user.join(",") + "\n").collect();
     fs::write(path, format!("id,email,name\n{}", lines.concat())).unwrap();
-    for _ in 0..600 {
+    let is_seen = async || {
         let (_, found) = search(setup, "").await;
         let seen: Vec<_> = (found["users"].as_array().into_iter().flatten())
             .map(|user| (user["id"].clone(), user["email"].clone()))
             .collect();
-        if seen.len() == users.len()
+        seen.len() == users.len()
             && users
                 .iter()
                 .all(|[id, email, _]| seen.contains(&(json!(id), json!(email))))
-        {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    panic!("the host does not see the directory as it is now");
+    };
+    eventually("the host does not see the directory as it is now", is_seen)
+        .await
+        .unwrap();
 }
 
 async fn import(setup: &Setup, connection: &str, query: &str) -> Value {

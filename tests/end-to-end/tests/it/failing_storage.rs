@@ -3,10 +3,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use end_to_end::{Embedded, NORTHWIND, delivery};
+use end_to_end::{Embedded, NORTHWIND, delivery, eventually};
 use integration_host_contract::Header;
 use integration_host_contract::id::{ConnectionId, HookId};
 use integration_host_contract::limits::Limits;
@@ -175,15 +174,15 @@ async fn what_arrives_while_storage_fails_is_handled_when_it_is_back() {
     host.embedded.service.ready().await.unwrap();
     // One of them comes again, as all of them would.
     assert_eq!(host.deliver(9).await, (200, None));
-    let began = Instant::now();
-    while !host.log(Some(DeliveryStatus::Failed)).await.is_empty() {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "nothing is replayed by itself: {:?}",
-            host.log(Some(DeliveryStatus::Failed)).await
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    eventually("nothing is replayed by itself", async || {
+        let failed = host.log(Some(DeliveryStatus::Failed)).await;
+        match failed.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{failed:?}")),
+        }
+    })
+    .await
+    .unwrap();
     assert_eq!(host.activities().await, 9);
     for delivery in host.log(None).await {
         assert!(!delivery.replayable, "{delivery:?}");
@@ -218,18 +217,14 @@ async fn what_never_succeeds_is_not_tried_for_ever_and_holds_up_nothing() {
     for entry in 1..=3 {
         assert_eq!(host.deliver(entry).await.0, 503);
     }
-    let began = Instant::now();
-    let exhausted = loop {
+    let exhausted = eventually("one of them keeps others from being tried", async || {
         let failed = host.log(Some(DeliveryStatus::Failed)).await;
-        if failed.iter().all(|delivery| delivery.attempts >= 4) {
-            break failed;
+        match failed.iter().all(|delivery| delivery.attempts >= 4) {
+            true => Ok(failed),
+            false => Err(format!("{failed:?}")),
         }
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "one of them keeps others from being tried: {failed:?}"
-        );
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    };
+    });
+    let exhausted = exhausted.await.unwrap();
     assert!(exhausted.iter().all(|delivery| delivery.attempts == 4));
     assert!(exhausted.iter().all(|delivery| delivery.replayable));
     host.fails.store(false, Ordering::SeqCst);

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use end_to_end::{Embedded, HostProcess, NORTHWIND, Setup, TOMAS, run_cli};
+use end_to_end::{Embedded, HostProcess, NORTHWIND, PATIENCE, Setup, TOMAS, eventually, run_cli};
 use futures_util::StreamExt as _;
 use integration_host::{FeedError, FeedPlace};
 use integration_host_ledger::Ledger;
@@ -17,9 +17,6 @@ use toggl_sandbox::control::StartTimer;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::time::timeout;
-
-/// How long a machine that is busy with other tests may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn work(setup: &Setup, entries: usize) {
     for _ in 0..entries {
@@ -142,13 +139,16 @@ async fn a_ledger_that_is_restored_under_a_running_host_is_noticed_by_those_who_
     let mut shown = BufReader::new(follower.stdout.take().unwrap()).lines();
     let mut told = BufReader::new(follower.stderr.take().unwrap()).lines();
     // It follows once it shows something.
-    loop {
+    eventually("it never follows", async || {
         work(&setup, 1).await;
-        if let Ok(line) = timeout(Duration::from_secs(2), shown.next_line()).await {
-            assert!(line.unwrap().is_some(), "the follower ended");
-            break;
-        }
-    }
+        let line = timeout(Duration::from_secs(2), shown.next_line())
+            .await
+            .ok()?;
+        assert!(line.unwrap().is_some(), "the follower ended");
+        Some(())
+    })
+    .await
+    .unwrap();
 
     cli(&["restored", "--data", &data]).await;
     let text = timeout(PATIENCE, rest(&mut stream)).await.unwrap();

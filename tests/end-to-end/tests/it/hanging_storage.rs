@@ -6,16 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use end_to_end::{Embedded, delivery, finished_entry};
+use end_to_end::{Embedded, PATIENCE, delivery, finished_entry};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::limits::Limits;
 use integration_host_storage::{Commit, Entry, Expectation, KeyValueStore, StorageError, Write};
 use reqwest::{Client, StatusCode};
 use tokio::time::timeout;
-
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A provider that hangs when it is told to.
 struct Hanging {

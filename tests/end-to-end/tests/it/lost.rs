@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use end_to_end::{HostProcess, NORTHWIND, Setup, run_cli};
+use end_to_end::{HostProcess, NORTHWIND, Setup, eventually, run_cli};
 use test_services::TestDatabase;
 use toggl_sandbox::Scenario;
 
@@ -179,9 +179,11 @@ async fn a_restore_that_was_killed_goes_on_and_is_never_taken_for_a_new_place() 
             .unwrap();
         // Killed as soon as it has begun, and a little later each time.
         let draft = restored.join("host.sqlite.draft");
-        while !draft.exists() && child.try_wait().unwrap().is_none() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        eventually("it neither begins nor ends", async || {
+            draft.exists() || child.try_wait().unwrap().is_some()
+        })
+        .await
+        .unwrap();
         tokio::time::sleep(Duration::from_millis(round * 10)).await;
         child.kill().await.unwrap();
         setup.options.data = restored.clone();

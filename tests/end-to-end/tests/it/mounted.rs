@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use end_to_end::hostile::Log;
-use end_to_end::{Embedded, NORTHWIND, RawConnection, component, post};
+use end_to_end::{Embedded, NORTHWIND, RawConnection, component, eventually, post};
 use integration_host_server::{AdminToken, Server};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -207,18 +207,12 @@ async fn a_use_case_whose_client_hung_up_is_waited_for() {
     let mut connection = RawConnection::open(&mounted.url, PLATFORM).await.unwrap();
     connection.send(request).await.unwrap();
     // Half way: the webhook is there, the team is still read.
-    let begun = async {
-        while mounted
-            .embedded
-            .sandbox
-            .control()
-            .subscriptions()
-            .is_empty()
-        {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(Duration::from_secs(60), begun).await.unwrap();
+    let control = mounted.embedded.sandbox.control();
+    eventually("the webhook is never made", async || {
+        !control.subscriptions().is_empty()
+    })
+    .await
+    .unwrap();
     drop(connection);
     mounted.stop.send_replace(true);
     mounted.serving.await.unwrap().unwrap();

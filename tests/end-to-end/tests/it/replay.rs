@@ -1,9 +1,8 @@
 //! A delivery that could not be handled is kept and can be handled again later.
 
 use std::path::Path;
-use std::time::Duration;
 
-use end_to_end::{NORTHWIND, Setup, delivery, finished_entry, run_cli};
+use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry, run_cli};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::Scenario;
@@ -294,11 +293,10 @@ async fn a_failed_delivery_that_is_kept_for_long_calls_for_a_person() {
     let database = rusqlite::Connection::open(setup.options.data.join("host.sqlite")).unwrap();
     damage(&database);
     deliver_in_vain(&setup, &subscription, 1, 501).await;
-    let told = async {
-        while attention(&setup, &connection).await.is_null() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let told = tokio::time::timeout(Duration::from_secs(20), told).await;
-    told.expect("what failed long ago and is not tried again is told to nobody");
+    eventually(
+        "what failed long ago and is not tried again is told to nobody",
+        async || !attention(&setup, &connection).await.is_null(),
+    )
+    .await
+    .unwrap();
 }

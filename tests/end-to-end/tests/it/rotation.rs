@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use end_to_end::{NORTHWIND, Setup, run_cli};
+use end_to_end::{NORTHWIND, Setup, eventually, run_cli};
 use integration_host_seal::{KeyRing, KeySource};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -132,13 +132,13 @@ async fn a_kill_in_the_middle_of_a_rotation_loses_nothing_and_it_goes_on_later()
     for values in [0, 1, 1_000, 4_000, 6_000] {
         let rotating = setup.host.request(Method::POST, "/sealing-key/rotate");
         let rotating = tokio::spawn(async move { rotating.send().await });
-        while !rotating.is_finished() {
+        eventually("a rotation neither goes on nor ends", async || {
             let status = setup.host.get("/sealing-key").await.unwrap();
             let progress = &status["rotation"]["values"];
-            if progress.as_u64().is_some_and(|seen| seen >= values) {
-                break;
-            }
-        }
+            rotating.is_finished() || progress.as_u64().is_some_and(|seen| seen >= values)
+        })
+        .await
+        .unwrap();
         setup.host.kill().await.unwrap();
         cut_off += usize::from(
             !rotating

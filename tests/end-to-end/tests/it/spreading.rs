@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use end_to_end::{Embedded, delivery, finished_entry};
+use end_to_end::{Embedded, delivery, eventually_within, finished_entry};
 use integration_host_contract::id::{ConnectionId, RemoteUserId, UserId};
 use integration_host_contract::{Activity, Changes, Header, Subject, TimeLog, User};
 use integration_host_database::SqliteDatabase;
@@ -109,25 +109,27 @@ async fn changes_spread(name: &str, open: impl AsyncFn() -> Arc<dyn Ledger>) {
         .map(|number| format!("many-{number}"))
         .collect();
     let mut after = cursor;
-    while !missing.is_empty() {
-        assert!(
-            spreading.elapsed() < PATIENCE,
-            "{} entries are never told",
-            missing.len()
-        );
-        let page = ledger.changes(after, 1_000).await.unwrap();
-        if page.is_empty() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        for activity in page {
-            after = activity.cursor;
-            let is_told = activity.title.first().is_some_and(|name| name == "Other")
-                && activity.user.is_some_and(|user| user.id.as_str() == "u");
-            if is_told {
-                missing.remove(&activity.entry_id);
+    let told = eventually_within(PATIENCE, "not everything is told", async || {
+        loop {
+            let page = ledger.changes(after, 1_000).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            for activity in page {
+                after = activity.cursor;
+                let is_told = activity.title.first().is_some_and(|name| name == "Other")
+                    && activity.user.is_some_and(|user| user.id.as_str() == "u");
+                if is_told {
+                    missing.remove(&activity.entry_id);
+                }
             }
         }
-    }
+        match missing.len() {
+            0 => Ok(()),
+            left => Err(format!("{left} entries are never told")),
+        }
+    });
+    told.await.unwrap();
     println!(
         "{name}, {} activities: renaming {renaming:?}, mapping {mapping:?}, told in {:?}; deliveries p99 quiet {:?}, meanwhile {:?} (slowest {:?})",
         entries(),

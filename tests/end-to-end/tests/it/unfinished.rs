@@ -1,17 +1,12 @@
 //! An attempt to connect that could not be undone leaves nothing at Toggl once Toggl answers again.
 
-use std::time::{Duration, Instant};
-
-use end_to_end::{NORTHWIND, Setup, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, eventually, unlimited_scenario};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::CallFault;
 use toggl_sandbox::control::SetSubscription;
 use toggl_sandbox::scenario::Plan;
 use tokio::task::JoinHandle;
-
-/// How long a machine that is busy with other tests may take.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A host that waits two seconds for Toggl and soon tries again.
 const CONFIGURATION: &str = "[limits]\nhttp_timeout_ms = 2000\nhttp_attempts = 1\n\
@@ -39,11 +34,12 @@ async fn connecting() -> (Setup, Connecting) {
         Some((answer.status(), answer.json().await.ok()?))
     });
     // Toggl keeps it only once its ping was answered.
-    until("Toggl made no webhook", || {
+    eventually("Toggl made no webhook", async || {
         let made = setup.toggl().subscriptions();
         made.iter().any(|webhook| webhook.validated_at.is_some())
     })
-    .await;
+    .await
+    .unwrap();
     setup.toggl().fail_calls(CallFault {
         count: u32::MAX,
         status: Some(503),
@@ -52,33 +48,33 @@ async fn connecting() -> (Setup, Connecting) {
     (setup, answer)
 }
 
-async fn until(failure: &str, is_so: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < PATIENCE, "{failure}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
 /// Waits until the host has failed to undo it so often, has Toggl answer again, and connects.
 async fn assert_is_undone(setup: &Setup, failures: usize) {
-    until("the host does not try to undo it", || {
+    eventually("the host does not try to undo it", async || {
         let log = setup.host.log().unwrap();
         log.matches("undoing an unfinished connection did not succeed")
             .count()
             >= failures
     })
-    .await;
+    .await
+    .unwrap();
     setup.toggl().clear_faults();
-    until(
+    eventually(
         "a webhook stays at Toggl, and the workspace taken, until the next start",
-        || setup.toggl().subscriptions().is_empty(),
+        async || setup.toggl().subscriptions().is_empty(),
     )
-    .await;
+    .await
+    .unwrap();
     // It is gone at Toggl a moment before it is here.
-    while let Err(error) = setup.connect(NORTHWIND).await {
-        assert!(error.to_string().contains("409"), "{error}");
-    }
+    eventually("the workspace stays taken", async || {
+        let connected = setup.connect(NORTHWIND).await;
+        if let Err(error) = &connected {
+            assert!(error.to_string().contains("409"), "{error}");
+        }
+        connected
+    })
+    .await
+    .unwrap();
     assert_eq!(setup.toggl().subscriptions().len(), 1);
 }
 
@@ -150,10 +146,11 @@ async fn a_webhook_that_toggl_does_not_list_yet_is_looked_for_again() {
         1,
         "it was made, so this shows nothing"
     );
-    until("a webhook stays at Toggl for ever", || {
+    eventually("a webhook stays at Toggl for ever", async || {
         setup.toggl().subscriptions().is_empty()
     })
-    .await;
+    .await
+    .unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     assert_eq!(setup.toggl().subscriptions().len(), 1);
 }
@@ -165,10 +162,11 @@ async fn a_kill_does_not_end_the_search_for_a_webhook() {
     setup.toggl().clear_faults();
     assert_eq!(setup.toggl().subscriptions().len(), 1);
     setup.restart().await.unwrap();
-    until("a webhook stays at Toggl for ever", || {
+    eventually("a webhook stays at Toggl for ever", async || {
         setup.toggl().subscriptions().is_empty()
     })
-    .await;
+    .await
+    .unwrap();
 }
 
 #[tokio::test]

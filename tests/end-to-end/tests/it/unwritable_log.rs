@@ -1,6 +1,6 @@
 //! A log that cannot be written costs its lines and nothing else.
 
-use end_to_end::{NORTHWIND, Setup, delivery, finished_entry, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry, unlimited_scenario};
 use reqwest::{Client, StatusCode};
 
 /// Enough lines to fill a pipe.
@@ -107,11 +107,7 @@ async fn a_host_that_cannot_say_where_it_listens_works_all_the_same() {
     setup.restart().await.unwrap();
     let client = Client::builder().no_proxy().build().unwrap();
     let url = format!("{}/readyz", setup.host.url);
-    let is_ready = async {
-        while client.get(&url).send().await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    let patience = std::time::Duration::from_secs(60);
-    tokio::time::timeout(patience, is_ready).await.unwrap();
+    eventually("it does not work", async || client.get(&url).send().await)
+        .await
+        .unwrap();
 }

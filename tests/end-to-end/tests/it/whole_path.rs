@@ -1,6 +1,6 @@
 //! From an API token to a live timeline, as a person goes: test, connect, review users, see time arrive.
 
-use end_to_end::{NORTHWIND, Setup, TOMAS};
+use end_to_end::{NORTHWIND, Setup, TOMAS, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use toggl_sandbox::control::{DeleteEntry, EditEntry, NameKind, Rename, StartTimer, StopTimer};
@@ -371,17 +371,15 @@ async fn a_new_token_for_the_same_workspace_keeps_mappings() {
 
 /// Waits until background work has completed an activity's title.
 async fn until_titled(setup: &Setup, entry_id: i64, first: &str) -> Value {
-    for _ in 0..100 {
+    eventually("the title was not completed", async || {
         let activity = setup.activity(entry_id).await.unwrap();
-        if activity["title"][0] == first {
-            return activity;
+        match activity["title"][0] == first {
+            true => Ok(activity),
+            false => Err(activity.to_string()),
         }
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!(
-        "the title was not completed: {}",
-        setup.activity(entry_id).await.unwrap()
-    );
+    })
+    .await
+    .unwrap()
 }
 
 fn state_client(setup: &Setup, name: &str) -> i64 {

@@ -4,8 +4,8 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
+use end_to_end::eventually;
 use rusqlite::Connection;
 
 use super::fixture::{Places, complaint};
@@ -38,11 +38,9 @@ async fn an_import_that_is_killed_goes_on_and_no_host_starts_before() {
         .unwrap();
     let mut input = child.stdin.take().unwrap();
     input.write_all(&text[..text.len() * 2 / 3]).unwrap();
-    let began = Instant::now();
-    while lines_in(&places, "home") == 0 {
-        assert!(began.elapsed() < Duration::from_secs(60), "nothing arrives");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("nothing arrives", async || lines_in(&places, "home") > 0)
+        .await
+        .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     drop(input);
@@ -131,14 +129,9 @@ async fn what_a_killed_export_leaves_is_private_and_removed_by_the_next() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let began = Instant::now();
-    while begun().is_empty() {
-        assert!(
-            began.elapsed() < Duration::from_secs(60),
-            "nothing is written"
-        );
-        std::thread::sleep(Duration::from_millis(1));
-    }
+    eventually("nothing is written", async || !begun().is_empty())
+        .await
+        .unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     let left = begun();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use end_to_end::{NORTHWIND, Setup, delivery, finished_entry, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry, unlimited_scenario};
 use reqwest::StatusCode;
 use test_services::part_of_redis;
 
@@ -57,9 +57,11 @@ async fn a_server_that_is_away_loses_no_delivery_and_learns_no_secret() {
     }
     server.start_again().unwrap();
     assert_eq!(deliver(5).await, StatusCode::OK);
-    while setup.count_activities().await.unwrap() < 5 {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    eventually("a delivery is lost", async || {
+        setup.count_activities().await.unwrap() >= 5
+    })
+    .await
+    .unwrap();
 
     let stored = everything_in(server.folder());
     assert!(stored.len() > 1_000, "nothing is stored in Redis");

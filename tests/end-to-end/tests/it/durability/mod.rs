@@ -8,14 +8,11 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use disturbance::{Disturbance, FileSizeLimit, FullDisk, Locked, Moved, ReadOnlyCopy, Removed};
-use end_to_end::{NORTHWIND, Setup, TOMAS, delivery};
+use end_to_end::{NORTHWIND, PATIENCE, Setup, TOMAS, delivery, eventually};
 use reqwest::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
 use toggl_sandbox::Scenario;
-
-/// How long a busy machine may take.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What it takes to deliver.
 #[derive(Clone)]
@@ -164,15 +161,10 @@ impl Host {
 
         disturbance.end(&self.setup);
         for entry in refused {
-            let since = Instant::now();
-            while !self.takes(entry).await {
-                assert!(
-                    since.elapsed() < PATIENCE,
-                    "{what}: the host does not recover: {}",
-                    self.setup.host.log().unwrap()
-                );
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            let failure = format!("{what}: the host does not recover");
+            eventually(failure, async || self.takes(entry).await)
+                .await
+                .unwrap_or_else(|error| panic!("{error}: {}", self.setup.host.log().unwrap()));
             acknowledged.insert(entry);
         }
         assert_eq!(self.status("/readyz").await, StatusCode::OK, "{what}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use end_to_end::eventually;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use toggl_sandbox::Scenario;
@@ -25,11 +26,13 @@ async fn background_work_never_uses_up_the_quota_of_a_free_plan() {
         connected.log_time(JONAS);
     }
     let toggl = connected.setup.toggl();
-    let mut seen = 0;
-    while toggl.requests().len() > seen {
-        seen = toggl.requests().len();
+    eventually("the host never comes to rest", async || {
+        let seen = toggl.requests().len();
         tokio::time::sleep(QUIET).await;
-    }
+        toggl.requests().len() == seen
+    })
+    .await
+    .unwrap();
     let requests = toggl.requests();
     let refused = requests
         .iter()

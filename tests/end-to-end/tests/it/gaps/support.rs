@@ -1,8 +1,6 @@
 //! A connected host whose background work is quick.
 
-use std::time::{Duration, Instant};
-
-use end_to_end::{NORTHWIND, Setup};
+use end_to_end::{NORTHWIND, Setup, eventually};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use toggl_sandbox::control::StartTimer;
@@ -11,9 +9,6 @@ use toggl_sandbox::{NewEntry, Scenario};
 
 pub const MARA: i64 = 9_500_001;
 pub const JONAS: i64 = 9_500_004;
-
-/// How long a machine that is busy with other tests may take.
-const PATIENCE: Duration = Duration::from_secs(180);
 
 pub struct Connected {
     pub setup: Setup,
@@ -83,17 +78,13 @@ impl Connected {
 
     /// Waits until something is so. Nothing depends on how long it takes.
     pub async fn until(&self, failure: &str, is_so: impl AsyncFn() -> bool) {
-        let begin = Instant::now();
-        while !is_so().await {
-            if begin.elapsed() > PATIENCE {
-                panic!(
-                    "{failure}\n{:#}\n{:#?}\n{}",
-                    self.connection().await,
-                    self.log().await,
-                    self.setup.host.log().unwrap()
-                );
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        if let Err(error) = eventually(failure, is_so).await {
+            panic!(
+                "{error}\n{:#}\n{:#?}\n{}",
+                self.connection().await,
+                self.log().await,
+                self.setup.host.log().unwrap()
+            );
         }
     }
 

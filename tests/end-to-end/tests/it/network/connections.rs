@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use end_to_end::{RawConnection, post};
+use end_to_end::{RawConnection, eventually, post};
 use tokio::process::Command;
 
 use super::support::{Network, OTHER, SIGNATURE, TOGGL, UNKNOWN, patient};
@@ -69,12 +69,11 @@ async fn who_does_not_read_answers_is_hung_up_on() {
     let request = "GET /api/openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
     connection.send(request.repeat(requests)).await.unwrap();
     // Nothing is read until the host has noticed.
-    let noticed = async {
-        while is_connected(&network) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    patient(noticed).await;
+    eventually("whoever does not read is never hung up on", async || {
+        !is_connected(&network)
+    })
+    .await
+    .unwrap();
     let answers = patient(connection.rest()).await.unwrap_or_default();
     let answers = String::from_utf8_lossy(&answers).into_owned();
     assert!(
@@ -245,18 +244,7 @@ async fn a_host_that_is_out_of_files_goes_on_when_there_are_some() {
     for _ in 0..60 {
         connections.push(network.open(OTHER).await);
     }
-    let noticed = async {
-        while !network
-            .setup
-            .host
-            .log()
-            .unwrap()
-            .contains("cannot accept connections")
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    patient(noticed).await;
+    network.log_with("cannot accept connections").await;
     assert!(limit(1000).status().await.unwrap().success());
     drop(connections);
     network.assert_healthy(1).await;

@@ -2,7 +2,7 @@
 
 use end_to_end::flood::{Attack, measure};
 use end_to_end::strangers::{self, Strangers};
-use end_to_end::{RawConnection, post};
+use end_to_end::{RawConnection, eventually, post};
 
 use super::support::{Network, OTHER, SIGNATURE, TOGGL, UNKNOWN, patient};
 
@@ -63,19 +63,7 @@ async fn a_flood_is_refused_before_anything_waits_and_real_deliveries_are_taken(
         let answer = network.ask(OTHER, post(&network.hook, &[(SIGNATURE, &wrong)], &body));
         assert_eq!(answer.await.status, 401, "{wrong}");
     }
-    let said = async {
-        while !network
-            .setup
-            .host
-            .log()
-            .unwrap()
-            .contains("somebody forges them")
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    patient(said).await;
-    let log = network.setup.host.log().unwrap();
+    let log = network.log_with("somebody forges them").await;
     let warnings = log
         .lines()
         .filter(|line| line.contains("somebody forges them"));
@@ -101,19 +89,7 @@ async fn refused_requests_do_not_fill_the_log() {
             assert!([200, 401, 404].contains(&answer.status), "{answer:?}");
         }
     }
-    let said = async {
-        while !network
-            .setup
-            .host
-            .log()
-            .unwrap()
-            .contains("requests were refused")
-        {
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
-    };
-    patient(said).await;
-    let log = network.setup.host.log().unwrap();
+    let log = network.log_with("requests were refused").await;
     assert!(log.contains("127.0.0.0/24"), "{log}");
     assert!(log.len() - before < 20_000, "anybody fills the log: {log}");
 }
@@ -143,12 +119,11 @@ async fn one_delivery_that_comes_again_and_again_has_one_row() {
         let rows = rows.filter(|row| row["event_id"] == event);
         rows.map(|row| row["attempts"].as_u64().unwrap()).collect()
     };
-    let counted = async {
-        while of_event(&log().await, "5") != [1001] {
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-    };
-    patient(counted).await;
+    eventually("they are not counted", async || {
+        of_event(&log().await, "5") == [1001]
+    })
+    .await
+    .unwrap();
     let log = log().await;
     for entry in 1..=10 {
         let rows = of_event(&log, &entry.to_string()).len();

@@ -1,10 +1,10 @@
 //! A host with a connection, and a client that sends bytes.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
 
 use end_to_end::{
-    NORTHWIND, RawAnswer, RawConnection, Setup, TOMAS, delivery, path_of, post, unlimited_scenario,
+    NORTHWIND, PATIENCE, RawAnswer, RawConnection, Setup, TOMAS, delivery, eventually, path_of,
+    post, unlimited_scenario,
 };
 use serde_json::{Value, json};
 use toggl_sandbox::model::Subscription;
@@ -16,9 +16,6 @@ pub const TOGGL: Ipv4Addr = Ipv4Addr::LOCALHOST;
 pub const OTHER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// A hook that looks like one and is none.
 pub const UNKNOWN: &str = "/hooks/0123456789abcdef0123456789abcdef";
-/// What is waited for at most; only a host that hangs makes a test wait so long.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 pub struct Network {
     pub setup: Setup,
     pub subscription: Subscription,
@@ -99,6 +96,16 @@ impl Network {
             "subscription_id": self.subscription.id, "timestamp": "2026-03-02T10:00:01Z",
             "url_callback": self.subscription.url_callback,
         })
+    }
+
+    /// The host's log, as soon as this is in it.
+    pub async fn log_with(&self, text: &str) -> String {
+        eventually(format!("“{text}” is not in the log"), async || {
+            let log = self.setup.host.log().unwrap();
+            log.contains(text).then_some(log)
+        })
+        .await
+        .unwrap()
     }
 
     /// Makes sure that real deliveries are taken and nothing broke.
