@@ -29,7 +29,7 @@ async fn main() -> Result<()> {
     let folder = PathBuf::from(std::env::args().nth(1).context("name the folder to make")?);
     fs::create_dir_all(&folder)?;
     // The token follows from the user's id, so the sandbox of the test accepts the one in here.
-    let mut setup = Setup::start().await?;
+    let mut setup = Setup::builder().start().await?;
     let connection = setup.connect(NORTHWIND).await?;
     let id = connection["id"].as_str().context("no id")?;
     let toggl = setup.toggl();

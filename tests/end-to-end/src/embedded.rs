@@ -1,7 +1,7 @@
 //! A host inside this process, for what cannot be seen or measured from outside.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,77 +52,20 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    /// Starts both, the host with this component.
-    pub async fn start(component: &Path) -> Result<Self> {
-        let limits = Limits::default();
-        let engine = Engine::new(limits.clone(), None)?;
-        Self::start_on(&engine, limits, component).await
-    }
-
-    /// Starts both, the host on an engine that others use too.
-    pub async fn start_on(engine: &Engine, limits: Limits, component: &Path) -> Result<Self> {
-        Parts::default().start(engine, limits, component).await
-    }
-
-    /// Starts both, the host sending requests to Toggl as fast as it can.
-    pub async fn start_unpaced(component: &Path, scenario: Scenario) -> Result<Self> {
-        let limits = Limits::default();
-        let engine = Engine::new(limits.clone(), None)?;
-        let parts = Parts {
-            scenario,
-            pacing: Some(UNPACED),
-            ..Parts::default()
-        };
-        parts.start(&engine, limits, component).await
-    }
-
-    /// Starts both, the host with this clock and this directory, and as fast as it can.
-    pub async fn start_at(
-        component: &Path,
-        scenario: Scenario,
-        clock: Arc<dyn Clock>,
-        directory: Arc<dyn UserDirectory>,
-    ) -> Result<Self> {
-        let limits = Limits::default();
-        let engine = Engine::new(limits.clone(), None)?;
-        let parts = Parts {
-            scenario,
-            pacing: Some(UNPACED),
-            clock,
-            directory,
-            ..Parts::default()
-        };
-        parts.start(&engine, limits, component).await
-    }
-
-    /// Starts both, with these limits and something around the host's storage.
-    pub async fn start_around(
-        component: &Path,
-        limits: Limits,
-        around_storage: impl FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore> + 'static,
-    ) -> Result<Self> {
-        let engine = Engine::new(limits.clone(), None)?;
-        let parts = Parts {
-            around_storage: Box::new(around_storage),
-            ..Parts::default()
-        };
-        parts.start(&engine, limits, component).await
-    }
-
-    /// Starts both, the host on this ledger, which may have been another host's with these keys.
-    pub async fn start_over(
-        component: &Path,
-        ledger: Arc<dyn Ledger>,
-        keys: Arc<SealingKeys>,
-    ) -> Result<Self> {
-        let limits = Limits::default();
-        let engine = Engine::new(limits.clone(), None)?;
-        let parts = Parts {
-            ledger: Some(ledger),
-            keys: Some(keys),
-            ..Parts::default()
-        };
-        parts.start(&engine, limits, component).await
+    /// The built-in scenario and a host with this component, unless something else is said.
+    pub fn builder(component: &Path) -> EmbeddedBuilder {
+        EmbeddedBuilder {
+            component: component.to_owned(),
+            engine: None,
+            limits: Limits::default(),
+            scenario: Scenario::default(),
+            pacing: None,
+            around_storage: Box::new(|store| store),
+            clock: Arc::new(SystemClock),
+            directory: Arc::new(EmptyDirectory),
+            ledger: None,
+            keys: None,
+        }
     }
 
     /// A new link that signs in to the console once, without the host.
@@ -156,8 +99,12 @@ impl Embedded {
 
 type AroundStorage = dyn FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore>;
 
-/// What differs from one embedded host to the other.
-struct Parts {
+/// What is special about an [`Embedded`] host.
+pub struct EmbeddedBuilder {
+    component: PathBuf,
+    /// Instead of one of its own.
+    engine: Option<Engine>,
+    limits: Limits,
     scenario: Scenario,
     /// Instead of the manifest's.
     pacing: Option<Pacing>,
@@ -170,24 +117,67 @@ struct Parts {
     keys: Option<Arc<SealingKeys>>,
 }
 
-impl Default for Parts {
-    fn default() -> Self {
-        Self {
-            scenario: Scenario::default(),
-            pacing: None,
-            around_storage: Box::new(|store| store),
-            clock: Arc::new(SystemClock),
-            directory: Arc::new(EmptyDirectory),
-            ledger: None,
-            keys: None,
-        }
+impl EmbeddedBuilder {
+    /// What the component may use.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
     }
-}
 
-impl Parts {
-    async fn start(self, engine: &Engine, limits: Limits, component: &Path) -> Result<Embedded> {
+    /// An engine with the same limits, which others use too.
+    pub fn engine(mut self, engine: &Engine) -> Self {
+        self.engine = Some(engine.clone());
+        self
+    }
+
+    /// Another scenario than the built-in one.
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.scenario = scenario;
+        self
+    }
+
+    /// Requests to Toggl as fast as they come.
+    pub fn unpaced(mut self) -> Self {
+        self.pacing = Some(UNPACED);
+        self
+    }
+
+    /// Something around the host's storage.
+    pub fn around_storage(
+        mut self,
+        around: impl FnOnce(Arc<dyn KeyValueStore>) -> Arc<dyn KeyValueStore> + 'static,
+    ) -> Self {
+        self.around_storage = Box::new(around);
+        self
+    }
+
+    /// The host's clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Where the host's users come from.
+    pub fn directory(mut self, directory: Arc<dyn UserDirectory>) -> Self {
+        self.directory = directory;
+        self
+    }
+
+    /// The host's ledger, which may have been another host's with these keys.
+    pub fn ledger(mut self, ledger: Arc<dyn Ledger>, keys: Arc<SealingKeys>) -> Self {
+        self.ledger = Some(ledger);
+        self.keys = Some(keys);
+        self
+    }
+
+    /// Starts sandbox and host.
+    pub async fn start(self) -> Result<Embedded> {
         let sandbox = Sandbox::start(self.scenario).await?;
-        let integration = Integration::load(engine, &std::fs::read(component)?).await?;
+        let engine = match self.engine {
+            Some(engine) => engine,
+            None => Engine::new(self.limits.clone(), None)?,
+        };
+        let integration = Integration::load(&engine, &std::fs::read(&self.component)?).await?;
         let mut manifest = integration.manifest().clone();
         manifest.pacing = self.pacing.unwrap_or(manifest.pacing);
         let store: Arc<dyn KeyValueStore> =
@@ -215,7 +205,7 @@ impl Parts {
         let sign_in_links = SignInLinks::default();
         let server = Server::new(&service)
             .admin_token(AdminToken::new("embedded-embedded")?)
-            .limits(limits)
+            .limits(self.limits)
             .sign_in_links(sign_in_links.clone());
         // Toggl pings the callback while the workspace is being connected.
         tokio::spawn(async move { server.serve(listener, std::future::pending()).await });

@@ -12,7 +12,7 @@ use toggl_sandbox::model::Subscription;
 use tokio::task::JoinSet;
 
 use crate::raw::{RawConnection, path_of, post};
-use crate::setup::{NORTHWIND, Setup, delivery, unlimited_scenario};
+use crate::setup::{NORTHWIND, Setup, delivery};
 
 /// Another workspace of the sandbox's owner.
 const OTHER_WORKSPACE: i64 = 7_400_002;
@@ -74,7 +74,7 @@ pub struct Measured {
 /// # Errors
 /// A real delivery was not accepted.
 pub async fn measure(rounds: usize, deliveries: usize) -> Result<Vec<Measured>> {
-    let setup = Setup::start_with(unlimited_scenario(), &[]).await?;
+    let setup = Setup::builder().unlimited().start().await?;
     setup.connect(NORTHWIND).await?;
     let real = only_subscription(&setup, NORTHWIND)?;
     setup.connect(OTHER_WORKSPACE).await?;

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use crate::eventually_within;
 use crate::process::HostProcess;
-use crate::setup::{NORTHWIND, Setup, unlimited_scenario};
+use crate::setup::{NORTHWIND, Setup};
 
 /// Connections written at the same time.
 const AT_ONCE: usize = 500;
@@ -58,7 +58,7 @@ pub struct Idle {
 /// looks at the connections after the start leave behind. It is read when no work waits and the host has not
 /// grown for some seconds.
 pub async fn memory_per_connection(connections: usize) -> Result<Idle> {
-    let mut setup = Setup::start_with(unlimited_scenario(), &[]).await?;
+    let mut setup = Setup::builder().unlimited().start().await?;
     setup.connect(NORTHWIND).await?;
     setup.host.terminate().await?;
     let (start_with_one, one) = start_and_settle(&mut setup, 1).await?;

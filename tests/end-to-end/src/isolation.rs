@@ -88,7 +88,11 @@ impl Measurement {
 pub async fn measure(rounds: usize, deliveries: usize) -> Result<Vec<Measurement>> {
     let limits = Limits::default();
     let engine = Engine::new(limits.clone(), None)?;
-    let healthy = Embedded::start_on(&engine, limits, &crate::component()?).await?;
+    let healthy = Embedded::builder(&crate::component()?)
+        .limits(limits)
+        .engine(&engine)
+        .start()
+        .await?;
     let (_, subscription) = healthy.connect().await?;
     let cage = Cage::new(&engine).await?;
     let attacker = Attacker {

@@ -31,12 +31,12 @@ pub use built::{
     component, host_program, keyvalue_storage_component, load_component, misbehaving_component,
     program_folder, sandbox_program,
 };
-pub use embedded::{Embedded, lend_http};
+pub use embedded::{Embedded, EmbeddedBuilder, lend_http};
 pub use eventually::{Look, PATIENCE, eventually, eventually_within};
 pub use process::{HostOptions, HostProcess, run_cli, run_cli_in_terminal, run_cli_with_input};
 pub use raw::{RawAnswer, RawConnection, path_of, post};
 pub use refusal::{PASSWORD, refusal, refusal_in};
 pub use setup::{
-    NORTHWIND, PLATFORM_USERS, Setup, TOMAS, delivery, finished_entry, unlimited_scenario,
-    write_directory,
+    NORTHWIND, PLATFORM_USERS, Setup, SetupBuilder, TOMAS, delivery, finished_entry,
+    unlimited_scenario, write_directory,
 };

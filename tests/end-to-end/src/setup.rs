@@ -39,59 +39,9 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// Starts both with the built-in scenario.
-    pub async fn start() -> Result<Self> {
-        Self::start_with(Scenario::default(), &[]).await
-    }
-
-    /// Starts both, the host with further arguments.
-    pub async fn start_with(scenario: Scenario, arguments: &[&str]) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let directory = write_directory(folder.path())?;
-        Self::start_in(folder, Some(directory), scenario, arguments).await
-    }
-
-    /// Starts both, the host with this `host.toml`.
-    pub async fn start_configured(scenario: Scenario, configuration: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let path = configure(folder.path(), configuration)?;
-        let directory = write_directory(folder.path())?;
-        Self::start_in(folder, Some(directory), scenario, &["--config", &path]).await
-    }
-
-    /// Starts both, the host with this `host.toml`, which says where users come from.
-    pub async fn start_with_directory(scenario: Scenario, configuration: &str) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let path = configure(folder.path(), configuration)?;
-        Self::start_in(folder, None, scenario, &["--config", &path]).await
-    }
-
-    async fn start_in(
-        folder: TempDir,
-        directory: Option<PathBuf>,
-        scenario: Scenario,
-        arguments: &[&str],
-    ) -> Result<Self> {
-        let sandbox = Sandbox::start(scenario).await?;
-        let options = HostOptions {
-            data: folder.path().join("data"),
-            directory,
-            upstream: sandbox.base_url().to_owned(),
-            listen: "127.0.0.1:0".into(),
-            arguments: arguments
-                .iter()
-                .map(|argument| (*argument).to_owned())
-                .collect(),
-            environment: Vec::new(),
-            wrapper: Vec::new(),
-        };
-        let host = HostProcess::start(&options).await?;
-        Ok(Self {
-            sandbox,
-            host,
-            options,
-            folder,
-        })
+    /// The built-in scenario and a host that nothing is asked of, unless something else is said.
+    pub fn builder() -> SetupBuilder {
+        SetupBuilder::default()
     }
 
     /// Scripts the sandbox.
@@ -206,10 +156,102 @@ impl Setup {
     }
 }
 
-fn configure(folder: &Path, configuration: &str) -> Result<String> {
-    let path = folder.join("host.toml");
-    std::fs::write(&path, configuration)?;
-    Ok(path.display().to_string())
+/// What is special about a [`Setup`].
+#[derive(Default)]
+pub struct SetupBuilder {
+    scenario: Scenario,
+    configuration: Option<String>,
+    users: Users,
+    arguments: Vec<String>,
+    wrapper: Vec<String>,
+}
+
+/// Where the host's users come from.
+#[derive(Default)]
+enum Users {
+    /// From a file of [`PLATFORM_USERS`].
+    #[default]
+    Platform,
+    /// From this file.
+    File(PathBuf),
+    /// From where the configuration says.
+    Configured,
+}
+
+impl SetupBuilder {
+    /// Another scenario than the built-in one.
+    pub fn scenario(mut self, scenario: Scenario) -> Self {
+        self.scenario = scenario;
+        self
+    }
+
+    /// The built-in scenario [without Toggl's limits](unlimited_scenario).
+    pub fn unlimited(self) -> Self {
+        self.scenario(unlimited_scenario())
+    }
+
+    /// The host's `host.toml`.
+    pub fn configuration(mut self, configuration: impl Into<String>) -> Self {
+        self.configuration = Some(configuration.into());
+        self
+    }
+
+    /// Another user directory than the file of [`PLATFORM_USERS`].
+    pub fn directory(mut self, file: PathBuf) -> Self {
+        self.users = Users::File(file);
+        self
+    }
+
+    /// The configuration says where users come from.
+    pub fn without_directory(mut self) -> Self {
+        self.users = Users::Configured;
+        self
+    }
+
+    /// Further arguments of the host.
+    pub fn arguments(mut self, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned());
+        self.arguments.extend(arguments);
+        self
+    }
+
+    /// A program and its arguments that run the host.
+    pub fn wrapper(mut self, words: &[&str]) -> Self {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
+    /// Starts sandbox and host.
+    pub async fn start(mut self) -> Result<Setup> {
+        let folder = tempfile::tempdir()?;
+        if let Some(configuration) = &self.configuration {
+            let path = folder.path().join("host.toml");
+            std::fs::write(&path, configuration)?;
+            self = self.arguments(&["--config", &path.display().to_string()]);
+        }
+        let directory = match self.users {
+            Users::Platform => Some(write_directory(folder.path())?),
+            Users::File(file) => Some(file),
+            Users::Configured => None,
+        };
+        let sandbox = Sandbox::start(self.scenario).await?;
+        let options = HostOptions {
+            data: folder.path().join("data"),
+            directory,
+            upstream: sandbox.base_url().to_owned(),
+            listen: "127.0.0.1:0".into(),
+            arguments: self.arguments,
+            environment: Vec::new(),
+            wrapper: self.wrapper,
+        };
+        let host = HostProcess::start(&options).await?;
+        Ok(Setup {
+            sandbox,
+            host,
+            options,
+            folder,
+        })
+    }
 }
 
 /// Platform users by id, e-mail address and name; most of the sandbox's team is among them.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::raw::{RawConnection, path_of, post};
-use crate::setup::{NORTHWIND, Setup, delivery, finished_entry, unlimited_scenario};
+use crate::setup::{NORTHWIND, Setup, delivery, finished_entry};
 
 const SIGNATURE: &str = "x-webhook-signature-256";
 /// Where genuine deliveries come from.
@@ -85,7 +85,7 @@ impl Seen {
 /// # Errors
 /// The trial itself failed.
 pub async fn run(strangers: Strangers) -> Result<Seen> {
-    let setup = Setup::start_with(unlimited_scenario(), &[]).await?;
+    let setup = Setup::builder().unlimited().start().await?;
     setup.connect(NORTHWIND).await?;
     let subscription = setup
         .toggl()

@@ -5,7 +5,7 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::Browser;
-use crate::{Setup, unlimited_scenario};
+use crate::Setup;
 
 /// A host, its sandbox Toggl, and a browser that is signed in to the host's console.
 pub struct Console {
@@ -18,7 +18,7 @@ pub struct Console {
 impl Console {
     /// Starts all with the built-in scenario, without Toggl's limits, and signs in.
     pub async fn start() -> Result<Self> {
-        Self::start_on(Setup::start_with(unlimited_scenario(), &[]).await?).await
+        Self::start_on(Setup::builder().unlimited().start().await?).await
     }
 
     /// Starts a browser for a host, and signs in with a link.

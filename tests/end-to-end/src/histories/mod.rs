@@ -89,7 +89,11 @@ impl Campaign {
             },
             ..Scenario::default()
         };
-        let embedded = Embedded::start_unpaced(&crate::component()?, scenario).await?;
+        let embedded = Embedded::builder(&crate::component()?)
+            .scenario(scenario)
+            .unpaced()
+            .start()
+            .await?;
         let (connection, _) = embedded.connect().await?;
         let campaign = Self {
             names: embedded.sandbox.control().state(),

@@ -62,7 +62,7 @@ pub async fn interrupt_use_cases(kills: u32, seed: u64) -> Result<InterruptedUse
     let mut random = StdRng::seed_from_u64(seed);
     let mut scenario = Scenario::default();
     scenario.limits.hourly_quota = false;
-    let mut setup = Setup::start_with(scenario, &[]).await?;
+    let mut setup = Setup::builder().scenario(scenario).start().await?;
     // How long it takes tells within which time to kill.
     let began = Instant::now();
     let id = connect(&setup).await?;

@@ -107,7 +107,11 @@ pub async fn run(plan: KillPlan) -> Result<KillReport> {
     let mut random = StdRng::seed_from_u64(plan.seed);
     // The log is to be compared to the end, so it must keep everything.
     let configuration = "[limits]\ndelivery_log_rows = 10000000\n";
-    let mut setup = Setup::start_configured(two_workspaces()?, configuration).await?;
+    let mut setup = Setup::builder()
+        .scenario(two_workspaces()?)
+        .configuration(configuration)
+        .start()
+        .await?;
     let mut hooks = Vec::new();
     for workspace in [NORTHWIND, SOUTHWIND] {
         let connection = setup.connect(workspace).await?;

@@ -260,7 +260,7 @@ async fn a_failure_says_what_helps_leaves_nothing_and_can_be_tried_again() {
     let mut scenario = Scenario::default();
     scenario.limits.hourly_quota = false;
     scenario.organizations[0].max_webhooks = Some(0);
-    let setup = Setup::start_with(scenario, &[]).await.unwrap();
+    let setup = Setup::builder().scenario(scenario).start().await.unwrap();
     let console = Console::start_on(setup).await.unwrap();
     let browser = &console.browser;
     test_connection(&console).await;
@@ -316,7 +316,7 @@ async fn names_are_shown_as_they_are_written_however_long() {
     scenario.organizations[1].workspaces[0].name = long.clone();
     scenario.organizations[2].workspaces[0].name = format!("Fjord {long}");
     scenario.users[0].name = script.into();
-    let setup = Setup::start_with(scenario, &[]).await.unwrap();
+    let setup = Setup::builder().scenario(scenario).start().await.unwrap();
     let console = Console::start_on(setup).await.unwrap();
     let browser = &console.browser;
     browser.show_on(Screen::NARROW).await.unwrap();

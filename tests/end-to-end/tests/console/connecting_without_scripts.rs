@@ -117,7 +117,10 @@ impl Visitor {
 async fn setup() -> Setup {
     let mut scenario = Scenario::default();
     scenario.limits.hourly_quota = false;
-    Setup::start_with(scenario, &["--log-level", "debug"])
+    Setup::builder()
+        .scenario(scenario)
+        .arguments(&["--log-level", "debug"])
+        .start()
         .await
         .unwrap()
 }

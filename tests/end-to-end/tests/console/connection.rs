@@ -102,7 +102,12 @@ async fn a_mark_that_something_is_missing_is_taken_back_with_a_button() {
     scenario.delivery.retry_delays_ms = Vec::new();
     let quick =
         "[background]\nupkeep_ms = 700\nretry_ms = 300\nsilence_ms = 1000\nverify_ms = 900\n";
-    let setup = Setup::start_configured(scenario, quick).await.unwrap();
+    let setup = Setup::builder()
+        .scenario(scenario)
+        .configuration(quick)
+        .start()
+        .await
+        .unwrap();
     let made = setup.connect(NORTHWIND).await.unwrap();
     let page = format!("/connections/{}", made["id"].as_str().unwrap());
     let console = Console::start_on(setup).await.unwrap();

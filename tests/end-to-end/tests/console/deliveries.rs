@@ -11,7 +11,11 @@ use toggl_sandbox::Scenario;
 async fn connected() -> (Console, String) {
     let mut scenario = Scenario::default();
     scenario.limits.hourly_quota = false;
-    let setup = Setup::start_configured(scenario, "[limits]\nreplay_attempts = 1\n").await;
+    let setup = Setup::builder()
+        .scenario(scenario)
+        .configuration("[limits]\nreplay_attempts = 1\n")
+        .start()
+        .await;
     let console = Console::start_on(setup.unwrap()).await.unwrap();
     let connection = console.setup.connect(NORTHWIND).await.unwrap();
     let page = format!(

@@ -13,7 +13,7 @@ const WANTED_TEXT: &str = "The new name is saved.";
 const REFUSED: &str = "status of 401";
 
 async fn stranger() -> (Setup, Browser) {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let browser = Browser::start(&setup.host.url).await.unwrap();
     (setup, browser)
 }

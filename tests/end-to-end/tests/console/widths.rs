@@ -44,7 +44,11 @@ async fn long_names() -> (Console, String, TempDir) {
     }
     std::fs::write(&users, lines).unwrap();
     let configuration = format!("directory = {users:?}\n[limits]\nreplay_attempts = 1\n");
-    let setup = Setup::start_with_directory(scenario, &configuration)
+    let setup = Setup::builder()
+        .scenario(scenario)
+        .configuration(configuration)
+        .without_directory()
+        .start()
         .await
         .unwrap();
     let console = Console::start_on(setup).await.unwrap();

@@ -8,8 +8,8 @@ use std::process::Output;
 use end_to_end::{HostProcess, NORTHWIND, Setup, TOMAS, eventually, run_cli};
 use jiff::SignedDuration;
 use serde_json::Value;
+use toggl_sandbox::Activity;
 use toggl_sandbox::control::{StartTimer, StopTimer};
-use toggl_sandbox::{Activity, Scenario};
 
 async fn backup(setup: &Setup, file: &Path, further: &[&str]) -> Output {
     let data = setup.options.data.display().to_string();
@@ -57,7 +57,7 @@ fn complaint(output: Output) -> String {
 
 #[tokio::test]
 async fn a_backup_made_under_load_and_its_key_bring_everything_back() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap().to_owned();
     let control = setup.toggl().clone();
@@ -166,7 +166,7 @@ async fn a_backup_made_under_load_and_its_key_bring_everything_back() {
 
 #[tokio::test]
 async fn what_was_acknowledged_after_the_backup_is_read_again_after_a_restore() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     let file = setup.folder.path().join("backup.sqlite");
     answer(backup(&setup, &file, &[]).await);
@@ -201,7 +201,7 @@ async fn what_was_acknowledged_after_the_backup_is_read_again_after_a_restore() 
 
 /// A backup and the key it is sealed with, of a host that has stopped.
 async fn stopped() -> (Setup, PathBuf, PathBuf) {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     let file = setup.folder.path().join("backup.sqlite");
     answer(backup(&setup, &file, &[]).await);
@@ -303,7 +303,9 @@ async fn a_lost_key_is_asked_for_and_not_replaced_by_another() {
 
 #[tokio::test]
 async fn what_is_in_memory_only_cannot_be_backed_up() {
-    let setup = Setup::start_with(Scenario::default(), &["--storage", "memory:"])
+    let setup = Setup::builder()
+        .arguments(&["--storage", "memory:"])
+        .start()
         .await
         .unwrap();
     let file = setup.folder.path().join("backup.sqlite");
@@ -314,7 +316,7 @@ async fn what_is_in_memory_only_cannot_be_backed_up() {
 
 #[tokio::test]
 async fn a_key_that_is_in_place_is_in_no_restores_way() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     let file = setup.folder.path().join("backup.sqlite");
     answer(backup(&setup, &file, &[]).await);
@@ -359,7 +361,7 @@ async fn until_being_written(directory: &Path, mark: &str) {
 
 #[tokio::test]
 async fn what_a_killed_backup_leaves_is_private_and_removed_by_the_next() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
     // Enough for a copy to take a moment.

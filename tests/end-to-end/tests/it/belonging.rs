@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, eventually, run_cli, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, TOMAS, delivery, eventually, run_cli};
 use integration_host_database::SqliteDatabase;
 use reqwest::{Method, StatusCode};
 use rusqlite::Connection;
@@ -21,7 +21,10 @@ async fn start() -> (Setup, PathBuf) {
     let ledger = format!("sqlite:{}", folder.join("ledger.sqlite").display());
     let argument = format!("sqlite:{}", storage.display());
     let arguments = ["--ledger", &ledger, "--storage", &argument];
-    let setup = Setup::start_with(unlimited_scenario(), &arguments)
+    let setup = Setup::builder()
+        .unlimited()
+        .arguments(&arguments)
+        .start()
         .await
         .unwrap();
     (setup, storage)
@@ -227,7 +230,10 @@ async fn a_flushed_redis_is_noticed() {
         return;
     };
     let url = server.url();
-    let setup = Setup::start_with(unlimited_scenario(), &["--storage", &url])
+    let setup = Setup::builder()
+        .unlimited()
+        .arguments(&["--storage", &url])
+        .start()
         .await
         .unwrap();
     let made = setup.connect(NORTHWIND).await.unwrap();
@@ -245,7 +251,7 @@ async fn a_flushed_redis_is_noticed() {
 
 #[tokio::test]
 async fn another_integration_is_not_let_loose_on_the_connections_of_the_first() {
-    let mut setup = Setup::start_with(unlimited_scenario(), &[]).await.unwrap();
+    let mut setup = Setup::builder().unlimited().start().await.unwrap();
     let made = setup.connect(NORTHWIND).await.unwrap();
     let id = made["id"].as_str().unwrap().to_owned();
     setup.host.terminate().await.unwrap();
@@ -292,7 +298,7 @@ async fn another_integration_is_not_let_loose_on_the_connections_of_the_first() 
 
 #[tokio::test]
 async fn a_host_connects_nothing_beside_connections_of_another_integration() {
-    let setup = Setup::start_with(unlimited_scenario(), &[]).await.unwrap();
+    let setup = Setup::builder().unlimited().start().await.unwrap();
     let made = setup.connect(NORTHWIND).await.unwrap();
     let id = made["id"].as_str().unwrap();
     // As if a host with another component had made it on the same database, after this one was started.
@@ -321,7 +327,7 @@ async fn a_host_connects_nothing_beside_connections_of_another_integration() {
 
 #[tokio::test]
 async fn a_cache_of_compiled_code_is_the_hosts_own_whatever_the_mask_or_not_used() {
-    let mut setup = Setup::start_with(unlimited_scenario(), &[]).await.unwrap();
+    let mut setup = Setup::builder().unlimited().start().await.unwrap();
     setup.host.terminate().await.unwrap();
     let cache = setup.options.data.join("cache");
     fs::remove_dir_all(&cache).unwrap();

@@ -107,7 +107,10 @@ async fn a_delivery_too_many_is_asked_to_come_back() {
     };
     let engine = Engine::new(limits.clone(), None).unwrap();
     let component = end_to_end::component().unwrap();
-    let host = Embedded::start_on(&engine, limits, &component)
+    let host = Embedded::builder(&component)
+        .limits(limits)
+        .engine(&engine)
+        .start()
         .await
         .unwrap();
     let (connection, subscription) = host.connect().await.unwrap();

@@ -17,7 +17,7 @@ struct Hook {
 
 impl Hook {
     async fn connected() -> Self {
-        let setup = Setup::start().await.unwrap();
+        let setup = Setup::builder().start().await.unwrap();
         setup.connect(NORTHWIND).await.unwrap();
         let subscription = setup.toggl().subscriptions().remove(0);
         Self {

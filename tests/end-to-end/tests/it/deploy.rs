@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use end_to_end::{HostOptions, HostProcess, NORTHWIND, Setup, delivery, finished_entry, run_cli};
+use end_to_end::{HostProcess, NORTHWIND, Setup, delivery, finished_entry, run_cli};
 use reqwest::StatusCode;
 use serde_json::Value;
-use toggl_sandbox::{Sandbox, Scenario};
 
 fn workspace(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -282,28 +281,24 @@ async fn the_secrets_placeholders_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_takes_the_configuration_answers_the_probes_and_has_the_metric() {
-    let folder = tempfile::tempdir().unwrap();
-    let sandbox = Sandbox::start(Scenario::default()).await.unwrap();
-    let configuration = workspace("deploy/kubernetes/host.toml");
-    let options = HostOptions {
-        data: folder.path().join("data"),
-        directory: Some(workspace("deploy/users.csv")),
-        upstream: sandbox.base_url().to_owned(),
-        listen: "127.0.0.1:0".into(),
-        arguments: vec!["--config".into(), configuration.display().to_string()],
-        environment: Vec::new(),
-        wrapper: Vec::new(),
-    };
-    let host = HostProcess::start(&options).await.unwrap();
+    let setup = Setup::builder()
+        .configuration(text("deploy/kubernetes/host.toml"))
+        .directory(workspace("deploy/users.csv"))
+        .start()
+        .await
+        .unwrap();
     let container = container();
     for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
         let request = &container[probe]["httpGet"];
         assert_eq!(request["port"], container["ports"][0]["name"]);
-        let url = format!("{}{}", host.url, request["path"].as_str().unwrap());
+        let url = format!("{}{}", setup.host.url, request["path"].as_str().unwrap());
         let answer = reqwest::get(&url).await.unwrap();
         assert!(answer.status().is_success(), "{url}: {}", answer.status());
     }
-    let metrics = names(&metrics(&host, &options.data).await, "integration_");
+    let metrics = names(
+        &metrics(&setup.host, &setup.options.data).await,
+        "integration_",
+    );
     let named = names(
         &[
             text("deploy/kubernetes/autoscaler.yaml"),
@@ -322,7 +317,7 @@ async fn a_host_takes_the_configuration_answers_the_probes_and_has_the_metric() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_lag_is_that_of_genuine_deliveries() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     let lag = async || {
         let metrics = metrics(&setup.host, &setup.options.data).await;

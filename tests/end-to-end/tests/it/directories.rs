@@ -5,9 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use end_to_end::{
-    NORTHWIND, PLATFORM_USERS, Setup, eventually, unlimited_scenario, write_directory,
-};
+use end_to_end::{NORTHWIND, PLATFORM_USERS, Setup, eventually, write_directory};
 use integration_host_database::postgres::PostgresAddress;
 use integration_host_directory::sql::{Rows, Selection, SqlDirectory};
 use reqwest::{Method, StatusCode};
@@ -199,7 +197,11 @@ async fn what_was_mapped_stays_when_the_directory_is_empty_or_gives_addresses_to
     let folder = tempfile::tempdir().unwrap();
     let path = write_directory(folder.path()).unwrap();
     let configuration = format!("directory = '{}'", path.display());
-    let setup = Setup::start_with_directory(unlimited_scenario(), &configuration)
+    let setup = Setup::builder()
+        .unlimited()
+        .configuration(configuration)
+        .without_directory()
+        .start()
         .await
         .unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
@@ -311,7 +313,12 @@ async fn what_was_mapped_stays_when_the_directory_is_empty_or_gives_addresses_to
 
 /// Connects with this configuration; returns the host and the id of the connection.
 async fn check(configuration: &str) -> (Setup, String) {
-    let started = Setup::start_with_directory(unlimited_scenario(), configuration).await;
+    let started = Setup::builder()
+        .unlimited()
+        .configuration(configuration)
+        .without_directory()
+        .start()
+        .await;
     let setup = started.unwrap_or_else(|error| panic!("{configuration}: {error}"));
     assert_eq!(setup.host.summary["users"], PLATFORM_USERS.len());
     let connection = setup.connect(NORTHWIND).await.unwrap();

@@ -45,7 +45,7 @@ async fn encrypt(server: String, name: &str) -> (u16, String) {
 
 #[tokio::test]
 async fn the_whole_way_leads_through_a_proxy_that_sees_names_only() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let name = name();
     let toggl = setup.options.upstream.replace("http://", "");
     let (port, certificate) = encrypt(toggl, &name).await;

@@ -74,11 +74,12 @@ impl Host {
         let fails = Arc::new(AtomicBool::new(false));
         let switch = Arc::clone(&fails);
         let component = end_to_end::component().unwrap();
-        let embedded = Embedded::start_around(&component, limits, |store| {
-            Arc::new(Fickle { store, fails })
-        })
-        .await
-        .unwrap();
+        let embedded = Embedded::builder(&component)
+            .limits(limits)
+            .around_storage(|store| Arc::new(Fickle { store, fails }))
+            .start()
+            .await
+            .unwrap();
         let (connection, subscription) = embedded.connect().await.unwrap();
         Self {
             embedded,

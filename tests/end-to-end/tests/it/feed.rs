@@ -68,7 +68,7 @@ async fn cli(arguments: &[&str]) {
 
 #[tokio::test]
 async fn after_a_restore_readers_begin_anew_wherever_they_were() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     work(&setup, 3).await;
     let (_, early) = read(&setup.host, "").await;
@@ -121,7 +121,7 @@ async fn after_a_restore_readers_begin_anew_wherever_they_were() {
 
 #[tokio::test]
 async fn a_ledger_that_is_restored_under_a_running_host_is_noticed_by_those_who_follow() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     work(&setup, 2).await;
     let (before, place) = read(&setup.host, "").await;
@@ -177,7 +177,9 @@ async fn a_stream_of_pages_tells_each_change_from_any_place_until_the_feed_begin
     let ledger: Arc<dyn Ledger> = Arc::new(SqliteLedger::in_memory().unwrap());
     let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
     let component = end_to_end::component().unwrap();
-    let embedded = Embedded::start_over(&component, Arc::clone(&ledger), keys);
+    let embedded = Embedded::builder(&component)
+        .ledger(Arc::clone(&ledger), keys)
+        .start();
     let embedded = embedded.await.unwrap();
     embedded.connect().await.unwrap();
     let toggl = embedded.sandbox.control();

@@ -70,11 +70,12 @@ async fn when_a_provider_that_hung_answers_again_everything_goes_on() {
         ..Limits::default()
     };
     let component = end_to_end::component().unwrap();
-    let host = Embedded::start_around(&component, limits, |store| {
-        Arc::new(Hanging { store, hangs })
-    })
-    .await
-    .unwrap();
+    let host = Embedded::builder(&component)
+        .limits(limits)
+        .around_storage(|store| Arc::new(Hanging { store, hangs }))
+        .start()
+        .await
+        .unwrap();
     let (connection, subscription) = host.connect().await.unwrap();
     let id = &connection.id;
     let client = Client::builder().no_proxy().build().unwrap();

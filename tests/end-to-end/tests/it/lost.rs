@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use end_to_end::{HostProcess, NORTHWIND, Setup, eventually, run_cli};
 use test_services::TestDatabase;
-use toggl_sandbox::Scenario;
 
 /// Why a host does not start.
 async fn refusal(setup: &Setup) -> String {
@@ -22,9 +21,7 @@ fn beside(database: &Path, suffix: &str) -> PathBuf {
 
 /// A host with a connection that was killed, so that its write-ahead log was not written into the database.
 async fn killed(arguments: &[&str]) -> Setup {
-    let mut setup = Setup::start_with(Scenario::default(), arguments)
-        .await
-        .unwrap();
+    let mut setup = Setup::builder().arguments(arguments).start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     setup.ensure_deliveries_arrive().await.unwrap();
     setup.host.kill().await.unwrap();
@@ -144,7 +141,7 @@ async fn a_ledger_that_a_server_lost_is_not_replaced_by_an_empty_one() {
 
 #[tokio::test]
 async fn a_restore_that_was_killed_goes_on_and_is_never_taken_for_a_new_place() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     setup.ensure_deliveries_arrive().await.unwrap();
     let file = setup

@@ -27,7 +27,10 @@ struct Mounted {
 
 impl Mounted {
     async fn start(trusted_proxies: &[&str]) -> Self {
-        let embedded = Embedded::start(&component().unwrap()).await.unwrap();
+        let embedded = Embedded::builder(&component().unwrap())
+            .start()
+            .await
+            .unwrap();
         let server = Server::new(&embedded.service)
             .admin_token(AdminToken::new(TOKEN).unwrap())
             .trusted_proxies(trusted_proxies.iter().map(|text| text.parse().unwrap()));
@@ -111,7 +114,10 @@ async fn mounted_under_a_path_limits_count_by_client_and_requests_are_logged() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_allowed_origins_may_call_the_api_and_no_others() {
-    let embedded = Embedded::start(&component().unwrap()).await.unwrap();
+    let embedded = Embedded::builder(&component().unwrap())
+        .start()
+        .await
+        .unwrap();
     let app = "https://app.example.com".parse().unwrap();
     let server = Server::new(&embedded.service)
         .admin_token(AdminToken::new(TOKEN).unwrap())
@@ -157,7 +163,10 @@ async fn pages_of_allowed_origins_may_call_the_api_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_still_arriving_is_waited_for_and_answered() {
-    let embedded = Embedded::start(&component().unwrap()).await.unwrap();
+    let embedded = Embedded::builder(&component().unwrap())
+        .start()
+        .await
+        .unwrap();
     let server = Server::new(&embedded.service).admin_token(AdminToken::new(TOKEN).unwrap());
     let listener = TcpListener::bind((PLATFORM, 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -19,7 +19,7 @@ fn fixture(version: &str) -> PathBuf {
 
 /// A host that finds a stored database, and what the released program told of it.
 async fn open(version: &str) -> (Setup, Value) {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
     for file in ["host.sqlite", "sealing-key"] {
         let path = setup.options.data.join(file);
@@ -85,7 +85,7 @@ async fn everything_in_a_database_of_schema_2_is_there_and_works() {
     setup.ensure_deliveries_arrive().await.unwrap();
 
     let database = setup.options.data.join("host.sqlite");
-    let fresh = Setup::start().await.unwrap();
+    let fresh = Setup::builder().start().await.unwrap();
     assert_eq!(
         inspect_backup(&database).unwrap().schema_version,
         inspect_backup(&fresh.options.data.join("host.sqlite"))

@@ -28,7 +28,10 @@ async fn connect(
 
 #[tokio::test]
 async fn the_steps_of_connecting_are_told_and_names_until_they_are_complete() {
-    let embedded = Embedded::start(&component().unwrap()).await.unwrap();
+    let embedded = Embedded::builder(&component().unwrap())
+        .start()
+        .await
+        .unwrap();
     let service = &embedded.service;
     let (steps, refused) = connect(service, embedded.secrets(), 1).await;
     assert!(refused.is_err());

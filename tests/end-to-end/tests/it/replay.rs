@@ -5,7 +5,6 @@ use std::path::Path;
 use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry, run_cli};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use toggl_sandbox::Scenario;
 use toggl_sandbox::model::Subscription;
 
 /// The standard output of a command of the running host, as JSON.
@@ -57,7 +56,9 @@ fn damage(database: &rusqlite::Connection) -> Vec<(i64, Vec<u8>)> {
 
 /// A host that has nothing replayed unless somebody asks for it.
 async fn set_up() -> Setup {
-    Setup::start_configured(Scenario::default(), "[limits]\nreplay_attempts = 1\n")
+    Setup::builder()
+        .configuration("[limits]\nreplay_attempts = 1\n")
+        .start()
         .await
         .unwrap()
 }
@@ -286,7 +287,7 @@ async fn twenty_failures_in_a_row_call_for_a_person_until_all_are_handled() {
 async fn a_failed_delivery_that_is_kept_for_long_calls_for_a_person() {
     // As ten minutes are too long for a test.
     let configuration = "[limits]\nreplay_attempts = 1\nreplay_delay_ms = 50\n[background]\ndelivery_patience_ms = 1\n";
-    let setup = Setup::start_configured(Scenario::default(), configuration);
+    let setup = Setup::builder().configuration(configuration).start();
     let setup = setup.await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let subscription = setup.toggl().subscriptions().remove(0);

@@ -37,7 +37,7 @@ async fn what_a_person_asked_for_is_done_or_undone_when_the_host_is_killed_meanw
 
 #[tokio::test]
 async fn a_host_that_is_asked_to_stop_ends_well_and_goes_on_later() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     let activity = Activity {
         workspace_id: Some(NORTHWIND),
@@ -100,7 +100,7 @@ async fn assert_everything_is_there(setup: &Setup) {
 
 #[tokio::test]
 async fn a_host_whose_terminal_is_gone_stops_in_an_orderly_way() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.host.signal("HUP").await.unwrap();
     // Tests that run under `nohup` hand that on.
     if is_hangup_ignored() {

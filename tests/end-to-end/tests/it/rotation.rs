@@ -57,7 +57,7 @@ fn key_ids(setup: &Setup) -> Vec<String> {
 
 #[tokio::test]
 async fn the_key_is_exchanged_while_deliveries_arrive_and_none_is_refused() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap();
     store_many(&setup, id, 2_000).await;
@@ -122,7 +122,7 @@ async fn the_key_is_exchanged_while_deliveries_arrive_and_none_is_refused() {
 
 #[tokio::test]
 async fn a_kill_in_the_middle_of_a_rotation_loses_nothing_and_it_goes_on_later() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap().to_owned();
     store_many(&setup, &id, 5_000).await;
@@ -168,7 +168,7 @@ async fn a_kill_in_the_middle_of_a_rotation_loses_nothing_and_it_goes_on_later()
 
 #[tokio::test]
 async fn a_key_that_somebody_else_keeps_is_exchanged_there() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));

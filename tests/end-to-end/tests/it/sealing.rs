@@ -50,7 +50,7 @@ async fn check(setup: &Setup, id: &str) -> (StatusCode, Value) {
 
 #[tokio::test]
 async fn a_value_that_was_put_in_the_place_of_another_is_found_out() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let ours = setup.connect(NORTHWIND).await.unwrap();
     let theirs = setup.connect(OTHER_WORKSPACE).await.unwrap();
     let (ours, theirs) = (ours["id"].as_str().unwrap(), theirs["id"].as_str().unwrap());
@@ -152,7 +152,7 @@ async fn a_value_that_was_put_in_the_place_of_another_is_found_out() {
 
 #[tokio::test]
 async fn a_value_whose_key_is_missing_is_told_soon_after_the_start() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
@@ -188,7 +188,7 @@ async fn a_value_whose_key_is_missing_is_told_soon_after_the_start() {
 
 #[tokio::test]
 async fn nothing_of_a_disconnected_or_replaced_secret_is_left_in_any_file() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap();
     let sealed = |pattern: &str| -> Vec<Vec<u8>> {

@@ -5,12 +5,12 @@ use std::path::Path;
 use end_to_end::{Embedded, NORTHWIND, Setup};
 use reqwest::Method;
 use serde_json::json;
-use toggl_sandbox::{CallFault, Scenario};
+use toggl_sandbox::CallFault;
 
 #[tokio::test]
 async fn a_component_that_looks_for_the_token_does_not_find_it() {
     let component = end_to_end::misbehaving_component().unwrap();
-    let embedded = Embedded::start(&component).await.unwrap();
+    let embedded = Embedded::builder(&component).start().await.unwrap();
     let report = embedded.service.test(embedded.secrets()).await.unwrap();
     // The component returns everything it got to see of Toggl's answer, which echoes the token.
     let seen = report.account.name;
@@ -26,7 +26,9 @@ async fn a_component_that_looks_for_the_token_does_not_find_it() {
 
 #[tokio::test]
 async fn the_token_is_in_no_log_no_error_and_no_file() {
-    let mut setup = Setup::start_with(Scenario::default(), &["--log-level", "debug"])
+    let mut setup = Setup::builder()
+        .arguments(&["--log-level", "debug"])
+        .start()
         .await
         .unwrap();
     let token = setup.sandbox.token().to_owned();
@@ -75,7 +77,9 @@ async fn the_token_is_in_no_log_no_error_and_no_file() {
 
 #[tokio::test]
 async fn what_toggl_quotes_opens_nothing() {
-    let setup = Setup::start_with(Scenario::default(), &["--log-level", "debug"])
+    let setup = Setup::builder()
+        .arguments(&["--log-level", "debug"])
+        .start()
         .await
         .unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();

@@ -56,7 +56,9 @@ async fn changes_spread(name: &str, open: impl AsyncFn() -> Arc<dyn Ledger>) {
     let ledger = open().await;
     let component = end_to_end::component().unwrap();
     let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
-    let host = Embedded::start_over(&component, Arc::clone(&ledger), Arc::clone(&keys))
+    let host = Embedded::builder(&component)
+        .ledger(Arc::clone(&ledger), Arc::clone(&keys))
+        .start()
         .await
         .unwrap();
     let (connection, subscription) = host.connect().await.unwrap();
@@ -102,7 +104,9 @@ async fn changes_spread(name: &str, open: impl AsyncFn() -> Arc<dyn Ledger>) {
     host.service.stop().await;
     drop((host, ledger));
     let ledger = open().await;
-    let next = Embedded::start_over(&component, Arc::clone(&ledger), keys)
+    let next = Embedded::builder(&component)
+        .ledger(Arc::clone(&ledger), keys)
+        .start()
         .await
         .unwrap();
     let mut missing: HashSet<String> = (0..entries())

@@ -1,6 +1,6 @@
 //! A whole host whose storage is a component.
 
-use end_to_end::{Setup, unlimited_scenario};
+use end_to_end::Setup;
 
 fn storage() -> String {
     let component = end_to_end::keyvalue_storage_component().unwrap();
@@ -9,7 +9,10 @@ fn storage() -> String {
 
 #[tokio::test]
 async fn a_host_that_is_killed_goes_on_with_what_the_component_keeps() {
-    let mut setup = Setup::start_with(unlimited_scenario(), &["--storage", &storage()])
+    let mut setup = Setup::builder()
+        .unlimited()
+        .arguments(&["--storage", &storage()])
+        .start()
         .await
         .unwrap();
     let data = setup.options.data.display().to_string();

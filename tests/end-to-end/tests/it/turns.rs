@@ -22,7 +22,9 @@ impl Host {
             replay_delay_ms: 3_600_000,
             ..Limits::default()
         };
-        let embedded = Embedded::start_around(&component, limits, |store| store)
+        let embedded = Embedded::builder(&component)
+            .limits(limits)
+            .start()
             .await
             .unwrap();
         let request = ConnectRequest {

@@ -17,7 +17,10 @@ type Connecting = JoinHandle<Option<(StatusCode, Value)>>;
 
 /// A host in the middle of connecting: Toggl has made the webhook and does not say so.
 async fn connecting() -> (Setup, Connecting) {
-    let setup = Setup::start_configured(unlimited_scenario(), CONFIGURATION)
+    let setup = Setup::builder()
+        .unlimited()
+        .configuration(CONFIGURATION)
+        .start()
         .await
         .unwrap();
     setup.toggl().fail_calls(CallFault {
@@ -102,7 +105,10 @@ const LOOKING: &str = "[limits]\nhttp_timeout_ms = 1000\nhttp_attempts = 1\n\
 
 /// Toggl makes a webhook, does not say so, and for some time does not list it.
 async fn unlisted(configuration: &str) -> (Setup, StatusCode) {
-    let setup = Setup::start_configured(unlimited_scenario(), configuration)
+    let setup = Setup::builder()
+        .unlimited()
+        .configuration(configuration)
+        .start()
         .await
         .unwrap();
     setup.toggl().fail_calls(CallFault {
@@ -175,7 +181,12 @@ async fn what_is_left_of_an_attempt_does_not_take_a_free_plans_only_webhook() {
     for organization in &mut scenario.organizations {
         organization.plan = Plan::Free;
     }
-    let setup = Setup::start_configured(scenario, LOOKING).await.unwrap();
+    let setup = Setup::builder()
+        .scenario(scenario)
+        .configuration(LOOKING)
+        .start()
+        .await
+        .unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     // An earlier hook of this host, of which it knows nothing any more.
     let left = &setup.toggl().subscriptions()[0];

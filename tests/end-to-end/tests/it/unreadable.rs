@@ -19,7 +19,9 @@ struct Host {
 impl Host {
     async fn connected(limits: Limits) -> Self {
         let component = end_to_end::component().unwrap();
-        let embedded = Embedded::start_around(&component, limits, |store| store)
+        let embedded = Embedded::builder(&component)
+            .limits(limits)
+            .start()
             .await
             .unwrap();
         let (connection, subscription) = embedded.connect().await.unwrap();

@@ -1,6 +1,6 @@
 //! A log that cannot be written costs its lines and nothing else.
 
-use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry};
 use reqwest::{Client, StatusCode};
 
 /// Enough lines to fill a pipe.
@@ -28,7 +28,10 @@ async fn goes_on(redirection: &str) {
 /// Runs the program as this command's arguments, and sees that it works.
 async fn goes_on_below(redirection: &str, wrapper: Vec<String>) {
     let logs_a_lot = &["--log-level", "trace"];
-    let mut setup = Setup::start_with(unlimited_scenario(), logs_a_lot)
+    let mut setup = Setup::builder()
+        .unlimited()
+        .arguments(logs_a_lot)
+        .start()
         .await
         .unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
@@ -96,7 +99,7 @@ async fn a_terminal_that_nobody_reads_holds_up_nothing() {
 
 #[tokio::test]
 async fn a_host_that_cannot_say_where_it_listens_works_all_the_same() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.host.kill().await.unwrap();
     setup.keep_address();
     // The first line of the pipe is not the host's.

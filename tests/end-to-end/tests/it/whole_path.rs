@@ -10,7 +10,7 @@ const JONAS: i64 = 9_500_004;
 
 #[tokio::test]
 async fn the_token_is_tested_before_anything_is_connected() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let body = json!({ "secrets": setup.secrets() });
     let (status, report) = setup.host.call(Method::POST, "/test", body).await.unwrap();
     assert_eq!(status, StatusCode::OK, "{report}");
@@ -58,7 +58,7 @@ async fn the_token_is_tested_before_anything_is_connected() {
 
 #[tokio::test]
 async fn time_arrives_as_it_is_logged() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     assert_eq!(connection["status"], "active", "{connection}");
     assert_eq!(
@@ -142,7 +142,7 @@ async fn time_arrives_as_it_is_logged() {
 
 #[tokio::test]
 async fn whoever_is_mapped_later_shows_with_what_they_logged_before() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap();
     let users = setup
@@ -240,7 +240,7 @@ async fn whoever_is_mapped_later_shows_with_what_they_logged_before() {
 
 #[tokio::test]
 async fn an_admin_who_edits_does_not_take_the_time_over() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     let toggl = setup.toggl();
     let entry = toggl
@@ -268,7 +268,7 @@ async fn an_admin_who_edits_does_not_take_the_time_over() {
 
 #[tokio::test]
 async fn a_workspace_is_connected_once_and_disconnecting_keeps_its_history() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap().to_owned();
     let body = json!({ "secrets": setup.secrets(), "scope_id": "7400001", "name": null });
@@ -326,7 +326,7 @@ async fn a_workspace_is_connected_once_and_disconnecting_keeps_its_history() {
 async fn if_subscribing_fails_nothing_is_left_behind() {
     let mut scenario = Scenario::default();
     scenario.organizations[0].max_webhooks = Some(0);
-    let setup = Setup::start_with(scenario, &[]).await.unwrap();
+    let setup = Setup::builder().scenario(scenario).start().await.unwrap();
     let body = json!({ "secrets": setup.secrets(), "scope_id": "7400001", "name": null });
     let (status, problem) = setup
         .host
@@ -347,7 +347,7 @@ async fn if_subscribing_fails_nothing_is_left_behind() {
 
 #[tokio::test]
 async fn a_new_token_for_the_same_workspace_keeps_mappings() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let path = format!(
         "/connections/{}/secrets",

@@ -95,7 +95,7 @@ struct Connected {
 
 impl Connected {
     async fn new() -> Result<Self> {
-        let embedded = Embedded::start(&end_to_end::component()?).await?;
+        let embedded = Embedded::builder(&end_to_end::component()?).start().await?;
         let (connection, subscription) = embedded.connect().await?;
         let (signature, body) = event(&subscription);
         let store = Arc::clone(&embedded.store);

@@ -12,7 +12,7 @@ const DELIVERIES: u64 = 10_000;
 const CLIENTS: u64 = 16;
 
 pub async fn measure() -> Result<()> {
-    let mut setup = Setup::start().await?;
+    let mut setup = Setup::builder().start().await?;
     setup.connect(NORTHWIND).await?;
     measure_start(&mut setup).await?;
     measure_deliveries(&setup).await

@@ -165,13 +165,13 @@ impl Studio {
         let folder = tempfile::tempdir()?;
         let clock = Arc::new(ManualClock::new(monday));
         let directory = FileDirectory::load(write_directory(folder.path())?)?;
-        let host = Embedded::start_at(
-            &component()?,
-            scenario,
-            Arc::<ManualClock>::clone(&clock),
-            Arc::new(directory),
-        )
-        .await?;
+        let host = Embedded::builder(&component()?)
+            .scenario(scenario)
+            .clock(Arc::<ManualClock>::clone(&clock))
+            .directory(Arc::new(directory))
+            .unpaced()
+            .start()
+            .await?;
         host.sandbox.control().set_clock(monday);
         let (connection, _) = host.connect().await?;
         let studio = Self {

@@ -11,7 +11,7 @@ async fn a_host_that_moves_to_postgres_goes_on_with_its_webhooks_and_users() {
     let Some(database) = TestDatabase::create().unwrap() else {
         return;
     };
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     let id = connection["id"].as_str().unwrap().to_owned();
     setup.ensure_deliveries_arrive().await.unwrap();

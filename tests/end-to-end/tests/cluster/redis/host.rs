@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, delivery, eventually, finished_entry};
 use reqwest::StatusCode;
 use test_services::part_of_redis;
 
@@ -13,7 +13,10 @@ async fn a_host_that_is_killed_goes_on_with_what_is_in_redis_and_beside_it() {
     let Some(storage) = part_of_redis().unwrap() else {
         return;
     };
-    let mut setup = Setup::start_with(unlimited_scenario(), &["--storage", &storage])
+    let mut setup = Setup::builder()
+        .unlimited()
+        .arguments(&["--storage", &storage])
+        .start()
         .await
         .unwrap();
     assert_eq!(setup.host.summary["storage"], storage.as_str());
@@ -34,7 +37,10 @@ async fn a_server_that_is_away_loses_no_delivery_and_learns_no_secret() {
         "storage = \"{}\"\n[limits]\nreplay_delay_ms = 100\n",
         server.url()
     );
-    let setup = Setup::start_configured(unlimited_scenario(), &configuration)
+    let setup = Setup::builder()
+        .unlimited()
+        .configuration(configuration)
+        .start()
         .await
         .unwrap();
     setup.connect(NORTHWIND).await.unwrap();

@@ -10,7 +10,6 @@ use end_to_end::{NORTHWIND, Setup};
 use serde_json::Value;
 use thirtyfour::By;
 use toggl_sandbox::NewEntry;
-use toggl_sandbox::scenario::Scenario;
 
 pub const MARA: i64 = 9_500_001;
 /// A member whom no user's e-mail address matches.
@@ -37,7 +36,7 @@ impl Timeline {
     }
 
     async fn start_configured(configuration: &str) -> Self {
-        let setup = Setup::start_configured(Scenario::default(), configuration);
+        let setup = Setup::builder().configuration(configuration).start();
         let console = Console::start_on(setup.await.unwrap()).await.unwrap();
         let connection = console.setup.connect(NORTHWIND).await.unwrap();
         let id = connection["id"].as_str().unwrap().to_owned();

@@ -1,7 +1,7 @@
 //! Whether a page is whole, and what it says if it is not.
 
+use end_to_end::Setup;
 use end_to_end::browser::Console;
-use end_to_end::{Setup, unlimited_scenario};
 use reqwest::Method;
 use serde_json::{Value, json};
 use toggl_sandbox::CallFault;
@@ -24,7 +24,7 @@ async fn check(timeline: &Timeline) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium; `cargo xtask test` runs it"]
 async fn nothing_is_live_where_nothing_is_connected() {
-    let setup = Setup::start_with(unlimited_scenario(), &[]).await.unwrap();
+    let setup = Setup::builder().unlimited().start().await.unwrap();
     let console = Console::start_on(setup).await.unwrap();
     let browser = &console.browser;
     browser.open("/timeline").await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{NORTHWIND, Setup, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup};
 use reqwest::header::HeaderMap;
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::Value;
@@ -44,7 +44,10 @@ impl Api {
 
     /// With this `host.toml`.
     pub async fn configured(configuration: &str) -> Self {
-        let setup = Setup::start_configured(unlimited_scenario(), configuration)
+        let setup = Setup::builder()
+            .unlimited()
+            .configuration(configuration)
+            .start()
             .await
             .unwrap();
         let connection = setup.connect(NORTHWIND).await.unwrap();

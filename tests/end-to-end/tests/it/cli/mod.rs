@@ -7,7 +7,7 @@ mod reading;
 
 use std::process::{Command, Output, Stdio};
 
-use end_to_end::{NORTHWIND, Setup, TOMAS, host_program, run_cli_with_input, unlimited_scenario};
+use end_to_end::{NORTHWIND, Setup, TOMAS, host_program, run_cli_with_input};
 use serde_json::{Value, json};
 use toggl_sandbox::Activity;
 use toggl_sandbox::control::{DeleteEntry, StartTimer};
@@ -22,7 +22,7 @@ struct Terminal {
 
 impl Terminal {
     async fn new() -> Self {
-        let setup = Setup::start_with(unlimited_scenario(), &[]).await.unwrap();
+        let setup = Setup::builder().unlimited().start().await.unwrap();
         Self {
             url: setup.host.url.clone(),
             data: setup.options.data.display().to_string(),

@@ -12,7 +12,6 @@ use end_to_end::{NORTHWIND, PATIENCE, Setup, TOMAS, delivery, eventually};
 use reqwest::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
-use toggl_sandbox::Scenario;
 
 /// What it takes to deliver.
 #[derive(Clone)]
@@ -62,14 +61,11 @@ struct Host {
 impl Host {
     async fn connected(folder: TempDir, database: PathBuf, wrapper: &[&str]) -> Self {
         let storage = format!("sqlite:{}", database.display());
-        let mut setup = Setup::start_with(Scenario::default(), &["--storage", &storage])
-            .await
-            .unwrap();
-        if !wrapper.is_empty() {
-            setup.host.terminate().await.unwrap();
-            setup.options.wrapper = wrapper.iter().map(|word| (*word).to_owned()).collect();
-            setup.restart().await.unwrap();
-        }
+        let setup = Setup::builder()
+            .arguments(&["--storage", &storage])
+            .wrapper(wrapper)
+            .start();
+        let setup = setup.await.unwrap();
         setup.connect(NORTHWIND).await.unwrap();
         let subscription = setup.toggl().subscriptions().remove(0);
         Self {

@@ -22,7 +22,10 @@ fn log_at(setup: &Setup, start: Timestamp) -> i64 {
 
 async fn connected(background: &str) -> (Connected, i64, i64) {
     let configuration = format!("[background]\n{background}\n");
-    let setup = Setup::start_configured(forgetful(), &configuration)
+    let setup = Setup::builder()
+        .scenario(forgetful())
+        .configuration(configuration)
+        .start()
         .await
         .unwrap();
     let (edited, untouched) = (

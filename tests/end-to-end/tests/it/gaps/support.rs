@@ -32,7 +32,10 @@ impl Connected {
     /// Connects with these lines in the `[background]` section.
     pub async fn start(scenario: Scenario, background: &str) -> Self {
         let configuration = format!("[background]\n{background}\n");
-        let setup = Setup::start_configured(scenario, &configuration)
+        let setup = Setup::builder()
+            .scenario(scenario)
+            .configuration(configuration)
+            .start()
             .await
             .unwrap();
         let connection = setup.connect(NORTHWIND).await.unwrap();

@@ -6,7 +6,7 @@ use reqwest::redirect::Policy;
 
 #[tokio::test]
 async fn a_path_that_a_proxy_does_not_take_off_leads_everywhere() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.host.terminate().await.unwrap();
     // It starts again where it was.
     let address = setup.host.url.replace("http://", "");
@@ -47,7 +47,7 @@ async fn a_path_that_a_proxy_does_not_take_off_leads_everywhere() {
 
 #[tokio::test]
 async fn a_form_is_known_for_the_hosts_own_without_its_origin_or_the_page_says_what_helps() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     let client = reqwest::Client::builder()
         .no_proxy()
         .redirect(Policy::none())

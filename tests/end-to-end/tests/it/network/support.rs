@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use end_to_end::{
     NORTHWIND, PATIENCE, RawAnswer, RawConnection, Setup, TOMAS, delivery, eventually, path_of,
-    post, unlimited_scenario,
+    post,
 };
 use serde_json::{Value, json};
 use toggl_sandbox::model::Subscription;
@@ -31,7 +31,10 @@ impl Network {
 
     /// With this `host.toml`.
     pub async fn configured(configuration: &str) -> Self {
-        let setup = Setup::start_configured(unlimited_scenario(), configuration)
+        let setup = Setup::builder()
+            .unlimited()
+            .configuration(configuration)
+            .start()
             .await
             .unwrap();
         setup.connect(NORTHWIND).await.unwrap();

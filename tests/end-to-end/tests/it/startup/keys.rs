@@ -37,7 +37,7 @@ async fn a_key_or_token_that_cannot_be_used_is_named() {
 
 #[tokio::test]
 async fn another_sealing_key_ends_the_start_and_the_right_one_brings_everything_back() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     let connection = setup.connect(NORTHWIND).await.unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
     let key = setup.options.data.join("sealing-key");
@@ -72,7 +72,7 @@ async fn another_sealing_key_ends_the_start_and_the_right_one_brings_everything_
 
 #[tokio::test]
 async fn another_sealing_key_ends_the_start_however_many_connections_there_are() {
-    let mut setup = Setup::start().await.unwrap();
+    let mut setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     assert_eq!(setup.host.terminate().await.unwrap(), Some(0));
     end_to_end::idle::copy(&setup.options.data, 300)

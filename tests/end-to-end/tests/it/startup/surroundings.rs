@@ -202,7 +202,7 @@ async fn a_data_directory_that_cannot_be_written_is_named() {
 
 #[tokio::test]
 async fn a_second_host_with_the_same_database_is_refused_and_the_first_named() {
-    let setup = Setup::start().await.unwrap();
+    let setup = Setup::builder().start().await.unwrap();
     setup.connect(NORTHWIND).await.unwrap();
     let data = setup.host.summary["data"].as_str().unwrap().to_owned();
     let process = setup.host.id().unwrap().to_string();

@@ -50,7 +50,10 @@ async fn measure_in(kind: &Kind, activities: u32, folder: &Path) -> Result<()> {
     kept.place.import(&file).await?;
     let ledger: Arc<dyn Ledger> = Arc::from(kept.open().await?);
     let keys = Arc::new(SealingKeys::new(SealingKey::generate()));
-    let host = Embedded::start_over(&component()?, Arc::clone(&ledger), keys).await?;
+    let host = Embedded::builder(&component()?)
+        .ledger(Arc::clone(&ledger), keys)
+        .start()
+        .await?;
     let (_, subscription) = host.connect().await?;
     let mut others = Others {
         subscriptions: vec![subscription],
