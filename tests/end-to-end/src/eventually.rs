@@ -82,3 +82,27 @@ impl<T, E: Into<Box<dyn Error>>> Look for Result<T, E> {
         self.map_err(|error| Some(format!("{:#}", error.into())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_late_is_found_and_what_never_comes_is_named() {
+        let mut looks = 0;
+        let found = eventually("it never comes", async || {
+            looks += 1;
+            (looks == 3).then_some("here")
+        });
+        assert_eq!(found.await.unwrap(), "here");
+
+        let patience = Duration::from_millis(30);
+        let never = async || Err::<(), _>("it is still away");
+        let error = eventually_within(patience, "it never comes", never).await;
+        let error = error.unwrap_err().to_string();
+        assert_eq!(error, "it never comes (within 30ms): it is still away");
+        let hangs = async || std::future::pending::<bool>().await;
+        let error = eventually_within(patience, "it never comes", hangs).await;
+        assert!(error.is_err(), "a look that hangs has no end");
+    }
+}

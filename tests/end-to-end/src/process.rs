@@ -11,10 +11,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-use crate::built;
-
-/// How long a host may take to start or stop on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{PATIENCE, built};
 
 /// How a host is started.
 #[derive(Clone, Debug)]
