@@ -20,6 +20,7 @@ mod deploy;
 mod directories;
 mod durability;
 mod egress_proxy;
+mod examples;
 mod failing_storage;
 mod fault_matrix;
 mod feed;

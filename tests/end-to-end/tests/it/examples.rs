@@ -1,5 +1,4 @@
 //! Providers of a platform's own, as the examples `custom_storage` and `custom_directory` have them, against the sandbox.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use end_to_end::{component, program_folder, unlimited_scenario};
 use toggl_sandbox::Sandbox;
