@@ -1,9 +1,9 @@
 //! Time, as something that is lent: tests set it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tracing::warn;
 
 /// How far clocks may be apart without one of them being wrong.
@@ -62,9 +62,7 @@ pub struct SteadyClock(Mutex<Steady>);
 
 impl Clock for SteadyClock {
     fn now(&self) -> Timestamp {
-        let mut steady: MutexGuard<'_, Steady> =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        steady.now(SystemClock.now(), since_boot())
+        self.0.lock().now(SystemClock.now(), since_boot())
     }
 }
 
@@ -137,7 +135,7 @@ impl ManualClock {
 
     /// Moves the clock. It stops at the ends of time.
     pub fn advance(&self, by: SignedDuration) {
-        let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.0.lock();
         let end = if by.is_negative() {
             Timestamp::MIN
         } else {
@@ -149,7 +147,7 @@ impl ManualClock {
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 

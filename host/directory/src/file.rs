@@ -4,11 +4,12 @@
 mod parse;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 pub use self::parse::FileError;
@@ -79,12 +80,7 @@ impl FileDirectory {
 
     /// How many users there are.
     pub fn len(&self) -> usize {
-        self.0
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .users
-            .len()
+        self.0.state.lock().users.len()
     }
 
     /// Whether there are no users.
@@ -115,7 +111,7 @@ impl Shared {
     /// The users, read again if the file has changed.
     fn users(&self) -> Arc<Users> {
         let now = self.clock.now();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if now.duration_since(state.looked_at).abs() < LOOK_INTERVAL {
             return Arc::clone(&state.users);
         }

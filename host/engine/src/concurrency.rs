@@ -5,8 +5,9 @@
 //! finds one full is told so at once, so nothing piles up.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use integration_host_contract::id::ConnectionId;
@@ -118,8 +119,8 @@ impl ConcurrencyLimiter {
         Ok((QueueEntry { limiter, key }, permits))
     }
 
-    fn queues(&self) -> std::sync::MutexGuard<'_, HashMap<(ConnectionId, CallClass), Queue>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queues(&self) -> MutexGuard<'_, HashMap<(ConnectionId, CallClass), Queue>> {
+        self.queues.lock()
     }
 }
 

@@ -4,8 +4,7 @@
 //! integration repeats what the service says. So its sentences and log lines are looked through before anything is
 //! done with them: secrets and hook ids become asterisks, in whatever form they are written.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use zeroize::Zeroizing;
 
@@ -48,7 +47,7 @@ impl Confidential {
 
     /// Looks for secrets in something that was shown to the call, or that it keeps.
     pub(crate) fn note(&self, value: &[u8]) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         let parts = value
             .get(..LOOKED_AT)
             .unwrap_or(value)
@@ -92,7 +91,7 @@ impl Confidential {
                 secrets.unwrap_or_default()
             })
             .await;
-        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock();
         let every = given.values().map(Secret::expose);
         Redactor::new(every.chain(seen.iter().map(|text| text.as_str())))
     }
@@ -192,6 +191,6 @@ mod tests {
         for number in 0..10_000 {
             confidential.note(format!("{number:040}").as_bytes());
         }
-        assert_eq!(confidential.seen.lock().unwrap().len(), MOST);
+        assert_eq!(confidential.seen.lock().len(), MOST);
     }
 }

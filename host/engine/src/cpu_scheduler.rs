@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
 use std::task::Poll;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::instrument::WithSubscriber as _;
@@ -104,7 +104,7 @@ impl CpuScheduler {
     }
 
     fn is_in_debt(&self, connection: &ConnectionId) -> bool {
-        let debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
+        let debts = self.debts.lock();
         debts
             .get(connection)
             .is_some_and(|debts| debts.now(Instant::now()) > HIGH_DEBT)
@@ -112,7 +112,7 @@ impl CpuScheduler {
 
     fn add_debt(&self, connection: &ConnectionId, spent: Duration) {
         let now = Instant::now();
-        let mut debts = self.debts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut debts = self.debts.lock();
         if debts.len() >= MAX_REMEMBERED && !debts.contains_key(connection) {
             debts.retain(|_, debts| !debts.now(now).is_zero());
             if debts.len() >= MAX_REMEMBERED {

@@ -2,9 +2,9 @@
 //! not push everything else out of the log.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tracing::warn;
 
 use integration_host_contract::id::ConnectionId;
@@ -65,7 +65,7 @@ impl LogBudget {
     }
 
     fn count_at(&self, connection: &ConnectionId, now: Instant) -> Verdict {
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut windows = self.windows.lock();
         if windows.len() >= MAX_WINDOWS && !windows.contains_key(connection) {
             windows.retain(|_, window| now.saturating_duration_since(window.began) < WINDOW);
             if windows.len() >= MAX_WINDOWS {

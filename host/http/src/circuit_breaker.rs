@@ -5,9 +5,10 @@
 //! each pause shows whether it is back. What a person asks for is sent all the same.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -52,11 +53,11 @@ impl CircuitBreaker {
     /// Leave to send a request to a host, or after which time to ask again.
     pub fn admit(&self, host: &str, asked_by_person: bool) -> Result<Admission, Duration> {
         let circuit = {
-            let mut circuits = lock(&self.circuits);
+            let mut circuits = self.circuits.lock();
             Arc::clone(circuits.entry(host.to_owned()).or_default())
         };
         let is_trial = {
-            let mut state = lock(&circuit);
+            let mut state = circuit.lock();
             match state.pause {
                 None => false,
                 // It counts as a trial if none is under way, and is sent in any case.
@@ -78,7 +79,7 @@ impl CircuitBreaker {
 impl Admission {
     /// The service answered, be it with a refusal.
     pub fn succeeded(&self, host: &str) {
-        let mut circuit = lock(&self.circuit);
+        let mut circuit = self.circuit.lock();
         circuit.failures = 0;
         if circuit.pause.take().is_some() {
             info!(host, "the remote service answers again");
@@ -87,7 +88,7 @@ impl Admission {
 
     /// It could not be reached, or has a problem of its own.
     pub fn failed(&self, host: &str) {
-        let mut circuit = lock(&self.circuit);
+        let mut circuit = self.circuit.lock();
         circuit.failures = circuit.failures.saturating_add(1);
         let length = match circuit.pause {
             // What was on its way when the pause began says nothing new.
@@ -113,14 +114,9 @@ impl Admission {
 impl Drop for Admission {
     fn drop(&mut self) {
         if self.is_trial {
-            lock(&self.circuit).is_being_tried = false;
+            self.circuit.lock().is_being_tried = false;
         }
     }
-}
-
-/// What the locks protect is consistent at every moment, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

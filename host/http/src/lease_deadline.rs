@@ -1,10 +1,11 @@
 //! Until when a host may act under a lease.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::sleep;
 
 use integration_host_contract::clock::since_boot;
@@ -95,7 +96,7 @@ impl LeaseDeadline {
     }
 
     fn end(&self) -> MutexGuard<'_, Duration> {
-        self.0.end.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.end.lock()
     }
 }
 

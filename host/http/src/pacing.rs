@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use parking_lot::Mutex;
 use sha2::Sha256;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -152,7 +153,7 @@ impl Pacer {
             let wait = bucket.wait(now, self.tolerance, Duration::ZERO, asked_by_person);
             if wait.is_zero() {
                 let emptied = bucket.emptied_until(self.tolerance, asked_by_person);
-                let mut full_at = lock(&bucket.full_at);
+                let mut full_at = bucket.full_at.lock();
                 *full_at = emptied
                     .map_or(*full_at, |emptied| emptied.max(*full_at))
                     .max(now)
@@ -169,7 +170,7 @@ impl Pacer {
     /// Empties a bucket for some time, at most 15 minutes: the remote service asked for it.
     pub fn hold_back(&self, key: PacingKey, delay: Duration) {
         if let Ok(bucket) = self.bucket(key) {
-            let mut held_until = lock(&bucket.held_until);
+            let mut held_until = bucket.held_until.lock();
             *held_until = (*held_until).max(Some(Instant::now() + delay.min(MAX_HOLD)));
         }
     }
@@ -191,7 +192,7 @@ impl Pacer {
     }
 
     fn bucket(&self, key: PacingKey) -> Result<Arc<Bucket>, PacingError> {
-        let mut buckets = lock(&self.buckets);
+        let mut buckets = self.buckets.lock();
         if let Some(bucket) = buckets.get(&key) {
             return Ok(Arc::clone(bucket));
         }
@@ -224,7 +225,7 @@ impl Bucket {
         asked_by_person: bool,
     ) -> Duration {
         let emptied = self.emptied_until(tolerance, asked_by_person);
-        let full_at = *lock(&self.full_at);
+        let full_at = *self.full_at.lock();
         let full_at = emptied.map_or(full_at, |emptied| emptied.max(full_at));
         let behind = full_at.saturating_duration_since(now);
         behind.saturating_add(ahead).saturating_sub(tolerance)
@@ -232,12 +233,12 @@ impl Bucket {
 
     /// When a bucket is full that is empty at the end of the silence, which a person's request does not keep.
     fn emptied_until(&self, tolerance: Duration, asked_by_person: bool) -> Option<Instant> {
-        let held_until = (*lock(&self.held_until)).filter(|_| !asked_by_person);
+        let held_until = (*self.held_until.lock()).filter(|_| !asked_by_person);
         held_until.map(|held_until| held_until + tolerance)
     }
 
     fn is_in_use(&self, now: Instant) -> bool {
-        *lock(&self.full_at) > now || lock(&self.held_until).is_some_and(|until| until > now)
+        *self.full_at.lock() > now || self.held_until.lock().is_some_and(|until| until > now)
     }
 }
 
@@ -263,11 +264,6 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.bucket.waiting.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-/// What the locks protect is consistent at every moment, so a panic elsewhere does not spoil it.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl fmt::Debug for Pacer {

@@ -4,9 +4,9 @@
 //! in memory, by secret, until the quota resets. Calls that share a secret share the knowledge.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::pacing::PacingKey;
@@ -61,9 +61,8 @@ impl Quotas {
         (!left.is_zero()).then_some(left)
     }
 
-    /// What the lock protects is consistent at every moment, so a panic elsewhere does not spoil it.
     fn lock(&self) -> MutexGuard<'_, HashMap<(PacingKey, String), Instant>> {
-        self.reset_at.lock().unwrap_or_else(PoisonError::into_inner)
+        self.reset_at.lock()
     }
 }
 

@@ -14,9 +14,10 @@ mod ring;
 mod source;
 
 use std::convert::Infallible;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
@@ -153,13 +154,13 @@ impl SealingKeys {
     }
 
     fn exchange(&self, ring: KeyRing) -> Retired {
-        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        let mut present = self.present.write();
         let former = std::mem::replace(&mut *present, Present::new(ring));
         Retired(former.given_back)
     }
 
     fn present(&self) -> Arc<Generation> {
-        let present = self.present.read().unwrap_or_else(PoisonError::into_inner);
+        let present = self.present.read();
         Arc::clone(&present.keys)
     }
 }

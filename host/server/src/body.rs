@@ -1,13 +1,14 @@
 //! Reading bodies: bounded in size, in time and in memory.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use axum::http::{HeaderMap, StatusCode};
 use futures_util::StreamExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
@@ -102,10 +103,8 @@ impl LargeBodies {
         })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Source, u32>> {
-        self.by_source
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<Source, u32>> {
+        self.by_source.lock()
     }
 }
 

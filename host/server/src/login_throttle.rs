@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::client::Source;
@@ -65,7 +65,7 @@ impl LoginThrottle {
     /// How much longer this source is locked out, if it is. What is right does not help meanwhile:
     /// it would tell a guesser which one is right.
     pub(super) fn lock_out(&self, source: Source, now: Instant) -> Option<Duration> {
-        let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let records = self.records.lock();
         let record = records.peek(&source)?;
         let left = record.locked_until.saturating_duration_since(now);
         (!left.is_zero()).then_some(left)
@@ -83,7 +83,7 @@ impl LoginThrottle {
 
     fn add(&self, source: Source, what: &'static str, guess: Option<u64>, now: Instant) {
         let (wrong, lock_out) = {
-            let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut records = self.records.lock();
             let record = records.get_or_insert_mut(source, || Record {
                 wrong: 0,
                 locked_until: now,
@@ -118,7 +118,7 @@ impl LoginThrottle {
         lock_out: Option<Duration>,
         now: Instant,
     ) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         if now.saturating_duration_since(lines.since) >= MINUTE {
             if lines.left_out > 0 {
                 tracing::warn!(
@@ -148,7 +148,7 @@ impl LoginThrottle {
 
     /// Forgets what was wrong before the right token came.
     pub(super) fn forgive(&self, source: Source) {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut records = self.records.lock();
         records.pop(&source);
     }
 }
@@ -208,10 +208,7 @@ mod tests {
             let source = Source::of(std::net::Ipv4Addr::from(number).into());
             login_throttle.count(source, "admin token", now);
         }
-        assert_eq!(
-            login_throttle.records.lock().unwrap().len(),
-            MOST_SOURCES.get()
-        );
+        assert_eq!(login_throttle.records.lock().len(), MOST_SOURCES.get());
     }
 
     #[test]
@@ -231,7 +228,7 @@ mod tests {
         for number in 0..1000 {
             login_throttle.count_once(source(2), "session", &number.to_string(), now);
         }
-        let records = login_throttle.records.lock().unwrap();
+        let records = login_throttle.records.lock();
         assert_eq!(
             records.peek(&source(2)).unwrap().guessed.len(),
             MOST_REMEMBERED

@@ -7,10 +7,10 @@
 //! so that genuine deliveries are not limited, however many arrive at once.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lru::LruCache;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::client::Source;
@@ -54,7 +54,7 @@ impl SignatureThrottle {
         now: Instant,
     ) -> Option<AdmittedDelivery> {
         let key = (hook, source);
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         let Some(bucket) = buckets.get_mut(&key) else {
             return Some(AdmittedDelivery {
                 key,
@@ -84,7 +84,7 @@ impl SignatureThrottle {
     /// Says what became of a delivery. One that is never settled, because it did not arrive whole, counts as
     /// refused if others were.
     pub(super) fn settle(&self, attempt: AdmittedDelivery, was_refused: bool, now: Instant) {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = self.buckets.lock();
         match (was_refused, attempt.took_token) {
             (true, false) => {
                 let bucket = buckets.get_or_insert_mut(attempt.key, || Bucket {
@@ -214,9 +214,6 @@ mod tests {
             let attempt = signature_throttle.attempt(made_up, source(1), now).unwrap();
             signature_throttle.settle(attempt, true, now);
         }
-        assert_eq!(
-            signature_throttle.buckets.lock().unwrap().len(),
-            MOST_BUCKETS.get()
-        );
+        assert_eq!(signature_throttle.buckets.lock().len(), MOST_BUCKETS.get());
     }
 }

@@ -9,13 +9,14 @@
 //! a new one, stored by another host. All that wait for such a look share one, so that a flood costs a few each second.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use lru::LruCache;
+use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use tokio::sync::Semaphore;
@@ -109,9 +110,9 @@ impl Default for Hooks {
 
 impl Hooks {
     fn get(&self, hook: &HookId) -> Arc<Hook> {
-        let known = lock(&self.known).get(hook).cloned();
+        let known = self.known.lock().get(hook).cloned();
         known.unwrap_or_else(|| {
-            let mut unknown = lock(&self.unknown);
+            let mut unknown = self.unknown.lock();
             Arc::clone(unknown.get_or_insert_mut(hook.clone(), Arc::default))
         })
     }
@@ -122,15 +123,16 @@ impl Hooks {
             true => (&self.known, &self.unknown),
             false => (&self.unknown, &self.known),
         };
-        lock(from).pop(id);
-        lock(to).put(id.clone(), Arc::clone(hook));
+        from.lock().pop(id);
+        to.lock().put(id.clone(), Arc::clone(hook));
     }
 }
 
 impl Hook {
     /// What the last look told, if it is fresh enough to count.
     fn seen(&self, now: Instant) -> Option<Found> {
-        lock(&self.seen)
+        self.seen
+            .lock()
             .as_ref()
             .filter(|seen| now.saturating_duration_since(seen.at) < FRESH)
             .map(|seen| seen.found.clone())
@@ -138,7 +140,7 @@ impl Hook {
 
     /// Whether a secret that was seen last, however long ago, signed this.
     fn was_signed(&self, body: &[u8], signature: &[u8]) -> bool {
-        let found = lock(&self.seen).as_ref().map(|seen| seen.found.clone());
+        let found = self.seen.lock().as_ref().map(|seen| seen.found.clone());
         matches!(found, Some(Found::Secrets(secrets)) if is_signed(&secrets, body, signature))
     }
 }
@@ -199,7 +201,7 @@ impl Host {
 
     /// Forgets what is known of a hook that is no more, its secrets among it.
     pub(super) fn forget_hook(&self, hook: &HookId) {
-        lock(&self.inner.hooks.known).pop(hook);
+        self.inner.hooks.known.lock().pop(hook);
         self.inner.repetitions.forget(hook);
     }
 
@@ -239,7 +241,7 @@ impl Host {
         *look = Some((began, found.clone()));
         drop(look);
         if !matches!(found, Found::Unavailable) {
-            *lock(&hook.seen) = Some(Seen {
+            *hook.seen.lock() = Some(Seen {
                 at: began,
                 found: found.clone(),
             });
@@ -301,10 +303,6 @@ fn is_signed(secrets: &[Secret], body: &[u8], signature: &[u8]) -> bool {
         mac.update(body);
         mac.verify_slice(signature).is_ok() | is_signed
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -225,11 +225,7 @@ impl Host {
     /// minutes.
     pub(super) fn look_at_loss_of(&self, id: &ConnectionId) {
         let now = Instant::now();
-        let mut looked = self
-            .inner
-            .losses
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut looked = self.inner.losses.lock();
         // There are no more than connections.
         looked.retain(|_, at| now.duration_since(*at) < LOOK_AGAIN);
         if !looked.contains_key(id) {

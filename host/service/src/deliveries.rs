@@ -1,10 +1,10 @@
 //! Deliveries: from the remote service's POST to the ledger.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tracing::{debug, info, warn};
 
 use super::failing::FAILING;
@@ -515,7 +515,7 @@ pub(super) struct Noted(Mutex<HashMap<ConnectionId, Instant>>);
 impl Noted {
     /// Whether it is time to note something again.
     fn may_note(&self, id: &ConnectionId, now: Instant) -> bool {
-        let mut noted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.0.lock();
         noted.retain(|_, at| now.saturating_duration_since(*at) < NOTE_INTERVAL);
         if noted.contains_key(id) {
             return false;

@@ -1,10 +1,10 @@
 //! Deliveries that keep failing: when a person is told, and when that is over.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tracing::warn;
 
 use super::background::policy::to_std;
@@ -38,7 +38,7 @@ struct Row {
 impl Failing {
     /// One more failed. Returns since when, if it is time to tell a person.
     fn failed(&self, id: &ConnectionId, now: Timestamp, patience: Duration) -> Option<Timestamp> {
-        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.0.lock();
         rows.retain(|_, row| to_std(now.duration_since(row.last_at)) < LONGEST_PAUSE);
         let row = rows.entry(id.clone()).or_insert(Row {
             began_at: now,
@@ -52,7 +52,7 @@ impl Failing {
     }
 
     fn succeeded(&self, id: &ConnectionId) {
-        let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = self.0.lock();
         rows.remove(id);
     }
 }

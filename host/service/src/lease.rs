@@ -5,11 +5,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::select_all;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::runtime::Handle;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::JoinHandle;
@@ -202,7 +203,7 @@ impl LeaseManager {
     }
 
     fn mutex(&self, connection: &ConnectionId) -> Arc<tokio::sync::Mutex<()>> {
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         held.retain(|_, mutex| mutex.strong_count() > 0);
         match held.get(connection).and_then(Weak::upgrade) {
             Some(mutex) => mutex,
@@ -312,8 +313,4 @@ async fn renew(held: HeldLease, deadline: LeaseDeadline) {
             Err(error) => debug!(lease = lease.name, %error, "a lease was not renewed"),
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

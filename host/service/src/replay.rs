@@ -1,10 +1,11 @@
 //! Replay: handling failed deliveries again, when a person asks or by itself.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
@@ -70,11 +71,7 @@ impl Replays {
     /// Lets a replay that runs finish and starts no more.
     pub(super) async fn stop(&self) {
         self.stop.send_replace(true);
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let task = self.task.lock().take();
         if let Some(task) = task
             && let Err(error) = task.await
         {
@@ -101,7 +98,7 @@ pub(super) fn start(service: &Host) {
             stop.clone(),
         )
     }));
-    *replays.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    *replays.task.lock() = Some(task);
 }
 
 async fn run(

@@ -4,8 +4,9 @@
 //! through everything found nothing that needs it. So a rotation can be cut off anywhere: everything
 //! still opens, and the next one goes on.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::{info, warn};
 
 use super::{Host, HostError};
@@ -81,12 +82,12 @@ pub(super) struct Rotations {
 
 impl Rotations {
     fn tell(&self, change: impl FnOnce(&mut RotationProgress)) {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress.lock();
         change(progress.get_or_insert_default());
     }
 
-    fn progress(&self) -> std::sync::MutexGuard<'_, Option<RotationProgress>> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    fn progress(&self) -> MutexGuard<'_, Option<RotationProgress>> {
+        self.progress.lock()
     }
 }
 

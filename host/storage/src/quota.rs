@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
+use parking_lot::Mutex;
 
 use super::{KeyValueStore, StorageError, UnitOfWork};
 use integration_host_contract::id::ConnectionId;
@@ -105,12 +105,12 @@ impl StorageQuota {
     }
 
     fn known(&self, connection: &ConnectionId) -> Option<CachedSize> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         known.get(connection).copied()
     }
 
     fn learn(&self, connection: &ConnectionId, what: CachedSize) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         known.put(connection.clone(), what);
     }
 }
@@ -205,7 +205,7 @@ mod tests {
             let connection = ConnectionId::new(number.to_string());
             quota.learn(&connection, CachedSize::AtMost(Amount::default()));
         }
-        assert_eq!(quota.known.lock().unwrap().len(), MOST_KNOWN.get());
+        assert_eq!(quota.known.lock().len(), MOST_KNOWN.get());
         assert!(quota.known(&ConnectionId::new("0")).is_none());
         assert!(quota.known(&ConnectionId::new("1")).is_some());
     }

@@ -3,10 +3,11 @@
 //! Postgres keeps what was deleted or replaced until a table is vacuumed, and an ordinary vacuum only marks its place as
 //! free: the bytes stay until something is written over them. Writing a table anew leaves them out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Client, Pool};
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
@@ -78,11 +79,7 @@ impl Scrubber {
     /// Does what is wanted without waiting any longer, if that is possible, and ends.
     pub(super) async fn stop(&self) {
         self.stop.send_replace(true);
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let task = self.task.lock().take();
         if let Some(task) = task {
             // An error means that it has ended.
             let _ = task.await;

@@ -13,9 +13,9 @@ mod writer;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
@@ -96,10 +96,8 @@ impl Counters {
                 .is_some_and(|at| at.elapsed() < RECENT_COMMIT)
     }
 
-    fn last_commit(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
-        self.last_commit
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn last_commit(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_commit.lock()
     }
 }
 

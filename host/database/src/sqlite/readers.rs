@@ -1,9 +1,10 @@
 //! Connections for reading: a few, opened when they are needed.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
@@ -71,10 +72,7 @@ impl Readers {
         let result = query(&connection);
         // A connection that cannot end its transaction is not used again.
         if connection.execute_batch("COMMIT").is_ok() && !self.permits.is_closed() {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((generation, connection));
+            self.idle.lock().push((generation, connection));
         }
         result
     }
@@ -82,7 +80,7 @@ impl Readers {
     fn take(&self) -> rusqlite::Result<(u64, Connection)> {
         let generation = self.counters.generation.load(Ordering::Relaxed);
         let idle = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut idle = self.idle.lock();
             idle.retain(|(opened_in, _)| *opened_in == generation);
             idle.pop()
         };
@@ -94,9 +92,6 @@ impl Readers {
 
     pub(super) fn close(&self) {
         self.permits.close();
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.idle.lock().clear();
     }
 }

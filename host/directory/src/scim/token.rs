@@ -4,9 +4,9 @@ use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use integration_host_seal::secret;
@@ -132,10 +132,7 @@ impl Token {
     }
 
     pub(super) fn current(&self) -> Secret {
-        self.current
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.current.lock().clone()
     }
 
     /// The token after `refused` was refused, if the source has another by now.
@@ -150,7 +147,7 @@ impl Token {
         if token.expose() == refused.expose() {
             return None;
         }
-        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = token.clone();
+        *self.current.lock() = token.clone();
         Some(token)
     }
 }

@@ -54,14 +54,14 @@ async fn turns_come_in_order_of_arrival() {
                 .acquire(key, start + Duration::from_secs(100))
                 .await
                 .unwrap();
-            lock(&order).push((number, start.elapsed().as_secs()));
+            order.lock().push((number, start.elapsed().as_secs()));
         }));
     }
     for task in tasks {
         task.await.unwrap();
     }
     let expected: Vec<_> = (0..20).map(|number| (number, number)).collect();
-    assert_eq!(*lock(&order), expected);
+    assert_eq!(*order.lock(), expected);
 }
 
 #[tokio::test(start_paused = true)]
@@ -185,5 +185,5 @@ async fn neither_lines_nor_buckets_grow_without_bound() {
         pacer.acquire(late, in_seconds(1)).await.is_ok(),
         "buckets nobody uses make room"
     );
-    assert_eq!(lock(&pacer.buckets).len(), 1);
+    assert_eq!(pacer.buckets.lock().len(), 1);
 }

@@ -2,9 +2,9 @@
 //! background work from ever being done.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use integration_host_contract::id::ConnectionId;
@@ -27,9 +27,8 @@ struct Requested {
 }
 
 impl KeptBack {
-    /// What the lock protects is consistent at every moment, so a panic elsewhere does not spoil it.
     fn known(&self) -> MutexGuard<'_, Requested> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Whether a request is to be sent all the same, because the work has waited for a whole period of the quota. Each period

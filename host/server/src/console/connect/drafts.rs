@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lru::LruCache;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until};
 
 use super::connect_form::ConnectForm;
@@ -83,8 +84,8 @@ impl Draft {
         self.used().until
     }
 
-    fn used(&self) -> std::sync::MutexGuard<'_, Used> {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock()
     }
 }
 
@@ -169,8 +170,8 @@ impl Drafts {
         None
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, LruCache<DraftId, Arc<Draft>>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, LruCache<DraftId, Arc<Draft>>> {
+        self.kept.lock()
     }
 }
 
