@@ -4,12 +4,14 @@
 //! converted to them once, in `engine::convert`; the rest of the host knows these only.
 #![deny(missing_docs)]
 
+pub mod backoff;
 #[cfg(feature = "tls")]
 pub mod certificate;
 pub mod clock;
 pub mod deadline;
 pub mod id;
 pub mod limits;
+pub mod recent;
 pub mod sentence;
 pub mod supervision;
 

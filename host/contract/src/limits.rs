@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Time-outs and limits. Field names are the configuration keys and carry the unit.
+/// Time-outs and limits. Field names are the configuration keys, which end in `_ms` for times.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -19,19 +19,24 @@ pub struct Limits {
     /// is answered 503.
     pub waiting_calls_per_connection: u32,
     /// CPU time of one call, what the host computes for it included.
-    pub cpu_ms: u64,
+    #[serde(rename = "cpu_ms", with = "milliseconds")]
+    pub cpu: Duration,
     /// A call that answers a delivery, from start to end.
-    pub delivery_timeout_ms: u64,
+    #[serde(rename = "delivery_timeout_ms", with = "milliseconds")]
+    pub delivery_timeout: Duration,
     /// Any other call, from start to end. Connecting a large workspace is paced at one request a second.
-    pub call_timeout_ms: u64,
+    #[serde(rename = "call_timeout_ms", with = "milliseconds")]
+    pub call_timeout: Duration,
     /// HTTP requests one call may make. Repetitions of one that failed in passing do not count.
     pub http_requests_per_call: u32,
     /// One HTTP exchange.
-    pub http_timeout_ms: u64,
+    #[serde(rename = "http_timeout_ms", with = "milliseconds")]
+    pub http_timeout: Duration,
     /// How often an HTTP request is sent at most if it fails in passing and may be repeated.
     pub http_attempts: u32,
     /// Delay before its first repetition; it doubles from one to the next.
-    pub http_retry_delay_ms: u64,
+    #[serde(rename = "http_retry_delay_ms", with = "milliseconds")]
+    pub http_retry_delay: Duration,
     /// Body of one HTTP response.
     pub http_response_bytes: usize,
     /// Data that a component may hand over at once: with one use of a capability, or as a call's result.
@@ -48,9 +53,11 @@ pub struct Limits {
     /// Keys and values one connection may have in storage.
     pub storage_bytes_per_connection: usize,
     /// One request to storage, connecting included.
-    pub storage_timeout_ms: u64,
+    #[serde(rename = "storage_timeout_ms", with = "milliseconds")]
+    pub storage_timeout: Duration,
     /// One request to the ledger.
-    pub ledger_timeout_ms: u64,
+    #[serde(rename = "ledger_timeout_ms", with = "milliseconds")]
+    pub ledger_timeout: Duration,
     /// Lines one call may log.
     pub log_lines_per_call: u32,
     /// Lines that calls of one connection may log in a minute; and, apart from that, warnings of the host
@@ -59,7 +66,8 @@ pub struct Limits {
     /// File of a component.
     pub component_bytes: usize,
     /// Compiling a component that is not in the cache.
-    pub component_load_timeout_ms: u64,
+    #[serde(rename = "component_load_timeout_ms", with = "milliseconds")]
+    pub component_load_timeout: Duration,
     /// Body of a delivery.
     pub delivery_bytes: usize,
     /// Body of an API request.
@@ -76,32 +84,42 @@ pub struct Limits {
     /// Request line and headers of a request.
     pub header_bytes: usize,
     /// Waiting for a request on an open connection and reading its headers.
-    pub header_timeout_ms: u64,
+    #[serde(rename = "header_timeout_ms", with = "milliseconds")]
+    pub header_timeout: Duration,
     /// Reading a request's body, at the API and at hooks.
-    pub request_read_timeout_ms: u64,
+    #[serde(rename = "request_read_timeout_ms", with = "milliseconds")]
+    pub request_read_timeout: Duration,
     /// Waiting for the next piece of a request's body.
-    pub request_stall_timeout_ms: u64,
+    #[serde(rename = "request_stall_timeout_ms", with = "milliseconds")]
+    pub request_stall_timeout: Duration,
     /// Waiting for a client to take the next piece of its answer.
-    pub response_stall_timeout_ms: u64,
+    #[serde(rename = "response_stall_timeout_ms", with = "milliseconds")]
+    pub response_stall_timeout: Duration,
     /// Once a delivery was refused that only the integration could verify: how many per second are still looked at, for
     /// each hook and source.
     pub refused_deliveries_per_second: u32,
     /// How long after its arrival the refusal of a delivery is answered, so that the time tells nothing.
-    pub refusal_delay_ms: u64,
+    #[serde(rename = "refusal_delay_ms", with = "milliseconds")]
+    pub refusal_delay: Duration,
     /// Wrong admin tokens from one source before it is locked out.
     pub wrong_admin_tokens: u32,
     /// The first lock-out of a source. Each further wrong token doubles it, up to an hour.
-    pub lock_out_ms: u64,
+    #[serde(rename = "lock_out_ms", with = "milliseconds")]
+    pub lock_out: Duration,
     /// How long calls that are running may take to finish when the host is asked to stop.
-    pub shutdown_ms: u64,
+    #[serde(rename = "shutdown_ms", with = "milliseconds")]
+    pub shutdown: Duration,
     /// How often a call is run again when its commit loses a race.
     pub conflict_retries: u32,
     /// How long `sealing_key_command` may take.
-    pub sealing_key_command_ms: u64,
+    #[serde(rename = "sealing_key_command_ms", with = "milliseconds")]
+    pub sealing_key_command: Duration,
     /// How long one question to a user directory elsewhere may take, or the command that prints its token.
-    pub directory_timeout_ms: u64,
+    #[serde(rename = "directory_timeout_ms", with = "milliseconds")]
+    pub directory_timeout: Duration,
     /// How long whoever fetches a backup may take to read on.
-    pub backup_stall_ms: u64,
+    #[serde(rename = "backup_stall_ms", with = "milliseconds")]
+    pub backup_stall: Duration,
     /// Deliveries the log keeps of one connection, beside failed ones that can be replayed.
     pub delivery_log_rows: u32,
     /// How long the log keeps a delivery.
@@ -114,7 +132,8 @@ pub struct Limits {
     pub failed_delivery_days: u32,
     /// How long after it failed a delivery is handled again; twice as long after each further failure, up
     /// to ten minutes.
-    pub replay_delay_ms: u64,
+    #[serde(rename = "replay_delay_ms", with = "milliseconds")]
+    pub replay_delay: Duration,
     /// How often a delivery is handled before only a person has it handled again.
     pub replay_attempts: u32,
 }
@@ -126,13 +145,13 @@ impl Default for Limits {
             concurrent_calls: 64,
             calls_per_connection: 4,
             waiting_calls_per_connection: 256,
-            cpu_ms: 2_000,
-            delivery_timeout_ms: 5_000,
-            call_timeout_ms: 60_000,
+            cpu: Duration::from_secs(2),
+            delivery_timeout: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(60),
             http_requests_per_call: 50,
-            http_timeout_ms: 20_000,
+            http_timeout: Duration::from_secs(20),
             http_attempts: 4,
-            http_retry_delay_ms: 250,
+            http_retry_delay: Duration::from_millis(250),
             http_response_bytes: 8 << 20,
             transfer_bytes: 16 << 20,
             result_items: 50_000,
@@ -140,135 +159,61 @@ impl Default for Limits {
             delivery_answer_bytes: 64 << 10,
             storage_keys_per_connection: 100_000,
             storage_bytes_per_connection: 64 << 20,
-            storage_timeout_ms: 4_000,
-            ledger_timeout_ms: 15_000,
+            storage_timeout: Duration::from_secs(4),
+            ledger_timeout: Duration::from_secs(15),
             log_lines_per_call: 100,
             log_lines_per_minute: 1_000,
             component_bytes: 16 << 20,
-            component_load_timeout_ms: 120_000,
+            component_load_timeout: Duration::from_secs(120),
             delivery_bytes: 4 << 20,
             api_request_bytes: 256 << 10,
             large_requests: 32,
             connections: 800,
             connections_per_source: 200,
             header_bytes: 32 << 10,
-            header_timeout_ms: 15_000,
-            request_read_timeout_ms: 10_000,
-            request_stall_timeout_ms: 5_000,
-            response_stall_timeout_ms: 30_000,
+            header_timeout: Duration::from_secs(15),
+            request_read_timeout: Duration::from_secs(10),
+            request_stall_timeout: Duration::from_secs(5),
+            response_stall_timeout: Duration::from_secs(30),
             refused_deliveries_per_second: 100,
-            refusal_delay_ms: 50,
+            refusal_delay: Duration::from_millis(50),
             wrong_admin_tokens: 10,
-            lock_out_ms: 30_000,
-            shutdown_ms: 10_000,
+            lock_out: Duration::from_secs(30),
+            shutdown: Duration::from_secs(10),
             conflict_retries: 5,
-            sealing_key_command_ms: 30_000,
-            directory_timeout_ms: 10_000,
-            backup_stall_ms: 60_000,
+            sealing_key_command: Duration::from_secs(30),
+            directory_timeout: Duration::from_secs(10),
+            backup_stall: Duration::from_secs(60),
             delivery_log_rows: 10_000,
             delivery_log_days: 90,
             failed_deliveries: 1_000,
             failed_delivery_bytes: 64 << 20,
             failed_delivery_days: 30,
-            replay_delay_ms: 10_000,
+            replay_delay: Duration::from_secs(10),
             replay_attempts: 100,
         }
     }
 }
 
-impl Limits {
-    /// [`Self::delivery_timeout_ms`].
-    pub fn delivery_timeout(&self) -> Duration {
-        Duration::from_millis(self.delivery_timeout_ms)
+/// Times as the configuration has them: whole milliseconds, under keys that end in `_ms`. To be named by `serde(with)`.
+pub mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    /// Writes a time. What is longer than a number can say is the longest that it can.
+    ///
+    /// # Errors
+    /// The serializer's.
+    pub fn serialize<S: Serializer>(time: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// [`Self::call_timeout_ms`].
-    pub fn call_timeout(&self) -> Duration {
-        Duration::from_millis(self.call_timeout_ms)
-    }
-
-    /// [`Self::cpu_ms`].
-    pub fn cpu(&self) -> Duration {
-        Duration::from_millis(self.cpu_ms)
-    }
-
-    /// [`Self::component_load_timeout_ms`].
-    pub fn component_load_timeout(&self) -> Duration {
-        Duration::from_millis(self.component_load_timeout_ms)
-    }
-
-    /// [`Self::storage_timeout_ms`].
-    pub fn storage_timeout(&self) -> Duration {
-        Duration::from_millis(self.storage_timeout_ms)
-    }
-
-    /// [`Self::ledger_timeout_ms`].
-    pub fn ledger_timeout(&self) -> Duration {
-        Duration::from_millis(self.ledger_timeout_ms)
-    }
-
-    /// [`Self::http_timeout_ms`].
-    pub fn http_timeout(&self) -> Duration {
-        Duration::from_millis(self.http_timeout_ms)
-    }
-
-    /// [`Self::http_retry_delay_ms`].
-    pub fn http_retry_delay(&self) -> Duration {
-        Duration::from_millis(self.http_retry_delay_ms)
-    }
-
-    /// [`Self::request_read_timeout_ms`].
-    pub fn request_read_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_read_timeout_ms)
-    }
-
-    /// [`Self::request_stall_timeout_ms`].
-    pub fn request_stall_timeout(&self) -> Duration {
-        Duration::from_millis(self.request_stall_timeout_ms)
-    }
-
-    /// [`Self::header_timeout_ms`].
-    pub fn header_timeout(&self) -> Duration {
-        Duration::from_millis(self.header_timeout_ms)
-    }
-
-    /// [`Self::response_stall_timeout_ms`].
-    pub fn response_stall_timeout(&self) -> Duration {
-        Duration::from_millis(self.response_stall_timeout_ms)
-    }
-
-    /// [`Self::refusal_delay_ms`].
-    pub fn refusal_delay(&self) -> Duration {
-        Duration::from_millis(self.refusal_delay_ms)
-    }
-
-    /// [`Self::lock_out_ms`].
-    pub fn lock_out(&self) -> Duration {
-        Duration::from_millis(self.lock_out_ms)
-    }
-
-    /// [`Self::shutdown_ms`].
-    pub fn shutdown(&self) -> Duration {
-        Duration::from_millis(self.shutdown_ms)
-    }
-
-    /// [`Self::directory_timeout_ms`].
-    pub fn directory_timeout(&self) -> Duration {
-        Duration::from_millis(self.directory_timeout_ms)
-    }
-
-    /// [`Self::sealing_key_command_ms`].
-    pub fn sealing_key_command(&self) -> Duration {
-        Duration::from_millis(self.sealing_key_command_ms)
-    }
-
-    /// [`Self::backup_stall_ms`].
-    pub fn backup_stall(&self) -> Duration {
-        Duration::from_millis(self.backup_stall_ms)
-    }
-
-    /// [`Self::replay_delay_ms`].
-    pub fn replay_delay(&self) -> Duration {
-        Duration::from_millis(self.replay_delay_ms)
+    /// Reads a time.
+    ///
+    /// # Errors
+    /// It is no whole number.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
     }
 }

@@ -5,15 +5,19 @@
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
+use parking_lot::Mutex;
 
-/// How long to wait after a panic; twice as long after each further one.
+use crate::backoff::Backoff;
+
+/// How long to wait after a panic.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
+const WAIT: Backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
 
 /// What has worked for so long since its last panic is well again.
 const CALM: Duration = Duration::from_secs(60);
@@ -47,8 +51,7 @@ impl Panics {
             1
         };
         self.last = Some(now);
-        let doublings = (self.in_a_row - 1).min(16);
-        FIRST_WAIT.saturating_mul(1 << doublings).min(LONGEST_WAIT)
+        WAIT.delay(self.in_a_row)
     }
 
     /// Whether beginning again does not help.
@@ -68,7 +71,7 @@ impl Watched {
             name,
             panics: Mutex::default(),
         });
-        let mut all = lock(&WATCHED);
+        let mut all = WATCHED.lock();
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(&watched));
         watched
@@ -77,15 +80,15 @@ impl Watched {
     /// Notes a panic, whose own message the panic hook has told, and says how long to wait.
     fn note_panic(&self) -> Duration {
         PANICS.fetch_add(1, Ordering::Relaxed);
-        let wait = lock(&self.panics).add(Instant::now());
         // Telling may be what panics.
+        let part = self.name;
         let _ = catch_unwind(|| {
             tracing::error!(
-                part = self.name,
+                part,
                 "a part of the host ended with a panic and is begun again"
             );
         });
-        wait
+        self.panics.lock().add(Instant::now())
     }
 }
 
@@ -115,9 +118,9 @@ pub fn thread(name: &'static str, mut begin: impl FnMut(bool)) {
 /// Parts of this process that panic again and again: it does not get well by itself.
 pub fn hopeless() -> Vec<&'static str> {
     let now = Instant::now();
-    let all = lock(&WATCHED);
+    let all = WATCHED.lock();
     let all = all.iter().filter_map(Weak::upgrade);
-    all.filter(|watched| lock(&watched.panics).do_not_end(now))
+    all.filter(|watched| watched.panics.lock().do_not_end(now))
         .map(|watched| watched.name)
         .collect()
 }
@@ -125,10 +128,6 @@ pub fn hopeless() -> Vec<&'static str> {
 /// How often something that is supervised has panicked in this process.
 pub fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)
-}
-
-fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

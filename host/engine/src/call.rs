@@ -349,7 +349,7 @@ pub(super) fn bounded<T: Send + 'static>(
     store.limiter(move |state| growth(state));
     store.set_hostcall_fuel(limits.transfer_bytes);
     // The component asks at every tick, as long as it runs, whether it may go on.
-    let (clock, most) = (clock.clone(), limits.cpu());
+    let (clock, most) = (clock.clone(), limits.cpu);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
         if clock.spent() < most {
@@ -391,7 +391,7 @@ pub(super) async fn describe(
         clock: Arc::new(SystemClock),
     };
     let export = "describe";
-    let time = engine.limits.delivery_timeout();
+    let time = engine.limits.delivery_timeout;
     let call = Call::new(engine, &nothing.connection, export, time);
     let (engine, pre, context) = (engine.clone(), pre.clone(), nothing.clone());
     let (deadline, clock) = (call.deadline, call.clock.clone());

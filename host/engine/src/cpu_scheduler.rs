@@ -2,7 +2,6 @@
 //! The operating system shares the processors among threads fairly, so a
 //! component that loops slows down nothing but others of its kind.
 
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::panic::resume_unwind;
@@ -10,13 +9,13 @@ use std::task::Poll;
 use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 use tracing::instrument::WithSubscriber as _;
 
 use super::cpu::CpuClock;
 use integration_host_contract::id::ConnectionId;
+use integration_host_contract::recent::Recent;
 
 /// A call that has computed for longer than this goes on in the background. Almost every call of an
 /// ordinary integration has ended by then.
@@ -32,13 +31,13 @@ const FORGIVEN_PER_SECOND: f64 = 0.2;
 /// No connection is remembered as worse than this, so that it is forgiven within some seconds.
 const MOST_DEBT: Duration = Duration::from_secs(2);
 
-/// Connections remembered at the same time; beyond that those without a debt are forgotten.
+/// Connections remembered at the same time.
 const MAX_REMEMBERED: usize = 10_000;
 
 /// The background threads: one fewer than there are processors.
 pub(super) struct CpuScheduler {
     background: Option<Runtime>,
-    debts: Mutex<HashMap<ConnectionId, CpuDebt>>,
+    debts: Recent<ConnectionId, CpuDebt>,
 }
 
 /// CPU time that a connection has used and that is not forgiven yet.
@@ -66,7 +65,7 @@ impl CpuScheduler {
             .build()?;
         Ok(Self {
             background: Some(background),
-            debts: Mutex::default(),
+            debts: Recent::new(MAX_REMEMBERED),
         })
     }
 
@@ -104,26 +103,22 @@ impl CpuScheduler {
     }
 
     fn is_in_debt(&self, connection: &ConnectionId) -> bool {
-        let debts = self.debts.lock();
-        debts
-            .get(connection)
-            .is_some_and(|debts| debts.now(Instant::now()) > HIGH_DEBT)
+        let now = Instant::now();
+        (self.debts)
+            .peek(connection, |debt| debt.now(now) > HIGH_DEBT)
+            .unwrap_or(false)
     }
 
     fn add_debt(&self, connection: &ConnectionId, spent: Duration) {
         let now = Instant::now();
-        let mut debts = self.debts.lock();
-        if debts.len() >= MAX_REMEMBERED && !debts.contains_key(connection) {
-            debts.retain(|_, debts| !debts.now(now).is_zero());
-            if debts.len() >= MAX_REMEMBERED {
-                debts.clear();
-            }
-        }
-        let before = debts
-            .get(connection)
-            .map_or(Duration::ZERO, |debts| debts.now(now));
-        let spent = (before + spent).min(MOST_DEBT);
-        debts.insert(connection.clone(), CpuDebt { at: now, spent });
+        let first = || CpuDebt {
+            at: now,
+            spent: Duration::ZERO,
+        };
+        (self.debts).change_or_insert(connection.clone(), first, |debt| {
+            let spent = (debt.now(now) + spent).min(MOST_DEBT);
+            *debt = CpuDebt { at: now, spent };
+        });
     }
 }
 

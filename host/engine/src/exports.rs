@@ -18,7 +18,7 @@ use integration_host_contract::{
 
 impl Integration {
     fn call_time(&self) -> Duration {
-        self.engine.limits.call_timeout()
+        self.engine.limits.call_timeout
     }
 
     /// The longest time to wait, in seconds, because the remote service says so.
@@ -89,7 +89,7 @@ impl Integration {
         request: WebhookRequest,
     ) -> Result<DeliveryResult, CallError> {
         let request: wit::WebhookRequest = request.into();
-        let time = self.engine.limits.delivery_timeout();
+        let time = self.engine.limits.delivery_timeout;
         let full = self.note_of_full_storage();
         self.run_and_hand_over(
             context,

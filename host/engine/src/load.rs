@@ -61,7 +61,7 @@ pub(super) async fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, 
         .name("compile".into())
         .spawn(move || drop(sender.send(Component::new(&inner, copy))))
         .map_err(|error| LoadError::Engine(error.to_string()))?;
-    let time = limits.component_load_timeout();
+    let time = limits.component_load_timeout;
     match tokio::time::timeout(time, compiled).await {
         Ok(Ok(result)) => result.map_err(|error| LoadError::uncompiled(bytes, &error)),
         Ok(Err(_)) => Err(LoadError::Broken("the compiler failed".to_owned())),

@@ -1,23 +1,22 @@
 //! How much of the log one connection can fill: whoever misbehaves all the time is named, but does
 //! not push everything else out of the log.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use tracing::warn;
 
 use integration_host_contract::id::ConnectionId;
+use integration_host_contract::recent::Recent;
 
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// Connections remembered at the same time; beyond that the oldest windows are forgotten.
+/// Connections remembered at the same time.
 const MAX_WINDOWS: usize = 10_000;
 
 /// Lines per connection and minute.
 pub struct LogBudget {
     lines_per_minute: u32,
-    windows: Mutex<HashMap<ConnectionId, Window>>,
+    windows: Recent<ConnectionId, Window>,
 }
 
 struct Window {
@@ -41,7 +40,7 @@ impl LogBudget {
     pub fn new(lines_per_minute: u32) -> Self {
         Self {
             lines_per_minute,
-            windows: Mutex::default(),
+            windows: Recent::new(MAX_WINDOWS),
         }
     }
 
@@ -65,27 +64,20 @@ impl LogBudget {
     }
 
     fn count_at(&self, connection: &ConnectionId, now: Instant) -> Verdict {
-        let mut windows = self.windows.lock();
-        if windows.len() >= MAX_WINDOWS && !windows.contains_key(connection) {
-            windows.retain(|_, window| now.saturating_duration_since(window.began) < WINDOW);
-            if windows.len() >= MAX_WINDOWS {
-                windows.clear();
-            }
-        }
-        let window = windows.entry(connection.clone()).or_insert(Window {
+        let first = || Window {
             began: now,
             lines: 0,
+        };
+        let lines = (self.windows).change_or_insert(connection.clone(), first, |window| {
+            if now.saturating_duration_since(window.began) >= WINDOW {
+                *window = first();
+            }
+            window.lines = window.lines.saturating_add(1);
+            window.lines
         });
-        if now.saturating_duration_since(window.began) >= WINDOW {
-            *window = Window {
-                began: now,
-                lines: 0,
-            };
-        }
-        window.lines = window.lines.saturating_add(1);
-        if window.lines <= self.lines_per_minute {
+        if lines <= self.lines_per_minute {
             Verdict::Write
-        } else if window.lines == self.lines_per_minute.saturating_add(1) {
+        } else if lines == self.lines_per_minute.saturating_add(1) {
             Verdict::Last
         } else {
             Verdict::Drop

@@ -12,14 +12,19 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use integration_host_contract::backoff::Backoff;
+
 /// So many failures in a row, whichever connections they are of, mean that the service is down.
 const FAILURES: u32 = 10;
 
-/// The first pause; each one that ends with a failure is followed by one of twice the length.
+/// The first pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause, and so how much later than it could the host notices that the service is back.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Each pause that ends with a failure is followed by a longer one.
+const PAUSES: Backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
 
 /// What is known of each host of the allow-list.
 #[derive(Default)]
@@ -40,7 +45,8 @@ struct Circuit {
 #[derive(Clone, Copy)]
 struct Pause {
     until: Instant,
-    length: Duration,
+    /// How many there were in a row, this one included.
+    number: u32,
 }
 
 /// Leave to send one request; whoever has it tells what became of it.
@@ -90,10 +96,10 @@ impl Admission {
     pub fn failed(&self, host: &str) {
         let mut circuit = self.circuit.lock();
         circuit.failures = circuit.failures.saturating_add(1);
-        let length = match circuit.pause {
+        let number = match circuit.pause {
             // What was on its way when the pause began says nothing new.
             Some(_) if !self.is_trial => return,
-            Some(pause) => pause.length.saturating_mul(2).min(LONGEST_PAUSE),
+            Some(pause) => pause.number.saturating_add(1),
             None if circuit.failures < FAILURES => return,
             None => {
                 warn!(
@@ -101,12 +107,12 @@ impl Admission {
                     failures = circuit.failures,
                     "the remote service fails; background work pauses"
                 );
-                FIRST_PAUSE
+                1
             }
         };
         circuit.pause = Some(Pause {
-            until: Instant::now() + length,
-            length,
+            until: Instant::now() + PAUSES.delay(number),
+            number,
         });
     }
 }

@@ -62,13 +62,13 @@ pub struct HttpLimits {
 impl From<&Limits> for HttpLimits {
     fn from(limits: &Limits) -> Self {
         Self {
-            exchange_timeout: limits.http_timeout(),
+            exchange_timeout: limits.http_timeout,
             max_requests: limits.http_requests_per_call,
             max_request_bytes: 1 << 20,
             max_response_bytes: limits.http_response_bytes,
             retry: RetryPolicy {
                 max_attempts: limits.http_attempts,
-                base: limits.http_retry_delay(),
+                base: limits.http_retry_delay,
                 ..RetryPolicy::default()
             },
         }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::{HttpError, IncomingResponse};
+use integration_host_contract::backoff::Backoff;
 
 /// When a request is sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,8 +58,7 @@ impl RetryPolicy {
 
     /// The longest delay after failure number `failures` (the first is 1) in a row.
     pub(super) fn longest_delay(&self, failures: u32) -> Duration {
-        let doublings = failures.saturating_sub(1).min(31);
-        self.base.saturating_mul(1 << doublings).min(self.cap)
+        Backoff::new(self.base, self.cap).delay(failures)
     }
 }
 

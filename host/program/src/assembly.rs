@@ -101,7 +101,7 @@ pub(crate) async fn open_ledger(settings: &Settings) -> Result<Arc<dyn Ledger>> 
 /// A sentence that says what helps.
 pub(crate) async fn open_keys(settings: &Settings) -> Result<SealingKeys> {
     refuse_to_replace_a_lost_key(settings)?;
-    let timeout = settings.limits.sealing_key_command();
+    let timeout = settings.limits.sealing_key_command;
     Ok(SealingKeys::load(settings.sealing_key.clone(), timeout).await?)
 }
 

@@ -36,8 +36,8 @@ impl From<&Limits> for RequestLimits {
         Self {
             api_bytes: limits.api_request_bytes,
             delivery_bytes: limits.delivery_bytes,
-            read_timeout: limits.request_read_timeout(),
-            stall_timeout: limits.request_stall_timeout(),
+            read_timeout: limits.request_read_timeout,
+            stall_timeout: limits.request_stall_timeout,
             large: Arc::new(LargeBodies::new(limits.large_requests)),
         }
     }

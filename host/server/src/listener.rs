@@ -59,7 +59,7 @@ impl Listener {
     ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(limits.header_timeout())
+            .header_read_timeout(limits.header_timeout)
             .max_header_size(limits.header_bytes)
             .max_buf_size(READ_BUFFER.max(limits.header_bytes));
         Self {
@@ -68,7 +68,7 @@ impl Listener {
             sub_path,
             proxies,
             open: OpenConnections::new(limits.connections, limits.connections_per_source),
-            response_stall_timeout: limits.response_stall_timeout(),
+            response_stall_timeout: limits.response_stall_timeout,
             stopping,
             tasks,
         }

@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use lru::LruCache;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::client::Source;
+use integration_host_contract::backoff::Backoff;
+use integration_host_contract::recent::Recent;
 
 /// How many sources are remembered; the one not seen for longest is forgotten first.
-const MOST_SOURCES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+const MOST_SOURCES: usize = 10_000;
 /// The longest lock-out, and how long after its end a source is still remembered.
 const LONGEST: Duration = Duration::from_secs(3600);
 
@@ -27,7 +27,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) struct LoginThrottle {
     allowed: u32,
     first_lock_out: Duration,
-    records: Mutex<LruCache<Source, Record>>,
+    records: Recent<Source, Record>,
     hasher: RandomState,
     lines: Mutex<Lines>,
 }
@@ -52,7 +52,7 @@ impl LoginThrottle {
         Self {
             allowed,
             first_lock_out,
-            records: Mutex::new(LruCache::new(MOST_SOURCES)),
+            records: Recent::new(MOST_SOURCES),
             hasher: RandomState::new(),
             lines: Mutex::new(Lines {
                 since: Instant::now(),
@@ -65,9 +65,9 @@ impl LoginThrottle {
     /// How much longer this source is locked out, if it is. What is right does not help meanwhile:
     /// it would tell a guesser which one is right.
     pub(super) fn lock_out(&self, source: Source, now: Instant) -> Option<Duration> {
-        let records = self.records.lock();
-        let record = records.peek(&source)?;
-        let left = record.locked_until.saturating_duration_since(now);
+        let left = (self.records).peek(&source, |record| {
+            record.locked_until.saturating_duration_since(now)
+        })?;
         (!left.is_zero()).then_some(left)
     }
 
@@ -82,16 +82,15 @@ impl LoginThrottle {
     }
 
     fn add(&self, source: Source, what: &'static str, guess: Option<u64>, now: Instant) {
-        let (wrong, lock_out) = {
-            let mut records = self.records.lock();
-            let record = records.get_or_insert_mut(source, || Record {
-                wrong: 0,
-                locked_until: now,
-                guessed: VecDeque::new(),
-            });
+        let first = || Record {
+            wrong: 0,
+            locked_until: now,
+            guessed: VecDeque::new(),
+        };
+        let counted = self.records.change_or_insert(source, first, |record| {
             if let Some(guess) = guess {
                 if record.guessed.contains(&guess) {
-                    return;
+                    return None;
                 }
                 record.guessed.truncate(MOST_REMEMBERED - 1);
                 record.guessed.push_front(guess);
@@ -101,13 +100,15 @@ impl LoginThrottle {
             }
             record.wrong = record.wrong.saturating_add(1);
             let lock_out = record.wrong.checked_sub(self.allowed).map(|further| {
-                let factor = 2_u32.saturating_pow(further);
-                self.first_lock_out.saturating_mul(factor).min(LONGEST)
+                let lock_outs = Backoff::new(self.first_lock_out, LONGEST);
+                lock_outs.delay(further.saturating_add(1))
             });
             record.locked_until = now + lock_out.unwrap_or_default();
-            (record.wrong, lock_out)
-        };
-        self.log(source, what, wrong, lock_out, now);
+            Some((record.wrong, lock_out))
+        });
+        if let Some((wrong, lock_out)) = counted {
+            self.log(source, what, wrong, lock_out, now);
+        }
     }
 
     fn log(
@@ -148,8 +149,7 @@ impl LoginThrottle {
 
     /// Forgets what was wrong before the right token came.
     pub(super) fn forgive(&self, source: Source) {
-        let mut records = self.records.lock();
-        records.pop(&source);
+        self.records.remove(&source);
     }
 }
 
@@ -208,7 +208,7 @@ mod tests {
             let source = Source::of(std::net::Ipv4Addr::from(number).into());
             login_throttle.count(source, "admin token", now);
         }
-        assert_eq!(login_throttle.records.lock().len(), MOST_SOURCES.get());
+        assert_eq!(login_throttle.records.len(), MOST_SOURCES);
     }
 
     #[test]
@@ -228,10 +228,7 @@ mod tests {
         for number in 0..1000 {
             login_throttle.count_once(source(2), "session", &number.to_string(), now);
         }
-        let records = login_throttle.records.lock();
-        assert_eq!(
-            records.peek(&source(2)).unwrap().guessed.len(),
-            MOST_REMEMBERED
-        );
+        let remembered = (login_throttle.records).peek(&source(2), |record| record.guessed.len());
+        assert_eq!(remembered, Some(MOST_REMEMBERED));
     }
 }

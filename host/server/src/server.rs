@@ -205,7 +205,7 @@ impl Server {
         };
         tokio::select! {
             () = finished => {}
-            () = expiry(stopping, limits.shutdown()) => unfinished(),
+            () = expiry(stopping, limits.shutdown) => unfinished(),
         }
         Ok(())
     }

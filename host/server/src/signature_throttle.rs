@@ -6,23 +6,21 @@
 //! one, and brings it back if it turns out to be genuine. A source that was never refused has no bucket,
 //! so that genuine deliveries are not limited, however many arrive at once.
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use lru::LruCache;
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::client::Source;
 use integration_host_contract::id::HookId;
+use integration_host_contract::recent::Recent;
 
 /// How many buckets are kept; the one not used for longest goes first.
-const MOST_BUCKETS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+const MOST_BUCKETS: usize = 10_000;
 
 /// Limits refused deliveries, by hook and source.
 pub(super) struct SignatureThrottle {
     per_second: f64,
-    buckets: Mutex<LruCache<(HookId, Source), Bucket>>,
+    buckets: Recent<(HookId, Source), Bucket>,
 }
 
 struct Bucket {
@@ -42,7 +40,7 @@ impl SignatureThrottle {
     pub(super) fn new(per_second: u32) -> Self {
         Self {
             per_second: f64::from(per_second),
-            buckets: Mutex::new(LruCache::new(MOST_BUCKETS)),
+            buckets: Recent::new(MOST_BUCKETS),
         }
     }
 
@@ -54,49 +52,33 @@ impl SignatureThrottle {
         now: Instant,
     ) -> Option<AdmittedDelivery> {
         let key = (hook, source);
-        let mut buckets = self.buckets.lock();
-        let Some(bucket) = buckets.get_mut(&key) else {
-            return Some(AdmittedDelivery {
-                key,
-                took_token: false,
-            });
-        };
-        let passed = now.saturating_duration_since(bucket.filled);
-        bucket.fill(passed, self.per_second);
-        bucket.filled = now;
-        if bucket.tokens >= self.per_second {
-            buckets.pop(&key);
-            return Some(AdmittedDelivery {
-                key,
-                took_token: false,
-            });
-        }
-        if bucket.tokens < 1.0 {
-            return None;
-        }
-        bucket.tokens -= 1.0;
-        Some(AdmittedDelivery {
-            key,
-            took_token: true,
-        })
+        let taken = self.buckets.change(&key, |bucket| {
+            let passed = now.saturating_duration_since(bucket.filled);
+            bucket.fill(passed, self.per_second);
+            bucket.filled = now;
+            bucket.take(self.per_second)
+        });
+        let took_token = taken.unwrap_or(Some(false))?;
+        Some(AdmittedDelivery { key, took_token })
     }
 
     /// Says what became of a delivery. One that is never settled, because it did not arrive whole, counts as
     /// refused if others were.
     pub(super) fn settle(&self, attempt: AdmittedDelivery, was_refused: bool, now: Instant) {
-        let mut buckets = self.buckets.lock();
         match (was_refused, attempt.took_token) {
             (true, false) => {
-                let bucket = buckets.get_or_insert_mut(attempt.key, || Bucket {
+                let first = || Bucket {
                     tokens: self.per_second,
                     filled: now,
+                };
+                (self.buckets).change_or_insert(attempt.key, first, |bucket| {
+                    bucket.tokens = (bucket.tokens - 1.0).max(0.0);
                 });
-                bucket.tokens = (bucket.tokens - 1.0).max(0.0);
             }
             (false, true) => {
-                if let Some(bucket) = buckets.get_mut(&attempt.key) {
+                self.buckets.change(&attempt.key, |bucket| {
                     bucket.tokens = (bucket.tokens + 1.0).min(self.per_second);
-                }
+                });
             }
             (true, true) | (false, false) => {}
         }
@@ -106,6 +88,19 @@ impl SignatureThrottle {
 impl Bucket {
     fn fill(&mut self, passed: Duration, per_second: f64) {
         self.tokens = (self.tokens + passed.as_secs_f64() * per_second).min(per_second);
+    }
+
+    /// Whether a delivery takes a token: not if all are there again, as the source is then like any other. `None`: it would
+    /// need one, and there is none.
+    fn take(&mut self, per_second: f64) -> Option<bool> {
+        if self.tokens >= per_second {
+            return Some(false);
+        }
+        if self.tokens < 1.0 {
+            return None;
+        }
+        self.tokens -= 1.0;
+        Some(true)
     }
 }
 
@@ -214,6 +209,6 @@ mod tests {
             let attempt = signature_throttle.attempt(made_up, source(1), now).unwrap();
             signature_throttle.settle(attempt, true, now);
         }
-        assert_eq!(signature_throttle.buckets.lock().len(), MOST_BUCKETS.get());
+        assert_eq!(signature_throttle.buckets.len(), MOST_BUCKETS);
     }
 }

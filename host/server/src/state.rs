@@ -52,7 +52,7 @@ impl AppState {
         use_cases: TaskTracker,
     ) -> Self {
         let limits = &options.limits;
-        let login_throttle = LoginThrottle::new(limits.wrong_admin_tokens, limits.lock_out());
+        let login_throttle = LoginThrottle::new(limits.wrong_admin_tokens, limits.lock_out);
         Self {
             sessions: Arc::new(Sessions::new(
                 Arc::clone(service.keys()),
@@ -67,9 +67,9 @@ impl AppState {
                 limits.refused_deliveries_per_second,
             )),
             readiness: Arc::default(),
-            refusal_delay: limits.refusal_delay(),
+            refusal_delay: limits.refusal_delay,
             admission: Admission::new(options.admin_token, options.authenticator, login_throttle),
-            backup_stall: limits.backup_stall(),
+            backup_stall: limits.backup_stall,
             stopping,
             streams: Arc::new(Semaphore::new(MAX_STREAMS)),
             use_cases,

@@ -8,14 +8,12 @@
 //! enough to be handed on. One that does not is refused only by what was read after it had arrived: the secret may be
 //! a new one, stored by another host. All that wait for such a look share one, so that a flood costs a few each second.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
-use lru::LruCache;
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use sha2::Sha256;
@@ -26,13 +24,14 @@ use zeroize::Zeroizing;
 
 use super::Host;
 use integration_host_contract::id::HookId;
+use integration_host_contract::recent::Recent;
 use integration_host_contract::{Header, SignatureEncoding, SignatureScheme};
 use integration_host_seal::secret::Secret;
 use integration_host_storage::INTEGRATION_AREA;
 
 /// How many hooks are remembered, and how many of those that do not exist; the one not used for longest goes first.
-const MOST_HOOKS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
-const MOST_UNKNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(999);
+const MOST_HOOKS: usize = 10_000;
+const MOST_UNKNOWN: usize = 1_000;
 
 /// How long what was read is used without another look.
 const FRESH: Duration = Duration::from_secs(60);
@@ -65,9 +64,9 @@ pub enum Authenticity {
 
 /// What deliveries are verified against, by hook.
 pub(super) struct Hooks {
-    known: Mutex<LruCache<HookId, Arc<Hook>>>,
+    known: Recent<HookId, Arc<Hook>>,
     /// Apart, so that hooks that somebody makes up push out none that exist.
-    unknown: Mutex<LruCache<HookId, Arc<Hook>>>,
+    unknown: Recent<HookId, Arc<Hook>>,
     looks: Semaphore,
 }
 
@@ -101,8 +100,8 @@ enum Found {
 impl Default for Hooks {
     fn default() -> Self {
         Self {
-            known: Mutex::new(LruCache::new(MOST_HOOKS)),
-            unknown: Mutex::new(LruCache::new(MOST_UNKNOWN)),
+            known: Recent::new(MOST_HOOKS),
+            unknown: Recent::new(MOST_UNKNOWN),
             looks: Semaphore::new(LOOKS),
         }
     }
@@ -110,10 +109,8 @@ impl Default for Hooks {
 
 impl Hooks {
     fn get(&self, hook: &HookId) -> Arc<Hook> {
-        let known = self.known.lock().get(hook).cloned();
-        known.unwrap_or_else(|| {
-            let mut unknown = self.unknown.lock();
-            Arc::clone(unknown.get_or_insert_mut(hook.clone(), Arc::default))
+        (self.known.get(hook)).unwrap_or_else(|| {
+            (self.unknown).change_or_insert(hook.clone(), Arc::default, |hook| Arc::clone(hook))
         })
     }
 
@@ -123,8 +120,8 @@ impl Hooks {
             true => (&self.known, &self.unknown),
             false => (&self.unknown, &self.known),
         };
-        from.lock().pop(id);
-        to.lock().put(id.clone(), Arc::clone(hook));
+        from.remove(id);
+        to.put(id.clone(), Arc::clone(hook));
     }
 }
 
@@ -201,7 +198,7 @@ impl Host {
 
     /// Forgets what is known of a hook that is no more, its secrets among it.
     pub(super) fn forget_hook(&self, hook: &HookId) {
-        self.inner.hooks.known.lock().pop(hook);
+        self.inner.hooks.known.remove(hook);
         self.inner.repetitions.forget(hook);
     }
 

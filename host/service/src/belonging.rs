@@ -224,12 +224,7 @@ impl Host {
     /// A delivery came that nothing is stored to verify with: the connection is looked at, at once and then every few
     /// minutes.
     pub(super) fn look_at_loss_of(&self, id: &ConnectionId) {
-        let now = Instant::now();
-        let mut looked = self.inner.losses.lock();
-        // There are no more than connections.
-        looked.retain(|_, at| now.duration_since(*at) < LOOK_AGAIN);
-        if !looked.contains_key(id) {
-            looked.insert(id.clone(), now);
+        if (self.inner.losses).is_due(id.clone(), LOOK_AGAIN, Instant::now()) {
             warn!(connection = %id, "nothing is stored to verify deliveries of a connection with; they are answered with 503");
             self.inner.background.maintain_now(id);
         }

@@ -1,10 +1,8 @@
 //! Deliveries: from the remote service's POST to the ledger.
 
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use tracing::{debug, info, warn};
 
 use super::failing::FAILING;
@@ -380,7 +378,7 @@ impl Host {
         let Some(note) = notes.first() else {
             return;
         };
-        if self.inner.noted.may_note(id, Instant::now()) {
+        if (self.inner.noted).is_due(id.clone(), NOTE_INTERVAL, Instant::now()) {
             self.record(id, EventKind::NotTakenWhole, note.clone())
                 .await;
         }
@@ -505,22 +503,5 @@ impl Failed {
             fails_again: error.code == ErrorCode::InvalidInput,
             error,
         }
-    }
-}
-
-/// When something was last noted in the log of a connection.
-#[derive(Default)]
-pub(super) struct Noted(Mutex<HashMap<ConnectionId, Instant>>);
-
-impl Noted {
-    /// Whether it is time to note something again.
-    fn may_note(&self, id: &ConnectionId, now: Instant) -> bool {
-        let mut noted = self.0.lock();
-        noted.retain(|_, at| now.saturating_duration_since(*at) < NOTE_INTERVAL);
-        if noted.contains_key(id) {
-            return false;
-        }
-        noted.insert(id.clone(), now);
-        true
     }
 }

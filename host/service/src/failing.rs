@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
 use tracing::warn;
 
 use super::background::policy::to_std;
-use super::{Host, HostError, moment};
+use super::{Host, HostError, MOST_REMEMBERED, moment};
 use integration_host_contract::id::{ConnectionId, HookId};
+use integration_host_contract::recent::Recent;
 use integration_host_contract::sentence::sentence;
 use integration_host_ledger::{Attention, Connection, Delivery};
 
@@ -24,8 +24,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// The rows of failed deliveries that no success has ended yet, of this host. They need not outlive it: those of
 /// another start are told by the ledger.
-#[derive(Default)]
-pub(super) struct Failing(Mutex<HashMap<ConnectionId, Row>>);
+pub(super) struct Failing(Recent<ConnectionId, Row>);
+
+impl Default for Failing {
+    fn default() -> Self {
+        Self(Recent::new(MOST_REMEMBERED))
+    }
+}
 
 /// Failures without a success between them.
 #[derive(Clone, Copy)]
@@ -38,29 +43,31 @@ struct Row {
 impl Failing {
     /// One more failed. Returns since when, if it is time to tell a person.
     fn failed(&self, id: &ConnectionId, now: Timestamp, patience: Duration) -> Option<Timestamp> {
-        let mut rows = self.0.lock();
-        rows.retain(|_, row| to_std(now.duration_since(row.last_at)) < LONGEST_PAUSE);
-        let row = rows.entry(id.clone()).or_insert(Row {
+        let first = || Row {
             began_at: now,
             last_at: now,
             deliveries: 0,
-        });
-        row.last_at = now;
-        row.deliveries = row.deliveries.saturating_add(1);
-        let is_long = to_std(now.duration_since(row.began_at)) >= patience;
-        (row.deliveries >= MOST_IN_A_ROW || is_long).then_some(row.began_at)
+        };
+        self.0.change_or_insert(id.clone(), first, |row| {
+            if to_std(now.duration_since(row.last_at)) >= LONGEST_PAUSE {
+                *row = first();
+            }
+            row.last_at = now;
+            row.deliveries = row.deliveries.saturating_add(1);
+            let is_long = to_std(now.duration_since(row.began_at)) >= patience;
+            (row.deliveries >= MOST_IN_A_ROW || is_long).then_some(row.began_at)
+        })
     }
 
     fn succeeded(&self, id: &ConnectionId) {
-        let mut rows = self.0.lock();
-        rows.remove(id);
+        self.0.remove(id);
     }
 }
 
 impl Host {
     /// A delivery was not taken. After a while, or many in a row, a person is told.
     pub(super) async fn delivery_failed(&self, connection: &Connection, why: &str) {
-        let patience = self.schedule().delivery_patience();
+        let patience = self.schedule().delivery_patience;
         let failing = &self.inner.failing;
         if let Some(since) = failing.failed(&connection.id, self.now(), patience) {
             self.tell_of_failing(connection, since, why).await;
@@ -97,7 +104,7 @@ impl Host {
     /// Tells of the failed deliveries among these that have been kept for long, whoever failed at them. Returns in how
     /// long one of the others will have been.
     pub(super) async fn tell_of_kept(&self, deliveries: &[Delivery]) -> Option<Duration> {
-        let (now, patience) = (self.now(), self.schedule().delivery_patience());
+        let (now, patience) = (self.now(), self.schedule().delivery_patience);
         let mut oldest: HashMap<&ConnectionId, &Delivery> = HashMap::new();
         for delivery in deliveries {
             let first = oldest.entry(&delivery.connection_id).or_insert(delivery);

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::{Host, HostError};
+use integration_host_contract::backoff::Backoff;
 use integration_host_contract::id::FeedLife;
 use integration_host_ledger::{LedgerActivity, LedgerIdentity};
 
@@ -18,9 +19,8 @@ const PAGE: usize = 1_000;
 /// How often the feed is looked at when nothing says that it has grown: the ledger may have been restored under a host that
 /// runs.
 const LOOK: Duration = Duration::from_secs(10);
-/// How long to wait after reading failed; twice as long after each further failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How long to wait after reading failed.
+const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
 /// A place in the change feed, as a reader keeps it: the life of the feed that it belongs to and a number, such as
 /// `5f0c8a21b9d3e674-35`.
@@ -200,8 +200,7 @@ impl Following {
             return None;
         }
         if self.failures > 0 {
-            let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(6).saturating_sub(1));
-            sleep(pause.min(LONGEST_PAUSE)).await;
+            sleep(PAUSE.delay(self.failures)).await;
         }
         loop {
             // Marked as seen before reading: what is added meanwhile wakes the wait below.

@@ -97,7 +97,7 @@ impl Host {
             Err(error) => return Err(self.obstruct(&connection, error).await?),
         };
         if self.leaves_unread(id, &gap, &part).await? {
-            return Ok(Some(not_before(self.schedule().upkeep())));
+            return Ok(Some(not_before(self.schedule().upkeep)));
         }
         let Part {
             from,
@@ -241,7 +241,7 @@ impl Host {
     /// Reads from the gap's beginning until now, with a margin on both sides, and looks up what runs.
     async fn read_gap(&self, connection: &Connection, gap: &Gap) -> Result<Read, HostError> {
         let id = &connection.id;
-        let margin = self.schedule().margin();
+        let margin = self.schedule().margin;
         let now = self.now();
         let oldest = now.checked_sub(LONGEST_RANGE).unwrap_or(Timestamp::MIN);
         let mut from = gap.from.max(oldest).min(now);

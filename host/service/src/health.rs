@@ -123,7 +123,7 @@ impl Host {
             ..ConnectionUpdate::default()
         };
         self.ledger.update_connection(id, update, since).await?;
-        let unchecked = self.schedule().upkeep() * UNCHECKED_INTERVALS;
+        let unchecked = self.schedule().upkeep * UNCHECKED_INTERVALS;
         let covered_until = connection.coverage.covered_until;
         let reason = match &trouble {
             Some(trouble) => Some(trouble.message.clone()),

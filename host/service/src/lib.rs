@@ -57,8 +57,7 @@ mod upkeep;
 mod users;
 mod webhook;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -77,7 +76,6 @@ pub use self::connect::ConnectRequest;
 pub use self::connect::{MAX_NAME_CHARACTERS, valid_name};
 pub use self::dead_letter::seal_context as request_seal_context;
 pub use self::deliveries::HookAnswer;
-use self::deliveries::Noted;
 pub use self::deliveries::UNREADABLE;
 pub use self::error::HostError;
 pub use self::failing::FAILING;
@@ -99,6 +97,7 @@ use crate::bounded::{BoundedDirectory, BoundedLedger, BoundedStore};
 use crate::schedule::Schedule;
 use integration_host_contract::id::{ConnectionId, HookId};
 pub use integration_host_contract::limits::Limits;
+use integration_host_contract::recent::Recent;
 use integration_host_contract::supervision;
 use integration_host_contract::{Changes, ErrorCode, Manifest};
 use integration_host_engine::CallContext;
@@ -124,6 +123,9 @@ pub enum DeletedEntries {
     Hide,
 }
 
+/// Of how many connections it is remembered when something was last done that is done once in a while.
+const MOST_REMEMBERED: usize = 10_000;
+
 /// How many lines a minute deliveries of one connection may cause when they fail.
 const DELIVERY_LINES_PER_MINUTE: u32 = 60;
 
@@ -132,8 +134,8 @@ impl Parts {
     fn bounded(self) -> Self {
         let limits = self.integration.limits();
         Self {
-            store: Arc::new(BoundedStore::new(self.store, limits.storage_timeout())),
-            ledger: Arc::new(BoundedLedger::new(self.ledger, limits.ledger_timeout())),
+            store: Arc::new(BoundedStore::new(self.store, limits.storage_timeout)),
+            ledger: Arc::new(BoundedLedger::new(self.ledger, limits.ledger_timeout)),
             directory: Arc::new(BoundedDirectory::new(self.directory, limits)),
             ..self
         }
@@ -170,8 +172,9 @@ struct Inner {
     log_budget: LogBudget,
     kept_back: KeptBack,
     /// When connections were last looked at because nothing was stored to verify deliveries with.
-    losses: Mutex<HashMap<ConnectionId, Instant>>,
-    noted: Noted,
+    losses: Recent<ConnectionId, Instant>,
+    /// When something was last noted in their logs that could not be taken as it was.
+    noted: Recent<ConnectionId, Instant>,
     failing: Failing,
 }
 
@@ -184,7 +187,7 @@ impl Host {
     async fn start(parts: Parts) -> Result<Self, HostError> {
         let parts = parts.bounded();
         let (background, queue) = Background::new();
-        let (ledger, time) = (Arc::clone(&parts.ledger), parts.schedule.lease());
+        let (ledger, time) = (Arc::clone(&parts.ledger), parts.schedule.lease);
         let leases = LeaseManager::new(ledger, time, Arc::clone(&queue));
         let service = Self::of(Arc::new(Inner {
             secrets: Arc::new(SecretStore::new(
@@ -207,8 +210,8 @@ impl Host {
             repetitions: Repetitions::default(),
             log_budget: LogBudget::new(DELIVERY_LINES_PER_MINUTE),
             kept_back: KeptBack::default(),
-            losses: Mutex::default(),
-            noted: Noted::default(),
+            losses: Recent::new(MOST_REMEMBERED),
+            noted: Recent::new(MOST_REMEMBERED),
             failing: Failing::default(),
         }));
         service.ensure_integration_fits().await?;
@@ -231,7 +234,7 @@ impl Host {
     /// The longest that anything waits because the remote service says so.
     fn longest_wait(&self) -> Duration {
         let period = self.manifest().pacing.longest_wait_seconds();
-        Duration::from_secs(period.into()).min(self.schedule().longest_wait())
+        Duration::from_secs(period.into()).min(self.schedule().longest_wait)
     }
 
     /// What the integration is and needs.

@@ -4,11 +4,8 @@
 //! and comes again, byte for byte, does not run the integration: what that told is applied once more, for all that
 //! came within a moment, and counted in its row of the log. Only then are they answered, as the first one was.
 
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use lru::LruCache;
-use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,11 +13,12 @@ use tracing::debug;
 
 use super::Host;
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId};
+use integration_host_contract::recent::Recent;
 use integration_host_contract::{Changes, WebhookResponse};
 use integration_host_ledger::DeliveryRecord;
 
 /// How many deliveries are remembered; the one that came last longest ago goes first.
-const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+const MOST: usize = 10_000;
 
 /// For how long after it was handled a delivery does not run the integration.
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -36,7 +34,7 @@ const MOST_CHANGES: usize = 16;
 type Key = (HookId, String);
 
 /// Deliveries that were handled just now.
-pub(super) struct Repetitions(Mutex<LruCache<Key, Handled>>);
+pub(super) struct Repetitions(Recent<Key, Handled>);
 
 struct Handled {
     at: Instant,
@@ -70,7 +68,7 @@ struct Joined {
 
 impl Default for Repetitions {
     fn default() -> Self {
-        Self(Mutex::new(LruCache::new(MOST)))
+        Self(Recent::new(MOST))
     }
 }
 
@@ -102,57 +100,53 @@ impl Repetitions {
                 response: response.clone(),
                 waiting: None,
             };
-            self.lock().put((hook.clone(), digest.to_owned()), handled);
+            self.0.put((hook.clone(), digest.to_owned()), handled);
         }
     }
 
     /// Counts a delivery that was handled just now and comes again. `None`: it was not.
     fn join(&self, hook: &HookId, digest: &str, now: Instant) -> Option<Joined> {
-        let mut handled = self.lock();
-        let handled = handled.get_mut(&(hook.clone(), digest.to_owned()))?;
-        if now.saturating_duration_since(handled.at) >= REMEMBERED {
+        let key = (hook.clone(), digest.to_owned());
+        self.0.change(&key, |handled| handled.join(now)).flatten()
+    }
+
+    /// What the ledger is to be told for all that wait. `None`: their hook is no more.
+    fn take(&self, hook: &HookId, digest: &str) -> Option<Told> {
+        let key = (hook.clone(), digest.to_owned());
+        self.0.change(&key, Handled::take).flatten()
+    }
+
+    /// Forgets what came by a hook that is no more.
+    pub(super) fn forget(&self, hook: &HookId) {
+        self.0.retain(|key, _| key.0 != *hook);
+    }
+}
+
+impl Handled {
+    fn join(&mut self, now: Instant) -> Option<Joined> {
+        if now.saturating_duration_since(self.at) >= REMEMBERED {
             return None;
         }
         let mut begun = None;
-        let waiting = handled.waiting.get_or_insert_with(|| {
+        let waiting = self.waiting.get_or_insert_with(|| {
             let (sender, outcome) = watch::channel(None);
             begun = Some(sender);
             Waiting { times: 0, outcome }
         });
         waiting.times = waiting.times.saturating_add(1);
         Some(Joined {
-            response: handled.response.clone(),
+            response: self.response.clone(),
             outcome: waiting.outcome.clone(),
             begun,
         })
     }
 
-    /// What the ledger is to be told for all that wait. `None`: their hook is no more.
-    fn take(&self, hook: &HookId, digest: &str) -> Option<Told> {
-        let mut handled = self.lock();
-        let handled = handled.get_mut(&(hook.clone(), digest.to_owned()))?;
-        let times = handled.waiting.take()?.times;
-        let mut told = handled.told.clone();
+    fn take(&mut self) -> Option<Told> {
+        let times = self.waiting.take()?.times;
+        let mut told = self.told.clone();
         told.record.id = DeliveryId::generate();
         told.record.times = times;
         Some(told)
-    }
-
-    /// Forgets what came by a hook that is no more.
-    pub(super) fn forget(&self, hook: &HookId) {
-        let mut handled = self.lock();
-        let of_hook: Vec<Key> = handled
-            .iter()
-            .filter(|(key, _)| key.0 == *hook)
-            .map(|(key, _)| key.clone())
-            .collect();
-        for key in of_hook {
-            handled.pop(&key);
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, LruCache<Key, Handled>> {
-        self.0.lock()
     }
 }
 
@@ -270,7 +264,7 @@ mod tests {
             remember(&number.to_string(), 2);
         }
         remember("long", LONGEST_ANSWER + 1);
-        assert_eq!(repetitions.lock().len(), MOST.get());
+        assert_eq!(repetitions.0.len(), MOST);
         assert!(repetitions.join(&hook, "long", Instant::now()).is_none());
     }
 }

@@ -14,6 +14,7 @@ use tracing::{debug, info, warn};
 use super::background::jittered;
 use super::deliveries::{DeliveryRun, Failed, Processed};
 use super::{Host, HostError, Inner, dead_letter};
+use integration_host_contract::backoff::Backoff;
 use integration_host_contract::clock::{is_ahead, since_boot};
 use integration_host_contract::id::{ConnectionId, DeliveryId};
 use integration_host_contract::supervision;
@@ -88,7 +89,7 @@ impl Replays {
 pub(super) fn start(service: &Host) {
     let replays = &service.inner.replays;
     let inner = Arc::downgrade(&service.inner);
-    let first_delay = service.inner.parts.integration.limits().replay_delay();
+    let first_delay = service.inner.parts.integration.limits().replay_delay;
     let (failed, stop) = (Arc::clone(&replays.failed), replays.stop.subscribe());
     let task = tokio::spawn(supervision::task("replay", move || {
         run(
@@ -217,7 +218,8 @@ impl Host {
     /// one that always fails does not keep others waiting.
     async fn replay_due(&self, failures: &mut HashMap<ConnectionId, u32>) -> Option<Duration> {
         let limits = self.inner.parts.integration.limits();
-        let (first_delay, max_attempts) = (limits.replay_delay(), limits.replay_attempts);
+        let (first_delay, max_attempts) = (limits.replay_delay, limits.replay_attempts);
+        let delays = Backoff::new(first_delay, MAX_DELAY);
         let _turn = self.inner.replays.guard.lock().await;
         let _among_hosts = match self.inner.leases.try_take("replay").await {
             Ok(Some(guard)) => guard,
@@ -257,7 +259,7 @@ impl Host {
                 look_again(*delay);
                 continue;
             }
-            let delay = growing(first_delay, delivery.attempts);
+            let delay = delays.delay(delivery.attempts);
             let (now, tried_at) = (self.now(), delivery.record.handled_at);
             // Never negative, whatever was done to the clock.
             let waited = Duration::try_from(now.duration_since(tried_at)).unwrap_or_default();
@@ -274,8 +276,8 @@ impl Host {
                     debug!(%connection, delivery = %delivery.record.id, %error, "a replay failed");
                     let count = failures.entry(connection.clone()).or_default();
                     *count = count.saturating_add(1);
-                    held.insert(connection.clone(), growing(first_delay, *count));
-                    look_again(growing(first_delay, delivery.attempts.saturating_add(1)));
+                    held.insert(connection.clone(), delays.delay(*count));
+                    look_again(delays.delay(delivery.attempts.saturating_add(1)));
                 }
                 Err(ReplayError::NoTurn(error) | ReplayError::Impossible(error)) => {
                     debug!(%connection, delivery = %delivery.record.id, %error, "a replay was not possible");
@@ -408,24 +410,4 @@ impl Host {
 
 fn no_delivery(id: &DeliveryId) -> HostError {
     HostError::not_found(format!("there is no delivery {id}"))
-}
-
-/// The delay after so many failures in a row.
-fn growing(first: Duration, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    first.saturating_mul(1 << doublings).min(MAX_DELAY)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn delays_grow_to_ten_minutes_and_no_further() {
-        let first = Duration::from_secs(10);
-        let seconds: Vec<_> = [1, 2, 3, 6, 7, 8, u32::MAX]
-            .map(|failures| growing(first, failures).as_secs())
-            .into();
-        assert_eq!(seconds, [10, 20, 40, 320, 600, 600, 600]);
-    }
 }

@@ -81,7 +81,7 @@ impl Host {
         let mut events = log.items.into_iter();
         let left = events.find(|event| event.kind == EventKind::Disconnected);
         let since = left.map_or(coverage.covered_until, |left| {
-            earlier(left.at, self.schedule().margin())
+            earlier(left.at, self.schedule().margin)
         });
         Ok(since.min(now))
     }

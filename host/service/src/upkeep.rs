@@ -84,7 +84,7 @@ impl Host {
         let id = &connection.id;
         let schedule = self.schedule();
         if connection.coverage.gap.is_some() {
-            return Ok(schedule.silence());
+            return Ok(schedule.silence);
         }
         let now = self.now();
         let mut delivered_at = self.ledger.delivery_times(id, RHYTHM).await?;
@@ -98,7 +98,7 @@ impl Host {
         let comparison = rhythm.comparison(now, schedule);
         if let Comparison::NotBefore(due) = comparison {
             // The rhythm may be another by then.
-            return Ok(to_std(due.duration_since(now)).min(schedule.silence()));
+            return Ok(to_std(due.duration_since(now)).min(schedule.silence));
         }
         let health = match self.compare(id).await {
             Ok(health) => health,
@@ -108,15 +108,15 @@ impl Host {
             Err(error) => {
                 let asked =
                     Duration::from_secs(error.retry_after_seconds.unwrap_or_default().into());
-                return Ok(schedule.silence().max(asked.min(self.longest_wait())));
+                return Ok(schedule.silence.max(asked.min(self.longest_wait())));
             }
         };
         if health.problem.is_some() || self.connection(id).await?.coverage.gap.is_some() {
             self.inner.background.maintain_now(id);
-            return Ok(schedule.silence());
+            return Ok(schedule.silence);
         }
         let wait = self.compare_activities(&connection, comparison).await?;
-        Ok(wait.map_or(schedule.silence() / 2, not_before))
+        Ok(wait.map_or(schedule.silence / 2, not_before))
     }
 
     /// Compares recent activities with the remote service. What no delivery has reported is the surest sign that
@@ -130,12 +130,12 @@ impl Host {
         let id = &connection.id;
         let schedule = self.schedule();
         let now = self.now();
-        let all_of_it = earlier(now, schedule.verify_range());
+        let all_of_it = earlier(now, schedule.verify_range);
         let from = match comparison {
-            Comparison::Silence(since) => earlier(since, schedule.margin()).max(all_of_it),
+            Comparison::Silence(since) => earlier(since, schedule.margin).max(all_of_it),
             _ => all_of_it,
         };
-        let to = later(now, schedule.margin());
+        let to = later(now, schedule.margin);
         let read = self
             .read_range(connection, Kind::Comparison, from, to, Reserve::ForPeople)
             .await?;

@@ -1,21 +1,18 @@
 //! How much one connection may store, so that no integration fills the disk that all share.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
-
-use lru::LruCache;
-use parking_lot::Mutex;
 
 use super::{KeyValueStore, StorageError, UnitOfWork};
 use integration_host_contract::id::ConnectionId;
+use integration_host_contract::recent::Recent;
 
 /// How long a connection that was found full stays so without being counted again. Counting reads all of
 /// it, which must not be had for the asking.
 const FULL_FOR: Duration = Duration::from_secs(30);
 
 /// Connections of which the amount is remembered. What is forgotten is counted again.
-const MOST_KNOWN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(9_999);
+const MOST_KNOWN: usize = 10_000;
 
 /// Entries counted at once: values may be large.
 const PAGE: usize = 64;
@@ -23,7 +20,7 @@ const PAGE: usize = 64;
 /// The quota of every connection.
 pub struct StorageQuota {
     most: Amount,
-    known: Mutex<LruCache<ConnectionId, CachedSize>>,
+    known: Recent<ConnectionId, CachedSize>,
 }
 
 /// Keys, and bytes in keys and values.
@@ -69,7 +66,7 @@ impl StorageQuota {
                 keys: max_keys,
                 bytes: max_bytes,
             },
-            known: Mutex::new(LruCache::new(MOST_KNOWN)),
+            known: Recent::new(MOST_KNOWN),
         }
     }
 
@@ -85,10 +82,11 @@ impl StorageQuota {
             return Ok(true);
         }
         let connection = unit.connection();
-        match self.known(connection) {
+        match self.known.get(connection) {
             Some(CachedSize::Full(until)) if Instant::now() < until => return Ok(false),
             Some(CachedSize::AtMost(amount)) if amount.with(added).is_within(self.most) => {
-                self.learn(connection, CachedSize::AtMost(amount.with(added)));
+                self.known
+                    .put(connection.clone(), CachedSize::AtMost(amount.with(added)));
                 return Ok(true);
             }
             _ => {}
@@ -100,18 +98,8 @@ impl StorageQuota {
         } else {
             CachedSize::Full(Instant::now() + FULL_FOR)
         };
-        self.learn(connection, known);
+        self.known.put(connection.clone(), known);
         Ok(is_within)
-    }
-
-    fn known(&self, connection: &ConnectionId) -> Option<CachedSize> {
-        let mut known = self.known.lock();
-        known.get(connection).copied()
-    }
-
-    fn learn(&self, connection: &ConnectionId, what: CachedSize) {
-        let mut known = self.known.lock();
-        known.put(connection.clone(), what);
     }
 }
 
@@ -201,12 +189,14 @@ mod tests {
     #[test]
     fn however_many_connections_there_are_memory_is_bounded() {
         let quota = StorageQuota::new(3, 1_000);
-        for number in 0..=MOST_KNOWN.get() {
+        for number in 0..=MOST_KNOWN {
             let connection = ConnectionId::new(number.to_string());
-            quota.learn(&connection, CachedSize::AtMost(Amount::default()));
+            quota
+                .known
+                .put(connection, CachedSize::AtMost(Amount::default()));
         }
-        assert_eq!(quota.known.lock().len(), MOST_KNOWN.get());
-        assert!(quota.known(&ConnectionId::new("0")).is_none());
-        assert!(quota.known(&ConnectionId::new("1")).is_some());
+        assert_eq!(quota.known.len(), MOST_KNOWN);
+        assert!(quota.known.get(&ConnectionId::new("0")).is_none());
+        assert!(quota.known.get(&ConnectionId::new("1")).is_some());
     }
 }

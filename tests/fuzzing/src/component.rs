@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::Duration;
 
 use integration_host_contract::limits::Limits;
 use integration_host_contract::{Manifest, Pacing};
@@ -9,15 +10,15 @@ use integration_host_engine::{Engine, Integration};
 use tempfile::TempDir;
 
 /// Longer than an input may take.
-const LONG_MS: u64 = 120_000;
+const LONG: Duration = Duration::from_secs(120);
 
 /// An engine, and the folder that keeps it from compiling the component more than once.
 static ENGINE: LazyLock<Mutex<(Engine, TempDir)>> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
     // How long a call may wait is for the fuzzer to say, which knows how busy the machine may be.
     let limits = Limits {
-        delivery_timeout_ms: LONG_MS,
-        call_timeout_ms: LONG_MS,
+        delivery_timeout: LONG,
+        call_timeout: LONG,
         ..Limits::default()
     };
     let engine = Engine::new(limits, Some(folder.path())).expect("an engine");

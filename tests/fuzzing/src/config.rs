@@ -47,7 +47,7 @@ fn check(settings: &Settings) {
     }
     let limits = &settings.limits;
     assert!(
-        limits.cpu_ms > 0 && limits.memory_bytes > 0 && limits.concurrent_calls > 0,
+        !limits.cpu.is_zero() && limits.memory_bytes > 0 && limits.concurrent_calls > 0,
         "nothing would work with these limits"
     );
 }

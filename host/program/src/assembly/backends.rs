@@ -74,7 +74,7 @@ pub(super) async fn open(
         }
         #[cfg(feature = "redis")]
         (StorageChoice::Redis(address), _) => {
-            let timeout = settings.limits.storage_timeout();
+            let timeout = settings.limits.storage_timeout;
             Arc::new(RedisStore::open(address, timeout, Arc::clone(clock)).await?)
         }
         (StorageChoice::Component(path), database) => {

@@ -26,7 +26,7 @@ pub(super) async fn open(settings: &Settings) -> Result<Arc<dyn UserDirectory>> 
     let Some(choice) = &settings.directory else {
         return Ok(Arc::new(EmptyDirectory));
     };
-    let timeout = settings.limits.directory_timeout();
+    let timeout = settings.limits.directory_timeout;
     let named = || format!("the user directory {choice} cannot be used");
     Ok(match choice {
         DirectoryChoice::File(path) => Arc::new(FileDirectory::load(path)?),

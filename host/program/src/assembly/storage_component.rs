@@ -34,7 +34,7 @@ pub(super) async fn open(
                 path.display()
             )
         })?;
-    let timeout = limits.storage_timeout();
+    let timeout = limits.storage_timeout;
     let store = ComponentStore::new(component, buckets, timeout, Arc::clone(clock));
     store.try_out().await?;
     Ok(store)

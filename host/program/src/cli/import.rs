@@ -127,7 +127,7 @@ fn open_input(path: &Path) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Fai
 }
 
 async fn load_source_keys(place: &StoppedPlace, path: PathBuf) -> Result<KeyRing, Failure> {
-    let timeout = place.settings.limits.sealing_key_command();
+    let timeout = place.settings.limits.sealing_key_command;
     KeySource::File(path)
         .load_existing(timeout)
         .await

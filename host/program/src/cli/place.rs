@@ -151,7 +151,7 @@ impl StoppedPlace {
         let Some(last) = ledger.last_heartbeat().await.map_err(failed)? else {
             return Ok(());
         };
-        let interval = self.settings.schedule.heartbeat() + LATENESS;
+        let interval = self.settings.schedule.heartbeat + LATENESS;
         let wait = remaining(last, SystemClock.now(), interval);
         if wait.is_zero() {
             return Ok(());

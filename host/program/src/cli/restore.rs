@@ -103,7 +103,7 @@ async fn given_keys(arguments: &Arguments) -> Result<Option<(KeyRing, KeySource)
         (None, true) => KeySource::Environment,
         (None, false) => return Ok(None),
     };
-    let timeout = Limits::default().sealing_key_command();
+    let timeout = Limits::default().sealing_key_command;
     let ring = source
         .load_existing(timeout)
         .await
@@ -261,7 +261,7 @@ async fn keep_key(ring: &KeyRing, place: &Path) -> Result<(), Failure> {
     if place.symlink_metadata().is_err() {
         return keep_in_file(ring, place).map_err(|error| Failure::failed(error.to_string()));
     }
-    let timeout = Limits::default().sealing_key_command();
+    let timeout = Limits::default().sealing_key_command;
     let there = KeySource::File(place.to_owned())
         .load_existing(timeout)
         .await;

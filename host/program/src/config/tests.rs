@@ -1,4 +1,5 @@
 use std::fs;
+use std::time::Duration;
 
 use super::*;
 
@@ -79,7 +80,7 @@ fn the_file_is_read_and_flags_win_over_it() {
         Some(vec!["api.track.toggl.com".into()])
     );
     assert_eq!(settings.hosts.upstream.len(), 2);
-    assert_eq!(settings.limits.cpu_ms, 500);
+    assert_eq!(settings.limits.cpu, Duration::from_millis(500));
     let proxies: Vec<_> = settings
         .trusted_proxies
         .iter()

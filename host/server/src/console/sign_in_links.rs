@@ -3,24 +3,27 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 
 use integration_host_contract::id::random_bytes;
+use integration_host_contract::recent::Recent;
 
 /// The most links that are good at a time; the oldest goes first.
 const MOST: usize = 16;
 
 /// Links that sign in to the console once, for whoever has the admin token or started the host.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SignInLinks {
-    codes: Arc<Mutex<Vec<Issued>>>,
+    /// Until when each is good, by the digest of its code: how long looking for one takes tells nothing about the others.
+    codes: Arc<Recent<[u8; 32], Instant>>,
 }
 
-#[derive(Debug)]
-struct Issued {
-    digest: [u8; 32],
-    until: Instant,
+impl Default for SignInLinks {
+    fn default() -> Self {
+        Self {
+            codes: Arc::new(Recent::new(MOST)),
+        }
+    }
 }
 
 /// What a link carries.
@@ -50,24 +53,14 @@ impl SignInLinks {
 
     fn issue_at(&self, now: Instant) -> SignInCode {
         let code = SignInCode(hex::encode(random_bytes::<16>()));
-        let mut codes = self.codes.lock();
-        if codes.len() >= MOST {
-            codes.remove(0);
-        }
-        codes.push(Issued {
-            digest: digest(&code.0),
-            until: now + SignInCode::LIFETIME,
-        });
+        let until = now + SignInCode::LIFETIME;
+        self.codes.put(digest(&code.0), until);
         code
     }
 
     fn redeem_at(&self, code: &str, now: Instant) -> bool {
-        let mut codes = self.codes.lock();
-        codes.retain(|issued| issued.until > now);
-        // Digests are compared: how far they agree tells nothing about the code.
-        let digest = digest(code);
-        let found = codes.iter().position(|issued| issued.digest == digest);
-        found.map(|index| codes.remove(index)).is_some()
+        let issued = self.codes.remove(&digest(code));
+        issued.is_some_and(|until| until > now)
     }
 }
 

@@ -56,8 +56,8 @@ impl Host {
             ConnectionState::Active if !queue.maintains(id) => {
                 let now = Instant::now();
                 queue.plan(id, Job::Resume, first_look);
-                queue.plan(id, Job::Upkeep, now + jittered(schedule.upkeep() / 2));
-                queue.plan(id, Job::Watch, now + jittered(schedule.silence()));
+                queue.plan(id, Job::Upkeep, now + jittered(schedule.upkeep / 2));
+                queue.plan(id, Job::Watch, now + jittered(schedule.silence));
                 if summary.has_gap {
                     self.maintain_soon(queue, id);
                 }
@@ -75,7 +75,7 @@ impl Host {
     }
 
     pub(super) fn maintain_soon(&self, queue: &JobQueue, id: &ConnectionId) {
-        let delay = self.schedule().start_delay().mul_f64(random_fraction());
+        let delay = self.schedule().start_delay.mul_f64(random_fraction());
         queue.plan_urgent(id, Job::Upkeep, Instant::now() + delay);
     }
 }

@@ -31,9 +31,9 @@ pub(super) async fn run(inner: Weak<Inner>, queue: Arc<JobQueue>, mut stop: watc
             };
             let schedule = service.schedule();
             let allowed = if started {
-                schedule.outage().max(schedule.heartbeat() * 3)
+                schedule.outage.max(schedule.heartbeat * 3)
             } else {
-                schedule.outage()
+                schedule.outage
             };
             let dropped = log_output::dropped_lines();
             if dropped > lost_lines {
@@ -60,7 +60,7 @@ pub(super) async fn run(inner: Weak<Inner>, queue: Arc<JobQueue>, mut stop: watc
                     },
                 }
             }
-            schedule.heartbeat()
+            schedule.heartbeat
         };
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
@@ -201,7 +201,7 @@ impl Host {
     pub(crate) async fn last_beat(&self) {
         let now = self.now();
         let schedule = self.schedule();
-        let allowed = schedule.outage().max(schedule.heartbeat() * 3);
+        let allowed = schedule.outage.max(schedule.heartbeat * 3);
         let recorded = async {
             if self.missed(now, allowed, true).await?.is_none() {
                 self.ledger.heartbeat(now).await?;

@@ -190,7 +190,7 @@ impl Running {
         is_urgent: bool,
     ) {
         let of = connection.clone();
-        let retry = not_before(service.schedule().retry());
+        let retry = not_before(service.schedule().retry);
         let under_way = UnderWay {
             queue: Arc::clone(&queue),
             connection,
@@ -264,7 +264,7 @@ impl Host {
                 debug!(connection = %id, ?work, "background work ends");
                 if outcome.is_none() {
                     warn!(connection = %id, ?work, "background work was given up, because its lease could not be renewed in time");
-                    let at = Instant::now() + not_before(self.schedule().retry());
+                    let at = Instant::now() + not_before(self.schedule().retry);
                     queue.plan_with(id, work, at, is_urgent);
                 }
                 // Others that planned the same need not do it before then.
@@ -277,7 +277,7 @@ impl Host {
             }
             Err(error) => {
                 debug!(connection = %id, ?work, %error, "background work has to wait");
-                let at = Instant::now() + not_before(self.schedule().retry());
+                let at = Instant::now() + not_before(self.schedule().retry);
                 queue.plan_with(id, work, at, is_urgent);
             }
         }
@@ -355,7 +355,7 @@ impl Host {
         let guard = self.inner.leases.try_hold(id).await?;
         drop(beginning);
         let Some(guard) = guard else {
-            return Ok(Some(self.schedule().retry()));
+            return Ok(Some(self.schedule().retry));
         };
         let service = self.fenced_by(&guard);
         // It may have been taken up, or come to an end, just before.
@@ -411,7 +411,7 @@ impl Host {
             }
             Job::Upkeep => {
                 let again = self.look_after(id).await?;
-                Ok(Some(again.unwrap_or(jittered(self.schedule().upkeep()))))
+                Ok(Some(again.unwrap_or(jittered(self.schedule().upkeep))))
             }
             Job::Watch => self.watch(connection).await.map(Some),
             // It came to a good end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::schedule::Schedule;
+use integration_host_contract::backoff::Backoff;
 use integration_host_contract::{ErrorCode, Quota};
 
 /// Fewer intervals than this are no rhythm.
@@ -58,7 +59,7 @@ impl Rhythm {
             time.unwrap_or(self.connected_at).max(self.connected_at)
         };
         let compared = past(self.reconciled_at);
-        let routine = later(past(self.verified_at), schedule.verify());
+        let routine = later(past(self.verified_at), schedule.verify);
         let silence = self
             .delivered_at
             .first()
@@ -69,12 +70,12 @@ impl Rhythm {
                 let as_long_again = to_std(compared.duration_since(last));
                 later(
                     compared,
-                    as_long_again.min(schedule.verify() / LOOKS_INTO_SILENCE),
+                    as_long_again.min(schedule.verify / LOOKS_INTO_SILENCE),
                 )
             } else {
                 last
             };
-            let implausible = to_std(usual * IMPLAUSIBLE_INTERVALS).max(schedule.silence());
+            let implausible = to_std(usual * IMPLAUSIBLE_INTERVALS).max(schedule.silence);
             (last, due.max(later(last, implausible)))
         });
         match silence {
@@ -121,13 +122,9 @@ pub(crate) fn wait_after(
     longest_wait: Duration,
     schedule: &Schedule,
 ) -> Duration {
-    let doubled = schedule.retry().saturating_mul(
-        1_u32
-            .checked_shl(failures.saturating_sub(1))
-            .unwrap_or(u32::MAX),
-    );
+    let wait = Backoff::new(schedule.retry, schedule.upkeep).delay(failures);
     let asked = Duration::from_secs(retry_after_seconds.unwrap_or_default().into());
-    doubled.min(schedule.upkeep()).max(asked.min(longest_wait))
+    wait.max(asked.min(longest_wait))
 }
 
 /// In how long to look once more for a webhook that was asked for then without an answer; `None`: the last look is over,
@@ -136,7 +133,7 @@ pub(crate) fn next_look(since: Timestamp, now: Timestamp, schedule: &Schedule) -
     let passed = to_std(now.duration_since(since));
     LOOKS_FOR_WEBHOOK
         .iter()
-        .map(|part| schedule.unsettled() / *part)
+        .map(|part| schedule.unsettled / *part)
         .find(|look| *look > passed)
         .map(|look| look - passed)
 }
@@ -184,8 +181,8 @@ pub(crate) fn needs_attention(
 ) -> bool {
     let patience = match code {
         // The remote service does not get the callback's answer: a proxy that restarts, or a wrong URL.
-        ErrorCode::InvalidInput => schedule.callback_patience(),
-        _ => schedule.long_failure(),
+        ErrorCode::InvalidInput => schedule.callback_patience,
+        _ => schedule.long_failure,
     };
     needs_a_person(code) || later(since, patience) <= now
 }

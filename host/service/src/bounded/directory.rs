@@ -24,11 +24,11 @@ pub(crate) struct BoundedDirectory {
 
 impl BoundedDirectory {
     pub(crate) fn new(directory: Arc<dyn UserDirectory>, limits: &Limits) -> Self {
-        let time = limits.directory_timeout().saturating_mul(QUESTIONS);
+        let time = limits.directory_timeout.saturating_mul(QUESTIONS);
         Self {
             directory,
             time: time.saturating_add(GRACE),
-            team_time: time.max(limits.call_timeout()).saturating_add(GRACE),
+            team_time: time.max(limits.call_timeout).saturating_add(GRACE),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Host {
         let now = self.now();
         if changes.read_until > now {
             // The clock was ahead then, so nobody knows when that was.
-            changes.read_until = earlier(now, self.schedule().verify() * 2);
+            changes.read_until = earlier(now, self.schedule().verify * 2);
         }
         if !changes.is_due(coverage.reconciled_at) {
             return Ok(());

@@ -135,12 +135,12 @@ impl Missing {
 
     fn patience(&self, open: usize, schedule: &Schedule) -> Patience {
         let (times, time) = if open <= FEW {
-            (2, schedule.upkeep() / 2)
+            (2, schedule.upkeep / 2)
         } else if self.with_everything {
             // An empty answer, or one to somebody who may see no others: a list that shows nothing shows nothing.
-            (3, schedule.verify())
+            (3, schedule.verify)
         } else {
-            (3, schedule.upkeep())
+            (3, schedule.upkeep)
         };
         Patience { times, time }
     }
@@ -152,13 +152,13 @@ impl Missing {
                 let pause = patience.time / patience.times.saturating_sub(1).max(1);
                 // What is not marked although it has been missing for long is asked for ever more rarely.
                 let beyond = self.times.saturating_sub(patience.times);
-                let longer = schedule.upkeep().saturating_mul(beyond);
-                pause.max(longer.min(schedule.verify()))
+                let longer = schedule.upkeep.saturating_mul(beyond);
+                pause.max(longer.min(schedule.verify))
             }
             MissingState::Marked
                 if later(self.first_missed_at, self.is_asked_for(schedule)) > now =>
             {
-                schedule.upkeep() / 2
+                schedule.upkeep / 2
             }
             MissingState::Marked | MissingState::Kept => return false,
         };
@@ -166,7 +166,7 @@ impl Missing {
     }
 
     fn is_asked_for(&self, schedule: &Schedule) -> Duration {
-        ASKED_FOR_AFTERWARDS.saturating_add(schedule.verify())
+        ASKED_FOR_AFTERWARDS.saturating_add(schedule.verify)
     }
 
     fn is_ripe(&self, open: usize, now: Timestamp, schedule: &Schedule) -> bool {

@@ -53,7 +53,7 @@ impl Host {
         let mut sweep = match kept {
             Some(sweep) if sweep.stage != Stage::Done => sweep,
             // Nor is there one in a time that has not come.
-            _ if began_at <= now && later(began_at, self.schedule().sweep()) > now => return Ok(()),
+            _ if began_at <= now && later(began_at, self.schedule().sweep) > now => return Ok(()),
             _ => Sweep {
                 connected_at,
                 began_at: now,

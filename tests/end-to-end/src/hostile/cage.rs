@@ -83,8 +83,8 @@ impl Cage {
     /// Limits with which all cases together do not take long.
     pub fn limits() -> Limits {
         Limits {
-            cpu_ms: 500,
-            call_timeout_ms: 8_000,
+            cpu: Duration::from_millis(500),
+            call_timeout: Duration::from_secs(8),
             http_requests_per_call: 5,
             storage_bytes_per_connection: 16 << 20,
             ..Limits::default()

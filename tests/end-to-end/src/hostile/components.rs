@@ -236,7 +236,7 @@ async fn compiling_has_an_end() -> Result<()> {
     );
     let bytes = component(&function.repeat(4_000))?;
     let limits = Limits {
-        component_load_timeout_ms: 20,
+        component_load_timeout: std::time::Duration::from_millis(20),
         ..Limits::default()
     };
     match Integration::load(&Engine::new(limits, None)?, &bytes).await {

@@ -117,20 +117,20 @@ impl Report {
 /// Everything that takes minutes to a day in earnest takes a fraction of a second here.
 fn schedule() -> Schedule {
     Schedule {
-        heartbeat_ms: 150,
+        heartbeat: Duration::from_millis(150),
         // Longer than a machine that plays many histories keeps one waiting.
-        outage_ms: 1_500,
-        start_delay_ms: 50,
-        upkeep_ms: 500,
-        retry_ms: 150,
-        silence_ms: 600,
-        verify_ms: 900,
-        callback_patience_ms: 60_000,
-        long_failure_ms: 60_000,
-        sweep_ms: 3_000,
-        longest_wait_ms: 1_000,
-        unsettled_ms: 500,
-        lease_ms: 1_000,
+        outage: Duration::from_millis(1500),
+        start_delay: Duration::from_millis(50),
+        upkeep: Duration::from_millis(500),
+        retry: Duration::from_millis(150),
+        silence: Duration::from_millis(600),
+        verify: Duration::from_millis(900),
+        callback_patience: Duration::from_secs(60),
+        long_failure: Duration::from_secs(60),
+        sweep: Duration::from_secs(3),
+        longest_wait: Duration::from_secs(1),
+        unsettled: Duration::from_millis(500),
+        lease: Duration::from_secs(1),
         ..Schedule::default()
     }
 }

@@ -2,6 +2,7 @@
 //! and costs others nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use end_to_end::hostile::{self, Cage, Export, Log};
 use end_to_end::{Embedded, delivery, eventually, finished_entry, isolation};
@@ -69,8 +70,8 @@ async fn who_is_stopped_all_the_time_does_not_fill_the_log() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_that_would_pile_up_are_turned_away() {
     let limits = Limits {
-        cpu_ms: 50,
-        delivery_timeout_ms: 60_000,
+        cpu: Duration::from_millis(50),
+        delivery_timeout: Duration::from_secs(60),
         calls_per_connection: 2,
         waiting_calls_per_connection: 4,
         ..Cage::limits()
@@ -99,8 +100,8 @@ async fn calls_that_would_pile_up_are_turned_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_too_many_is_asked_to_come_back() {
     let limits = Limits {
-        cpu_ms: 60_000,
-        delivery_timeout_ms: 60_000,
+        cpu: Duration::from_secs(60),
+        delivery_timeout: Duration::from_secs(60),
         calls_per_connection: 1,
         waiting_calls_per_connection: 1,
         ..Limits::default()

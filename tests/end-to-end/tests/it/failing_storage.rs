@@ -138,7 +138,7 @@ impl Host {
 
 fn quick() -> Limits {
     Limits {
-        replay_delay_ms: 20,
+        replay_delay: Duration::from_millis(20),
         ..Limits::default()
     }
 }
@@ -210,7 +210,7 @@ async fn what_arrives_while_storage_fails_is_handled_when_it_is_back() {
 async fn what_never_succeeds_is_not_tried_for_ever_and_holds_up_nothing() {
     let limits = Limits {
         replay_attempts: 4,
-        replay_delay_ms: 1,
+        replay_delay: Duration::from_millis(1),
         ..Limits::default()
     };
     let host = Host::connected(limits).await;

@@ -66,7 +66,7 @@ async fn when_a_provider_that_hung_answers_again_everything_goes_on() {
     let hangs = Arc::new(AtomicBool::new(false));
     let switch = Arc::clone(&hangs);
     let limits = Limits {
-        storage_timeout_ms: 200,
+        storage_timeout: Duration::from_millis(200),
         ..Limits::default()
     };
     let component = end_to_end::component().unwrap();

@@ -1,5 +1,7 @@
 //! Which failed deliveries are kept, and what counts as an attempt, is decided by what happened to them.
 
+use std::time::Duration;
+
 use end_to_end::Embedded;
 use integration_host::ConnectRequest;
 use integration_host_contract::id::ScopeId;
@@ -19,7 +21,7 @@ impl Host {
         let limits = Limits {
             calls_per_connection: 1,
             waiting_calls_per_connection: 1,
-            replay_delay_ms: 3_600_000,
+            replay_delay: Duration::from_secs(3600),
             ..Limits::default()
         };
         let embedded = Embedded::builder(&component)

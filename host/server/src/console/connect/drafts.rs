@@ -4,16 +4,15 @@
 //! without the session it was made in.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lru::LruCache;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until};
 
 use super::connect_form::ConnectForm;
 use integration_host_contract::id::{ScopeId, SessionId, random_bytes};
+use integration_host_contract::recent::Recent;
 use integration_host_contract::{Scope, TestReport};
 use integration_host_seal::secret::Secrets;
 
@@ -21,7 +20,7 @@ use integration_host_seal::secret::Secrets;
 const LIFETIME: Duration = Duration::from_mins(15);
 
 /// The most drafts at a time; the one that was used least recently goes first.
-const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+const MOST: usize = 64;
 
 /// Names a draft.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -91,13 +90,13 @@ impl Draft {
 
 /// The drafts of a host.
 pub struct Drafts {
-    kept: Mutex<LruCache<DraftId, Arc<Draft>>>,
+    kept: Recent<DraftId, Arc<Draft>>,
 }
 
 impl Default for Drafts {
     fn default() -> Self {
         Self {
-            kept: Mutex::new(LruCache::new(MOST)),
+            kept: Recent::new(MOST),
         }
     }
 }
@@ -120,33 +119,27 @@ impl Drafts {
                 attempts: BTreeMap::new(),
             }),
         };
-        self.kept().put(id.clone(), Arc::new(draft));
+        self.kept.put(id.clone(), Arc::new(draft));
         self.wipe_in_time(id.clone());
         id
     }
 
     /// The draft with this id, if it was made in this session.
     pub(super) fn open(&self, session: &SessionId, id: &DraftId) -> Option<Arc<Draft>> {
-        let mut kept = self.kept();
         // Asking with another session must not keep a draft from going.
-        let is_own = kept.peek(id)?.session == *session;
-        let draft = is_own.then(|| kept.get(id).cloned())??;
+        let is_own = (self.kept).peek(id, |draft| draft.session == *session)?;
+        let draft = is_own.then(|| self.kept.get(id))??;
         (draft.until() > Instant::now()).then_some(draft)
     }
 
     /// Forgets the drafts of a session that ends.
     pub(in crate::console) fn forget(&self, session: &SessionId) {
-        let mut kept = self.kept();
-        let own = kept.iter().filter(|(_, draft)| draft.session == *session);
-        let own: Vec<_> = own.map(|(id, _)| id.clone()).collect();
-        for id in own {
-            kept.pop(&id);
-        }
+        self.kept.retain(|_, draft| draft.session != *session);
     }
 
     /// Forgets all drafts, because all sessions ended.
     pub(crate) fn forget_all(&self) {
-        self.kept().clear();
+        self.kept.clear();
     }
 
     /// Secrets leave the memory on time, even if nobody asks for them again.
@@ -161,17 +154,12 @@ impl Drafts {
 
     /// Forgets a draft whose time is over, and says when that will be.
     fn wipe(&self, id: &DraftId) -> Option<Instant> {
-        let mut kept = self.kept();
-        let until = kept.peek(id)?.until();
+        let until = self.kept.peek(id, |draft| draft.until())?;
         if until > Instant::now() {
             return Some(until);
         }
-        kept.pop(id);
+        self.kept.remove(id);
         None
-    }
-
-    fn kept(&self) -> MutexGuard<'_, LruCache<DraftId, Arc<Draft>>> {
-        self.kept.lock()
     }
 }
 
@@ -238,7 +226,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_drafts_are_bounded_and_the_newest_stay() {
         let drafts = Arc::new(Drafts::default());
-        let ids: Vec<_> = (0..MOST.get() + 1).map(|_| keep(&drafts, &MINE)).collect();
+        let ids: Vec<_> = (0..=MOST).map(|_| keep(&drafts, &MINE)).collect();
         assert!(drafts.open(&MINE, &ids[0]).is_none());
         assert!(drafts.open(&MINE, &ids[1]).is_some());
         assert!(drafts.open(&MINE, ids.last().unwrap()).is_some());

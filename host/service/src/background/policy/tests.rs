@@ -183,7 +183,7 @@ fn a_connection_that_is_never_silent_is_compared_once_a_day_too() {
 
 #[test]
 fn a_host_that_was_down_for_five_minutes_missed_them() {
-    let allowed = Schedule::default().outage();
+    let allowed = Schedule::default().outage;
     assert_eq!(outage(Some(at(0)), at(5), allowed), Some(at(0)));
     assert_eq!(
         outage(Some(at(0)), at(2), allowed),
