@@ -1,7 +1,7 @@
 //! The contract's types as plain Rust: what an integration takes and returns.
 //!
 //! They mirror `wit/integration.wit`, where their meaning is documented in full. The bindings are
-//! converted to them once, in `engine::convert`; the rest of the host knows these only.
+//! converted to them once, in `host/engine/src/bindings/convert.rs`; the rest of the host knows these only.
 #![deny(missing_docs)]
 
 pub mod backoff;
@@ -17,6 +17,7 @@ pub mod supervision;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 use crate::id::{RemoteUserId, ScopeId, UserId};
@@ -74,7 +75,8 @@ impl From<&str> for Callback {
 }
 
 /// The cases of the contract's `error`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, EnumString, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case")]
 pub enum ErrorCode {
     /// The remote service rejects the secret.
     Unauthorized,
@@ -102,40 +104,16 @@ pub enum ErrorCode {
 
 impl ErrorCode {
     /// Every code.
-    pub const ALL: [Self; 11] = [
-        Self::Unauthorized,
-        Self::Forbidden,
-        Self::NotFound,
-        Self::InvalidInput,
-        Self::Conflict,
-        Self::RateLimited,
-        Self::QuotaExhausted,
-        Self::PlanLimit,
-        Self::Upstream,
-        Self::Unavailable,
-        Self::Internal,
-    ];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// The name in the contract, such as `quota-exhausted`.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not-found",
-            Self::InvalidInput => "invalid-input",
-            Self::Conflict => "conflict",
-            Self::RateLimited => "rate-limited",
-            Self::QuotaExhausted => "quota-exhausted",
-            Self::PlanLimit => "plan-limit",
-            Self::Upstream => "upstream",
-            Self::Unavailable => "unavailable",
-            Self::Internal => "internal",
-        }
+        self.into()
     }
 
     /// The code with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|code| code.as_str() == name)
+        name.parse().ok()
     }
 }
 
@@ -180,7 +158,8 @@ pub struct SignatureScheme {
 }
 
 /// How a signature is computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SignatureAlgorithm {
     /// HMAC with SHA-256.
     HmacSha256,
@@ -196,14 +175,13 @@ impl SignatureAlgorithm {
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::HmacSha256 => "hmac-sha256",
-        }
+        self.into()
     }
 }
 
 /// How a signature is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SignatureEncoding {
     /// Two hexadecimal digits for each byte.
     Hex,
@@ -214,10 +192,7 @@ pub enum SignatureEncoding {
 impl SignatureEncoding {
     /// Its name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hex => "hex",
-            Self::Base64 => "base64",
-        }
+        self.into()
     }
 }
 
@@ -490,8 +465,20 @@ pub struct RemoteUser {
 }
 
 /// Where a member stands in the remote team.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum MemberState {
     /// Takes part.
     Active,
@@ -503,20 +490,16 @@ pub enum MemberState {
 
 impl MemberState {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Invited, Self::Deactivated];
+    pub const ALL: &[Self] = Self::VARIANTS;
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Invited => "invited",
-            Self::Deactivated => "deactivated",
-        }
+        self.into()
     }
 
     /// The one with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|one| one.as_str() == name)
+        name.parse().ok()
     }
 }
 
@@ -629,4 +612,41 @@ pub struct NameRefresh {
     pub notes: Vec<String>,
     /// Seconds after which another call would find more; `None`: nothing is missing.
     pub again_in_seconds: Option<u32>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let codes: Vec<_> = ErrorCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(
+            codes,
+            [
+                "unauthorized",
+                "forbidden",
+                "not-found",
+                "invalid-input",
+                "conflict",
+                "rate-limited",
+                "quota-exhausted",
+                "plan-limit",
+                "upstream",
+                "unavailable",
+                "internal"
+            ]
+        );
+        let states: Vec<_> = MemberState::ALL.iter().map(|one| one.as_str()).collect();
+        assert_eq!(states, ["active", "invited", "deactivated"]);
+        assert_eq!(ErrorCode::from_name("not-found"), Some(ErrorCode::NotFound));
+        assert_eq!(ErrorCode::from_name("NotFound"), None);
+        assert_eq!(
+            MemberState::from_name("invited"),
+            Some(MemberState::Invited)
+        );
+        assert_eq!(SignatureAlgorithm::HmacSha256.as_str(), "hmac-sha256");
+        assert_eq!(SignatureEncoding::Hex.as_str(), "hex");
+        assert_eq!(SignatureEncoding::Base64.as_str(), "base64");
+    }
 }

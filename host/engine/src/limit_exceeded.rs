@@ -1,11 +1,11 @@
 //! Why a call was stopped: which limit it hit, by the name operators see.
 
-use std::fmt;
-
+use strum::{Display, IntoStaticStr};
 use thiserror::Error;
 
 /// A limit that ends a call. Its name stands in the log as `limit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Display, IntoStaticStr, PartialEq, Eq, Hash)]
+#[strum(serialize_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LimitKind {
     /// CPU time.
@@ -33,24 +33,7 @@ pub enum LimitKind {
 impl LimitKind {
     /// The name in the log.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Time => "time",
-            Self::Memory => "memory",
-            Self::Table => "table",
-            Self::Stack => "stack",
-            Self::Transfer => "transfer",
-            Self::Result => "result",
-            Self::Random => "random",
-            Self::Storage => "storage",
-            Self::Waiting => "waiting",
-        }
-    }
-}
-
-impl fmt::Display for LimitKind {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+        self.into()
     }
 }
 

@@ -191,7 +191,8 @@ mod tests {
     #[test]
     fn every_code_has_the_published_status() {
         let statuses: Vec<_> = ErrorCode::ALL
-            .into_iter()
+            .iter()
+            .copied()
             .map(|code| (code.as_str(), status_of(code).as_u16()))
             .collect();
         assert_eq!(

@@ -212,7 +212,7 @@ fn failures_are_retried_ever_more_rarely_and_never_before_the_quota_is_back() {
 #[test]
 fn people_are_asked_only_for_what_only_they_can_do() {
     let schedule = Schedule::default();
-    for code in ErrorCode::ALL {
+    for code in ErrorCode::ALL.iter().copied() {
         let asked = needs_attention(code, at(0), at(1), &schedule);
         let expected = [
             ErrorCode::Unauthorized,
