@@ -5,11 +5,35 @@ use std::time::Duration;
 
 /// As much of a wrong value as is worth repeating.
 pub fn shorten(text: &str) -> String {
-    const MOST: usize = 60;
-    if text.chars().count() <= MOST {
-        return text.to_owned();
+    cut(text, 60).into_owned()
+}
+
+/// A text of at most so many characters; what was cut off shows as an ellipsis after them.
+pub fn cut(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => cut_at(text, end),
+        None => text.into(),
     }
-    text.chars().take(MOST).chain(['…']).collect()
+}
+
+/// [`cut`], by bytes.
+pub fn cut_bytes(text: &str, most: usize) -> Cow<'_, str> {
+    match text.len() > most {
+        true => cut_at(text, text.floor_char_boundary(most)),
+        false => text.into(),
+    }
+}
+
+fn cut_at(text: &str, end: usize) -> Cow<'_, str> {
+    format!("{}…", text.get(..end).unwrap_or_default()).into()
+}
+
+/// Text from elsewhere with spaces for its control characters, which could end a line or take over a terminal.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    match text.contains(char::is_control) {
+        true => text.replace(char::is_control, " ").into(),
+        false => text.into(),
+    }
 }
 
 /// A wrong value between quotation marks, as much of it as is worth repeating. One that may hold a password is not repeated.
@@ -136,8 +160,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cut_off_shows() {
+        assert_eq!((cut("äöü", 3), cut("äöü", 2)), ("äöü".into(), "äö…".into()));
+        assert_eq!(
+            (cut_bytes("äöü", 6), cut_bytes("äöü", 5)),
+            ("äöü".into(), "äö…".into())
+        );
+        assert_eq!(cut("", 0), "");
+    }
+
+    #[test]
     fn a_value_cannot_end_the_line_or_ring_the_bell() {
         assert_eq!(on_one_line("plain “text”"), "plain “text”");
+        assert_eq!(printable("a\nb\u{1b}[31mü"), "a b [31mü");
         assert_eq!(on_one_line("a\r\nb\u{7}\u{85}ü"), r"a\r\nb\u{7}\u{85}ü");
     }
 }

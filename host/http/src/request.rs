@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use super::HttpError;
+use integration_host_contract::sentence::{cut, printable};
 use integration_host_seal::secret::{Secret, Secrets};
 
 /// The longest URL an integration may ask for, in bytes.
@@ -220,10 +221,7 @@ fn described(credential: &Credential) -> String {
 
 /// Enough of a name an integration made up to recognise it.
 fn shortened(name: &str) -> String {
-    name.chars()
-        .filter(|character| !character.is_control())
-        .take(64)
-        .collect()
+    printable(&cut(name, 64)).into_owned()
 }
 
 fn refused(text: impl Into<String>) -> HttpError {

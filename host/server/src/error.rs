@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use crate::api::Problem;
 use integration_host::{FeedError, HostError};
 use integration_host_contract::ErrorCode;
+use integration_host_contract::sentence::cut;
 
-/// The most characters of a detail.
+/// The most characters of a detail: it repeats what was wrong, and that may be as long as a request.
 const MOST_DETAIL: usize = 500;
 
 /// What a request is answered with when it fails.
@@ -124,21 +125,11 @@ impl ApiError {
             kind: Cow::Borrowed("about:blank"),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
             status: self.status.as_u16(),
-            detail: bounded(&self.detail),
+            detail: cut(&self.detail, MOST_DETAIL).into_owned(),
             code: Cow::Borrowed(self.code),
             retry_after_seconds: self.retry_after_seconds,
         }
     }
-}
-
-/// A detail repeats what was wrong, and that may be as long as a request.
-fn bounded(detail: &str) -> String {
-    let mut characters = detail.chars();
-    let mut text: String = characters.by_ref().take(MOST_DETAIL).collect();
-    if characters.next().is_some() {
-        text.push('…');
-    }
-    text
 }
 
 impl From<HostError> for ApiError {

@@ -31,22 +31,7 @@ pub(crate) fn sentence(text: String) -> String {
     if is_fine {
         return text;
     }
-    let mut characters = text.chars();
-    let mut line: String = characters
-        .by_ref()
-        .take(MAX_SENTENCE)
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect();
-    if characters.next().is_some() {
-        line.push('…');
-    }
-    line
+    printable(&cut(&text, MAX_SENTENCE)).into_owned()
 }
 
 /// The most notes that are kept of one call.

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use serde::Serialize;
 
 use super::failure::Failure;
+use integration_host_contract::sentence;
 
 /// Where a command prints.
 #[derive(Clone, Copy, Debug)]
@@ -68,13 +69,5 @@ impl Output {
 
 /// Text from elsewhere, without what could take over a terminal.
 pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
-        })
-        .collect()
+    sentence::printable(text).into_owned()
 }

@@ -1,6 +1,7 @@
 //! Aligned tables.
 
 use super::output::printable;
+use integration_host_contract::sentence::cut;
 
 /// The most characters of a cell; what is longer is cut.
 const WIDEST: usize = 60;
@@ -67,10 +68,7 @@ pub(super) fn facts(facts: &[(&str, String)]) -> String {
 
 fn fit(cell: &str) -> String {
     let cell = printable(cell);
-    if cell.chars().count() <= WIDEST {
-        return cell;
-    }
-    cell.chars().take(WIDEST - 1).chain(['…']).collect()
+    cut(&cell, WIDEST - 1).into_owned()
 }
 
 #[cfg(test)]

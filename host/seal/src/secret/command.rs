@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 use zeroize::Zeroizing;
 
+use integration_host_contract::sentence::{cut, printable};
+
 /// How the variables begin that the host is configured with. Some hold secrets.
 const OWN_VARIABLES: &str = "INTEGRATION_HOST_";
 
@@ -100,12 +102,8 @@ fn first_line(complaint: &[u8]) -> String {
     let text = String::from_utf8_lossy(complaint);
     let line = text.lines().map(str::trim).find(|line| !line.is_empty());
     line.map_or_else(String::new, |line| {
-        let line: String = line
-            .chars()
-            .filter(|character| !character.is_control())
-            .take(MAX_COMPLAINT_CHARACTERS)
-            .collect();
-        format!(" and says “{line}”")
+        let line = cut(line, MAX_COMPLAINT_CHARACTERS);
+        format!(" and says “{}”", printable(&line))
     })
 }
 

@@ -8,6 +8,7 @@ use crate::bindings::wasi::logging::logging::{Host, Level};
 use crate::confidential::Confidential;
 use crate::log_budget::LogBudget;
 use integration_host_contract::id::ConnectionId;
+use integration_host_contract::sentence::{cut_bytes, printable};
 
 /// The longest message that is logged in full, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
@@ -67,19 +68,7 @@ impl Host for LentLog {
 
 /// The message without control characters, so that it cannot pass for lines of the host, and cut to size.
 fn one_line(message: &str) -> String {
-    let mut line = String::with_capacity(message.len().min(MAX_MESSAGE_BYTES));
-    for character in message.chars() {
-        if line.len() + character.len_utf8() > MAX_MESSAGE_BYTES {
-            line.push('…');
-            break;
-        }
-        line.push(if character.is_control() {
-            ' '
-        } else {
-            character
-        });
-    }
-    line
+    printable(&cut_bytes(message, MAX_MESSAGE_BYTES)).into_owned()
 }
 
 #[cfg(test)]

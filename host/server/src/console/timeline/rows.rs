@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::days::{clock, day_of, overlap};
 use super::query::PersonFilter;
 use crate::console::elements::{Tone, badge};
+use integration_host_contract::sentence::cut;
 use integration_host_ledger::{LedgerActivity, Person};
 
 /// The most characters of a name or description that a row shows, and of tags the most.
@@ -53,10 +54,7 @@ pub(super) fn name_of(person: &Person) -> String {
 
 /// As much of a text as a page has room for.
 pub(super) fn brief(text: &str) -> String {
-    if text.chars().count() <= MOST_TEXT {
-        return text.to_owned();
-    }
-    text.chars().take(MOST_TEXT - 1).chain(['…']).collect()
+    cut(text, MOST_TEXT).into_owned()
 }
 
 /// The names of what an entry was spent on, outermost first.
