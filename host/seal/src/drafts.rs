@@ -75,7 +75,7 @@ impl Draft {
 /// Gives a draft that is durable its place, unless something is there, which is [`io::ErrorKind::AlreadyExists`]. It
 /// appears whole where the file system knows links, or renaming that replaces nothing; elsewhere, as on SMB and exFAT, a
 /// crash may leave a part of it.
-pub(crate) fn take_free_place(draft: &Path, target: &Path) -> io::Result<()> {
+fn take_free_place(draft: &Path, target: &Path) -> io::Result<()> {
     take_free_place_by(&[by_link, by_renaming, by_copying], draft, target)
 }
 
@@ -134,7 +134,7 @@ fn by_copying(draft: &Path, target: &Path) -> io::Result<()> {
 }
 
 /// Makes the names in a directory durable, where the file system can be asked to.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+fn sync_directory(directory: &Path) -> io::Result<()> {
     match File::open(directory).and_then(|directory| directory.sync_all()) {
         Err(error)
             if matches!(

@@ -1,19 +1,13 @@
 //! The file that sealing keys are kept in.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
-
-use zeroize::Zeroizing;
 
 use super::key::{SealingKey, SealingKeyError};
 use super::ring::KeyRing;
-use crate::drafts::{directory_of, hold, remove_left_behind, sync_directory, take_free_place};
-use crate::secret::file::{Exposed, Maker, ensure_private};
-use integration_host_contract::id::random_bytes;
-
-/// The largest file that is read: far more than there can be keys.
-const MAX_BYTES: usize = 16 << 10;
+use crate::drafts::{Draft, directory_of, remove_left_behind};
+use crate::secret;
+use crate::secret::file::{FileError, Maker};
 
 /// The keys in a file, which is made with a new key if it is not there.
 pub(super) fn load_or_create(path: &Path) -> Result<KeyRing, SealingKeyError> {
@@ -33,75 +27,48 @@ pub(super) fn load_or_create(path: &Path) -> Result<KeyRing, SealingKeyError> {
 
 /// The keys in a file that must exist.
 pub(super) fn load(path: &Path) -> Result<KeyRing, SealingKeyError> {
-    let failed = |cause| failed(path, cause);
-    let file = File::open(path).map_err(failed)?;
-    ensure_private(path, &file, Maker::Host).map_err(|Exposed| SealingKeyError::Exposed {
-        path: path.display().to_string(),
-    })?;
-    // Made large enough at once: a buffer that grows leaves copies behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
-    file.take(MAX_BYTES as u64)
-        .read_to_end(&mut bytes)
-        .map_err(failed)?;
-    let source_name = path.display().to_string();
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => KeyRing::from_text(&source_name, text),
-        Err(_) => Err(SealingKeyError::Malformed { source_name }),
+    let shown = || path.display().to_string();
+    match secret::file::read(path, Maker::Host) {
+        Ok(text) => KeyRing::from_text(&shown(), text.expose()),
+        Err(FileError::Exposed) => Err(SealingKeyError::Exposed { path: shown() }),
+        Err(FileError::Unreadable(cause)) if cause.kind() == ErrorKind::InvalidData => {
+            let source_name = shown();
+            Err(SealingKeyError::Malformed { source_name })
+        }
+        Err(FileError::Unreadable(cause)) => Err(failed(path, cause)),
     }
 }
 
 /// Puts keys into a file in the place of those it has. After a crash it has the one or the other.
 pub(super) fn replace(path: &Path, ring: &KeyRing) -> Result<(), SealingKeyError> {
-    let replaced = (|| {
-        // Behind a link is where the keys are.
-        let path = path.canonicalize()?;
-        write_draft(&path, ring, |draft| fs::rename(draft, &path))
-    })();
+    // Behind a link is where the keys are.
+    let replaced = path
+        .canonicalize()
+        .and_then(|path| write(&path, ring, true));
     replaced.map_err(|cause| failed(path, cause))
 }
 
 /// Writes keys to a file that must not exist. It appears whole or not at all.
 pub(super) fn create(path: &Path, ring: &KeyRing) -> io::Result<()> {
-    write_draft(path, ring, |draft| take_free_place(draft, path))
+    write(path, ring, false)
 }
 
-/// Writes keys beside a file, and has them take their place once they are durable.
-fn write_draft(
-    path: &Path,
-    ring: &KeyRing,
-    take_place: impl FnOnce(&Path) -> io::Result<()>,
-) -> io::Result<()> {
-    let directory = directory_of(path);
-    let prefix = draft_prefix(path);
-    // A kill may have left some: they hold keys.
-    remove_left_behind(&directory, |name| is_draft(name, &prefix));
-    let draft = directory.join(format!("{prefix}{}", hex::encode(random_bytes::<4>())));
-    let written = (|| {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&draft)?;
-        hold(&file);
-        file.write_all(ring.to_text().as_bytes())?;
-        file.sync_all()?;
-        take_place(&draft)?;
-        sync_directory(&directory)
-    })();
-    if written.is_err() {
-        // What failed is told; a draft that stays is of no use to anybody.
-        let _ = fs::remove_file(&draft);
-    }
-    written
+fn write(path: &Path, ring: &KeyRing, force: bool) -> io::Result<()> {
+    // A kill may have left some of an earlier version: they hold keys.
+    let prefix = former_prefix(path);
+    remove_left_behind(&directory_of(path), |name| is_former(name, &prefix));
+    let mut draft = Draft::begin(path)?;
+    draft.file().write_all(ring.to_text().as_bytes())?;
+    draft.keep(force)
 }
 
-/// What the names of drafts of a file begin with.
-fn draft_prefix(path: &Path) -> String {
+/// What the names of drafts began with in earlier versions.
+fn former_prefix(path: &Path) -> String {
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     format!("{name}.new-")
 }
 
-fn is_draft(name: &str, prefix: &str) -> bool {
+fn is_former(name: &str, prefix: &str) -> bool {
     let random = name.strip_prefix(prefix).unwrap_or_default();
     random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
@@ -115,6 +82,8 @@ fn failed(path: &Path, cause: io::Error) -> SealingKeyError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use zeroize::Zeroizing;
-
 use super::file;
 use super::key::SealingKeyError;
 use super::ring::KeyRing;
@@ -45,11 +43,12 @@ impl KeySource {
             }),
             Self::File(path) => file::load_or_create(path),
             Self::Environment => {
-                let text = std::env::var(Self::VARIABLE).map(Zeroizing::new);
-                let text = text.map_err(|_| SealingKeyError::Environment {
-                    variable: Self::VARIABLE,
+                let text = secret::in_environment(Self::VARIABLE).ok_or({
+                    SealingKeyError::Environment {
+                        variable: Self::VARIABLE,
+                    }
                 })?;
-                KeyRing::from_text(Self::VARIABLE, &text)
+                KeyRing::from_text(Self::VARIABLE, text.expose())
             }
             Self::Command(command) => {
                 let text = command::output(command, timeout).await.map_err(|error| {

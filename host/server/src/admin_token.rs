@@ -1,7 +1,7 @@
 //! The admin token: who may use the API.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -11,13 +11,10 @@ use thiserror::Error;
 use integration_host_contract::id::random_bytes;
 use integration_host_seal::secret;
 use integration_host_seal::secret::Secret;
-use integration_host_seal::secret::file::{Exposed, Maker, ensure_private};
+use integration_host_seal::secret::file::{self, FileError, Maker};
 
 /// The fewest characters of a token: whoever guesses shorter ones from many addresses could succeed.
 const FEWEST_CHARACTERS: usize = 16;
-
-/// The largest file that is read, in bytes: far more than a token has.
-const MAX_BYTES: u64 = 16 << 10;
 
 /// What requests to the API must carry. It is compared in constant time and cannot be printed.
 #[derive(Clone, Debug)]
@@ -175,19 +172,10 @@ impl AdminToken {
     }
 
     fn read_file(path: PathBuf) -> Result<Self, AdminTokenError> {
-        let read = || {
-            let file = File::open(&path)?;
-            if ensure_private(&path, &file, Maker::Host) == Err(Exposed) {
-                return Ok(None);
-            }
-            let mut text = String::new();
-            file.take(MAX_BYTES).read_to_string(&mut text)?;
-            Ok(Some(Secret::new(text)))
-        };
-        let text = match read() {
-            Ok(Some(text)) => text,
-            Ok(None) => return Err(AdminTokenError::Exposed(path)),
-            Err(cause) => {
+        let text = match file::read(&path, Maker::Host) {
+            Ok(text) => text,
+            Err(FileError::Exposed) => return Err(AdminTokenError::Exposed(path)),
+            Err(FileError::Unreadable(cause)) => {
                 return Err(AdminTokenError::File {
                     doing: "read",
                     path,

@@ -1,8 +1,6 @@
 //! The bearer token, and where it comes from.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,11 +8,8 @@ use parking_lot::Mutex;
 use thiserror::Error;
 
 use integration_host_seal::secret;
-use integration_host_seal::secret::file::{Exposed, Maker, ensure_private};
+use integration_host_seal::secret::file::{self, FileError, Maker};
 use integration_host_seal::secret::{Secret, command};
-
-/// The largest file that is read: far more than a token has.
-const MAX_BYTES: u64 = 16 << 10;
 
 /// Where a bearer token comes from: never from an argument or from the configuration itself, which others
 /// can read.
@@ -56,9 +51,8 @@ impl TokenSource {
         let text = match self {
             Self::Given(token) => token.clone(),
             Self::File(path) => read(path)?,
-            Self::Environment => std::env::var(Self::VARIABLE)
-                .map(Secret::new)
-                .map_err(|_| TokenError(format!("{} is not set or no text", Self::VARIABLE)))?,
+            Self::Environment => secret::in_environment(Self::VARIABLE)
+                .ok_or_else(|| TokenError(format!("{} is not set or no text", Self::VARIABLE)))?,
             Self::Command(line) => command::output(line, timeout)
                 .await
                 .map(|text| Secret::new(text.as_str()))
@@ -78,20 +72,16 @@ impl TokenSource {
 
 fn read(path: &Path) -> Result<Secret, TokenError> {
     let shown = path.display();
-    let failed = |cause: std::io::Error| {
-        TokenError(format!("the token file {shown} cannot be read ({cause})"))
-    };
-    let file = File::open(path).map_err(failed)?;
-    ensure_private(path, &file, Maker::Operator).map_err(|Exposed| {
-        TokenError(format!(
-            "other users of this machine can read the token file {shown}; run `chmod 600 {shown}`"
-        ))
-    })?;
-    let mut text = String::new();
-    file.take(MAX_BYTES)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(Secret::new(text))
+    file::read(path, Maker::Operator).map_err(|error| {
+        TokenError(match error {
+            FileError::Exposed => format!(
+                "other users of this machine can read the token file {shown}; run `chmod 600 {shown}`"
+            ),
+            FileError::Unreadable(cause) => {
+                format!("the token file {shown} cannot be read ({cause})")
+            }
+        })
+    })
 }
 
 impl fmt::Display for TokenSource {

@@ -1,7 +1,42 @@
-//! Files that hold secrets: who else may read them.
+//! Files that hold secrets: reading them, and who else may.
 
 use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::Secret;
+
+/// The most that is read of a file: far more than any secret has.
+const MAX_BYTES: usize = 16 << 10;
+
+/// Why a file yields no secret.
+#[derive(Debug)]
+pub enum FileError {
+    /// Others can read or change it, and its owner can help it.
+    Exposed,
+    /// It cannot be read, or holds no text ([`io::ErrorKind::InvalidData`]).
+    Unreadable(io::Error),
+}
+
+impl From<io::Error> for FileError {
+    fn from(error: io::Error) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+/// What a file holds, if nobody else gets at it, as far as that can be had.
+pub fn read(path: &Path, maker: Maker) -> Result<Secret, FileError> {
+    let file = File::open(path)?;
+    ensure_private(path, &file, maker).map_err(|Exposed| FileError::Exposed)?;
+    // Made large enough at once: a buffer that grows leaves copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
+    file.take(MAX_BYTES as u64).read_to_end(&mut bytes)?;
+    let text = std::str::from_utf8(&bytes);
+    text.map(Secret::new)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error).into())
+}
 
 /// Who makes a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,13 +49,13 @@ pub enum Maker {
 
 /// Others can read or change a file, and its owner can help it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exposed;
+struct Exposed;
 
 /// Makes sure that nobody else gets at a secret, as far as that can be had. A file of the host's own is closed to its
 /// group; one that anybody can read is refused, as somebody may have. One that cannot be closed, because the platform mounts it read-only or for this process's group, is used, and the log
 /// says who can read it.
 #[cfg(unix)]
-pub fn ensure_private(path: &Path, file: &File, maker: Maker) -> Result<(), Exposed> {
+fn ensure_private(path: &Path, file: &File, maker: Maker) -> Result<(), Exposed> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let Ok(found) = file.metadata() else {
@@ -61,7 +96,7 @@ pub fn ensure_private(path: &Path, file: &File, maker: Maker) -> Result<(), Expo
 }
 
 #[cfg(not(unix))]
-pub(crate) fn ensure_private(_: &Path, _: &File, _: Maker) -> Result<(), Exposed> {
+fn ensure_private(_: &Path, _: &File, _: Maker) -> Result<(), Exposed> {
     Ok(())
 }
 
