@@ -62,6 +62,12 @@ pub enum Authenticity {
     Unavailable,
 }
 
+/// What a delivery says by its headers that it is: it may be genuine.
+pub struct Claim {
+    /// Where the manifest says how deliveries are signed.
+    signature: Option<Vec<u8>>,
+}
+
 /// What deliveries are verified against, by hook.
 pub(super) struct Hooks {
     known: Recent<HookId, Arc<Hook>>,
@@ -158,40 +164,50 @@ impl Host {
         !matches!(found, Found::Nothing)
     }
 
+    /// What a delivery claims to be, as far as can be seen without its body: the hook looks like one, and there is one
+    /// signature, in the form that the manifest names. With two, it would depend on who looks which of them counts. `None`:
+    /// it cannot be genuine.
+    pub fn claim(&self, hook: &HookId, headers: &[Header]) -> Option<Claim> {
+        let name = &self.manifest().signature_header;
+        let mut signatures = headers.iter().filter(|header| header.name == *name);
+        let (Some(header), None) = (signatures.next(), signatures.next()) else {
+            return None;
+        };
+        let signature = match &self.manifest().signature {
+            Some(scheme) => Some(signature(&header.value, scheme)?),
+            None => None,
+        };
+        hook.is_well_formed().then_some(Claim { signature })
+    }
+
     /// What the signature of a delivery says, which had arrived as a whole at `arrived`.
     pub async fn authenticity(
         &self,
         hook: &HookId,
-        headers: &[Header],
+        claim: &Claim,
         body: &[u8],
         arrived: Instant,
     ) -> Authenticity {
-        if !self.could_be_genuine(hook, headers) {
-            return Authenticity::Forged;
-        }
-        let Some(scheme) = &self.manifest().signature else {
+        let Some(signature) = &claim.signature else {
             return match self.has_hook(hook).await {
                 true => Authenticity::Undecided,
                 false => Authenticity::Forged,
             };
         };
         let remembered = self.inner.hooks.get(hook);
-        let Some(signature) = self.signature(headers, scheme) else {
-            return Authenticity::Forged;
-        };
         if let Some(Found::Secrets(secrets)) = remembered.seen(arrived)
-            && is_signed(&secrets, body, &signature)
+            && is_signed(&secrets, body, signature)
         {
             return Authenticity::Genuine;
         }
         match self.look_at(hook, &remembered, arrived).await {
-            Found::Secrets(secrets) if is_signed(&secrets, body, &signature) => {
+            Found::Secrets(secrets) if is_signed(&secrets, body, signature) => {
                 Authenticity::Genuine
             }
             Found::Secrets(_) | Found::Nothing => Authenticity::Forged,
             Found::Unsigned => Authenticity::Undecided,
             // What was genuine a while ago still is, or the integration refuses it.
-            Found::Unavailable if remembered.was_signed(body, &signature) => Authenticity::Genuine,
+            Found::Unavailable if remembered.was_signed(body, signature) => Authenticity::Genuine,
             Found::Unavailable => Authenticity::Unavailable,
         }
     }
@@ -200,22 +216,6 @@ impl Host {
     pub(super) fn forget_hook(&self, hook: &HookId) {
         self.inner.hooks.known.remove(hook);
         self.inner.repetitions.forget(hook);
-    }
-
-    /// The signature that the headers carry, if it is in the form that the manifest names.
-    pub(super) fn signature(
-        &self,
-        headers: &[Header],
-        scheme: &SignatureScheme,
-    ) -> Option<Vec<u8>> {
-        let name = &self.manifest().signature_header;
-        let header = headers.iter().find(|header| header.name == *name)?;
-        let text = header.value.trim().strip_prefix(scheme.prefix.as_str())?;
-        let bytes = match scheme.encoding {
-            SignatureEncoding::Hex => hex::decode(text).ok()?,
-            SignatureEncoding::Base64 => BASE64.decode(text).ok()?,
-        };
-        (bytes.len() == scheme.algorithm.signature_bytes()).then_some(bytes)
     }
 
     /// What is known about a hook by a look that began after `since`: one's own, or one that others share.
@@ -275,6 +275,16 @@ impl Host {
             }
         }
     }
+}
+
+/// The signature in a header, if it is in the form that the manifest names.
+fn signature(header: &str, scheme: &SignatureScheme) -> Option<Vec<u8>> {
+    let text = header.trim().strip_prefix(scheme.prefix.as_str())?;
+    let bytes = match scheme.encoding {
+        SignatureEncoding::Hex => hex::decode(text).ok()?,
+        SignatureEncoding::Base64 => BASE64.decode(text).ok()?,
+    };
+    (bytes.len() == scheme.algorithm.signature_bytes()).then_some(bytes)
 }
 
 /// The secrets in a stored value. An empty one is none: anybody could sign with it.

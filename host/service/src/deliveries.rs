@@ -134,20 +134,6 @@ impl HookAnswer {
 }
 
 impl Host {
-    /// Whether a delivery can be genuine, as far as can be seen without its body: the hook looks like one,
-    /// and there is one signature, in the form that the manifest names. With two, it would depend on who looks
-    /// which of them counts.
-    pub fn could_be_genuine(&self, hook: &HookId, headers: &[Header]) -> bool {
-        let signature_header = &self.manifest().signature_header;
-        let signatures = headers
-            .iter()
-            .filter(|header| header.name == *signature_header);
-        let scheme = self.manifest().signature.as_ref();
-        hook.is_well_formed()
-            && signatures.count() == 1
-            && scheme.is_none_or(|scheme| self.signature(headers, scheme).is_some())
-    }
-
     /// Takes one delivery and says what to answer. 2xx leaves only when the ledger has it durably.
     /// What could not be handled is kept for replay and answered with 503, so that the remote service
     /// delivers it again. An unknown hook is answered like a missing signature.
@@ -158,7 +144,10 @@ impl Host {
         body: Vec<u8>,
     ) -> HookAnswer {
         let arrived = tokio::time::Instant::now();
-        let authenticity = self.authenticity(hook, &headers, &body, arrived).await;
+        let authenticity = match self.claim(hook, &headers) {
+            Some(claim) => self.authenticity(hook, &claim, &body, arrived).await,
+            None => Authenticity::Forged,
+        };
         self.handle_verified(hook, headers, body, authenticity)
             .await
     }

@@ -67,8 +67,8 @@ use tokio::time::timeout;
 use tracing::warn;
 use url::Url;
 
-pub use self::authenticity::Authenticity;
 use self::authenticity::Hooks;
+pub use self::authenticity::{Authenticity, Claim};
 use self::background::{Background, KeptBack};
 use self::builder::Parts;
 pub use self::builder::{Component, HostBuilder, StartError};

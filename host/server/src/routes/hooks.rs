@@ -34,10 +34,10 @@ pub(crate) async fn receive(
     let (parts, body) = request.into_parts();
     let hook = HookId::new(hook);
     let headers = text_headers(&parts.headers);
-    if !state.service.could_be_genuine(&hook, &headers) {
+    let Some(claim) = state.service.claim(&hook, &headers) else {
         // It is refused whatever its body is, so nobody has to send that.
         return state.refuse_forged(&hook, headers, Instant::now()).await;
-    }
+    };
     let limits = &state.limits;
     if !state.service.has_hook(&hook).await {
         // Whoever asks must not notice, so the body is waited for; but nothing of it is kept.
@@ -53,7 +53,7 @@ pub(crate) async fn receive(
     let arrived = Instant::now();
     let authenticity = state
         .service
-        .authenticity(&hook, &headers, &received.bytes, arrived)
+        .authenticity(&hook, &claim, &received.bytes, arrived)
         .await;
     let mut attempt = None;
     match authenticity {

@@ -34,7 +34,7 @@ use crate::extract::ApiQuery;
 use crate::state::AppState;
 use integration_host::HostError;
 use integration_host_contract::id::ConnectionId;
-use integration_host_ledger::{ActivityFilter, Connection, LedgerActivity, Member, Page, Summary};
+use integration_host_ledger::{ActivityFilter, Connection, Member, Summary};
 
 /// The address of a member's time: of whom they are mapped to, or of the member alone.
 pub(super) fn time_of(connection: &ConnectionId, member: &Member) -> String {
@@ -48,9 +48,6 @@ pub(super) fn time_of(connection: &ConnectionId, member: &Member) -> String {
     };
     link.page()
 }
-
-/// How often the ledger is asked again where it looked at many entries and few matched.
-const MOST_LOOKS: usize = 5;
 
 /// Its pages.
 pub(super) fn routes() -> Router<AppState> {
@@ -141,7 +138,8 @@ impl Asked<'_> {
             let standing = self.standing(filter, false).await?;
             return Ok(html! { (standing) (day::show_busy(link, range, summary)) });
         }
-        let page = self.entries(filter, most).await?;
+        let cursor = link.cursor.as_deref();
+        let page = self.state.service.activities(filter, cursor, most).await?;
         let style = live::style(link, range, self.viewer);
         let is_first = link.cursor.is_none();
         if is_first
@@ -174,30 +172,6 @@ impl Asked<'_> {
             ..
         } = *self;
         standing::show(state, viewer, link, filter, connections, is_empty).await
-    }
-
-    /// One page of entries, as full as a few looks into the ledger make it.
-    async fn entries(
-        &self,
-        filter: &ActivityFilter,
-        most: usize,
-    ) -> Result<Page<LedgerActivity>, HostError> {
-        let service = &self.state.service;
-        let mut cursor = self.link.cursor.clone();
-        let mut items = Vec::new();
-        for _ in 0..MOST_LOOKS {
-            let left = most - items.len();
-            let page = service.activities(filter, cursor.as_deref(), left).await?;
-            items.extend(page.items);
-            cursor = page.next;
-            if cursor.is_none() || items.len() >= most {
-                break;
-            }
-        }
-        Ok(Page {
-            items,
-            next: cursor,
-        })
     }
 }
 
