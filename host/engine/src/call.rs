@@ -16,7 +16,7 @@ use super::concurrency::{CallClass, Full};
 use super::cpu::CpuClock;
 use super::limit_exceeded::{LimitExceeded, LimitKind};
 use super::memory::MemoryLimiter;
-use super::result_limits::{Given, Limited, ResultLimits, sentence_of};
+use super::result_limits::{Given, ResultLimits, Returned, sentence_of};
 use super::{CallError, Engine, Integration};
 use crate::bindings::IntegrationComponentPre;
 use crate::bindings::exports::worksights::integration::integration::{
@@ -158,7 +158,7 @@ impl<'a> Call<'a> {
 impl Integration {
     /// Runs `export` in a new instance and commits what it wrote to storage. When the commit loses a
     /// race, the call is run again, at most `conflict_retries` times.
-    pub(super) async fn run<A: Given + Send + Sync + 'static, T: Limited + Send + 'static>(
+    pub(super) async fn run<A: Given + Send + Sync + 'static, T: Returned + Send + 'static>(
         &self,
         context: &CallContext,
         name: &'static str,
@@ -173,15 +173,19 @@ impl Integration {
         + Send
         + Sync
         + 'static,
-    ) -> Result<T, CallError> {
+    ) -> Result<T::Plain, CallError>
+    where
+        T::Plain: Send + 'static,
+    {
         let full = self.engine.storage_full();
-        let keep = move |value: T, room: Room| -> BoxFuture<'static, Result<T, CallError>> {
-            let kept = match room {
-                Room::Enough => Ok(value),
-                Room::None => Err(CallError::stopped(name, full.clone())),
+        let keep =
+            move |value: T::Plain, room: Room| -> BoxFuture<'static, Result<T::Plain, CallError>> {
+                let kept = match room {
+                    Room::Enough => Ok(value),
+                    Room::None => Err(CallError::stopped(name, full.clone())),
+                };
+                Box::pin(std::future::ready(kept))
             };
-            Box::pin(std::future::ready(kept))
-        };
         self.run_and_hand_over(
             context,
             name,
@@ -200,7 +204,7 @@ impl Integration {
     #[expect(clippy::too_many_arguments, reason = "they are those of a call")]
     pub(super) async fn run_and_hand_over<
         A: Given + Send + Sync + 'static,
-        T: Limited + Send + 'static,
+        T: Returned + Send + 'static,
         R: Send + 'static,
     >(
         &self,
@@ -217,8 +221,14 @@ impl Integration {
         + Send
         + Sync
         + 'static,
-        hand_over: impl Fn(T, Room) -> BoxFuture<'static, Result<R, CallError>> + Send + Sync + 'static,
-    ) -> Result<R, CallError> {
+        hand_over: impl Fn(T::Plain, Room) -> BoxFuture<'static, Result<R, CallError>>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Result<R, CallError>
+    where
+        T::Plain: Send,
+    {
         let call = Call::new(&self.engine, &context.connection, name, time);
         let (engine, pre, context) = (self.engine.clone(), self.pre.clone(), context.clone());
         let (deadline, clock) = (call.deadline, call.clock.clone());
@@ -246,7 +256,7 @@ impl Integration {
                 let value = without_secrets(result, &confidential)
                     .await
                     .map_err(|error| IntegrationError::from(error).waiting_at_most(longest_wait))?;
-                ResultLimits::check(&value, &engine.limits)
+                let value = ResultLimits::take(value, &engine.limits)
                     .map_err(|exceeded| CallError::stopped(name, exceeded))?;
                 let unit = store.into_data().storage;
                 if !engine.quota.admits(&unit).await? {
@@ -265,7 +275,7 @@ impl Integration {
 }
 
 /// What a component returned, without the secrets that its sentences may repeat.
-async fn without_secrets<T: Limited>(
+async fn without_secrets<T: Returned>(
     mut result: Result<T, WitError>,
     confidential: &Confidential,
 ) -> Result<T, WitError> {
@@ -406,9 +416,8 @@ pub(super) async fn describe(
             .call_describe(&mut store)
             .await
             .map_err(|error| CallError::ended(export, &error))?;
-        ResultLimits::check(&manifest, &engine.limits)
-            .map_err(|exceeded| CallError::stopped(export, exceeded))?;
-        Ok(Manifest::from(manifest))
+        ResultLimits::take(manifest, &engine.limits)
+            .map_err(|exceeded| CallError::stopped(export, exceeded))
     };
     call.run(asking).await
 }

@@ -42,7 +42,6 @@ impl Integration {
             |exports, store, ()| Box::pin(exports.call_test(store)),
         )
         .await
-        .map(TestReport::from)
     }
 
     /// Binds the connection to a scope. The caller holds the connection's lease.
@@ -60,7 +59,6 @@ impl Integration {
             |exports, store, scope| Box::pin(exports.call_connect(store, scope)),
         )
         .await
-        .map(BoundScope::from)
     }
 
     /// Makes the webhook exist. The caller holds the connection's lease.
@@ -79,7 +77,6 @@ impl Integration {
             |exports, store, callback| Box::pin(exports.call_subscribe(store, callback)),
         )
         .await
-        .map(Subscription::from)
     }
 
     /// Takes one delivery.
@@ -98,8 +95,7 @@ impl Integration {
             self.conflict_retries(),
             request,
             |exports, store, request| Box::pin(exports.call_handle_webhook(store, request)),
-            move |result: wit::DeliveryResult, room| {
-                let mut result = DeliveryResult::from(result);
+            move |mut result: DeliveryResult, room| {
                 // That an integration can remember no more must not cost what it was told.
                 if room == Room::None {
                     result.notes.push(full.clone());
@@ -129,7 +125,6 @@ impl Integration {
             |exports, store, ()| Box::pin(exports.call_map_users(store)),
         )
         .await
-        .map(Team::from)
     }
 
     /// Fetches names that are missing. They are recorded before the integration remembers that it found them:
@@ -154,10 +149,10 @@ impl Integration {
             self.conflict_retries(),
             (),
             |exports, store, ()| Box::pin(exports.call_refresh_names(store)),
-            move |refresh: wit::NameRefresh, room| {
+            move |refresh, room| {
                 let (record, full) = (Arc::clone(&record), full.clone());
                 Box::pin(async move {
-                    let recorded = record(NameRefresh::from(refresh)).await;
+                    let recorded = record(refresh).await;
                     let recorded = recorded.map_err(CallError::Unrecorded)?;
                     match room {
                         Room::Enough => Ok(recorded),
@@ -191,7 +186,6 @@ impl Integration {
             |exports, store, callback| Box::pin(exports.call_check(store, callback)),
         )
         .await
-        .map(Health::from)
         .map(|mut health| {
             for quota in &mut health.quotas {
                 quota.resets_in_seconds = quota.resets_in_seconds.min(self.longest_wait());
@@ -223,8 +217,7 @@ impl Integration {
             |exports, store, (selection, cursor)| {
                 Box::pin(exports.call_reconcile(store, selection, cursor.as_deref()))
             },
-            move |page: wit::Reconciliation, room| {
-                let mut page = Reconciliation::from(page);
+            move |mut page: Reconciliation, room| {
                 if room == Room::None {
                     page.notes.push(full.clone());
                 }

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 
 use super::exports::worksights::integration::integration as wit;
 use super::worksights::integration::{http as wit_http, user_directory as wit_directory};
+use crate::result_limits::{ResultLimits, Returned, sentence_of};
 use integration_host_contract::id::{RemoteUserId, ScopeId, UserId};
+use integration_host_contract::sentence::{cut, printable};
 use integration_host_contract::{
     Account, Activity, BoundScope, Callback, Changes, DeliveryOutcome, DeliveryResult, ErrorCode,
     Header, Health, IntegrationError, Manifest, MemberState, MistakenSecret, NameRefresh, Pacing,
@@ -38,20 +40,27 @@ pub(crate) fn sentence(text: String) -> String {
 const MAX_NOTES: usize = 10;
 
 /// What a component says it could not take as it was.
-fn notes(notes: Vec<String>) -> Vec<String> {
+fn notes(notes: Vec<String>, limits: &mut ResultLimits<'_>) -> Vec<String> {
+    let notes = limits.each(notes, ResultLimits::exact);
     notes.into_iter().take(MAX_NOTES).map(sentence).collect()
 }
 
-/// A text of the component, without what not every database can hold: U+0000.
-fn text(text: String) -> String {
-    if text.contains('\0') {
-        return text.replace('\0', "\u{fffd}");
+impl<T: Returned> Returned for Option<T> {
+    type Plain = Option<T::Plain>;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Self::Plain {
+        self.map(|value| value.take(limits))
     }
-    text
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        self.iter_mut().flat_map(T::sentences).collect()
+    }
 }
 
-fn all<A, B: From<A>>(items: Vec<A>) -> Vec<B> {
-    items.into_iter().map(B::from).collect()
+impl Returned for () {
+    type Plain = ();
+
+    fn take(self, _: &mut ResultLimits<'_>) {}
 }
 
 impl From<wit::Error> for IntegrationError {
@@ -84,40 +93,44 @@ impl From<wit::Error> for IntegrationError {
     }
 }
 
-impl From<wit::Manifest> for Manifest {
-    fn from(manifest: wit::Manifest) -> Self {
-        Self {
-            id: manifest.id,
-            name: manifest.name,
-            version: manifest.version,
-            description: manifest.description,
-            secrets: all(manifest.secrets),
-            hosts: manifest.hosts,
+impl Returned for wit::Manifest {
+    type Plain = Manifest;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Manifest {
+        Manifest {
+            id: limits.exact(self.id),
+            name: limits.exact(self.name),
+            version: limits.exact(self.version),
+            description: limits.exact(self.description),
+            secrets: limits.list(self.secrets),
+            hosts: limits.each(self.hosts, ResultLimits::exact),
             pacing: Pacing {
-                burst: manifest.pacing.burst,
-                requests_per_minute: manifest.pacing.requests_per_minute,
-                longest_quota_seconds: manifest.pacing.longest_quota_seconds,
+                burst: self.pacing.burst,
+                requests_per_minute: self.pacing.requests_per_minute,
+                longest_quota_seconds: self.pacing.longest_quota_seconds,
             },
-            public_https: manifest.webhook.public_https,
-            signature_header: manifest.webhook.signature_header,
-            signature: manifest.webhook.signature.map(Into::into),
+            public_https: self.webhook.public_https,
+            signature_header: limits.exact(self.webhook.signature_header),
+            signature: self.webhook.signature.take(limits),
         }
     }
 }
 
-impl From<wit::SignatureScheme> for SignatureScheme {
-    fn from(scheme: wit::SignatureScheme) -> Self {
-        Self {
-            prefix: scheme.prefix,
-            algorithm: match scheme.algorithm {
+impl Returned for wit::SignatureScheme {
+    type Plain = SignatureScheme;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> SignatureScheme {
+        SignatureScheme {
+            prefix: limits.exact(self.prefix),
+            algorithm: match self.algorithm {
                 wit::SignatureAlgorithm::HmacSha256 => SignatureAlgorithm::HmacSha256,
             },
-            encoding: match scheme.encoding {
+            encoding: match self.encoding {
                 wit::SignatureEncoding::Hex => SignatureEncoding::Hex,
                 wit::SignatureEncoding::Base64 => SignatureEncoding::Base64,
             },
-            storage_key: scheme.storage_key,
-            secret_members: scheme.secret_members,
+            storage_key: limits.exact(self.storage_key),
+            secret_members: limits.each(self.secret_members, ResultLimits::exact),
         }
     }
 }
@@ -132,75 +145,102 @@ impl From<Callback> for wit::Callback {
     }
 }
 
-impl From<wit::SecretField> for SecretField {
-    fn from(field: wit::SecretField) -> Self {
-        Self {
-            name: field.name,
-            label: field.label,
-            help: field.help,
-            help_url: field.help_url,
-            mistaken: all(field.mistaken),
+impl Returned for wit::SecretField {
+    type Plain = SecretField;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> SecretField {
+        SecretField {
+            name: limits.exact(self.name),
+            label: limits.exact(self.label),
+            help: limits.exact(self.help),
+            help_url: limits.exact(self.help_url),
+            mistaken: limits.list(self.mistaken),
         }
     }
 }
 
-impl From<wit::MistakenSecret> for MistakenSecret {
-    fn from(mistaken: wit::MistakenSecret) -> Self {
-        Self {
-            prefix: mistaken.prefix,
-            message: mistaken.message,
+impl Returned for wit::MistakenSecret {
+    type Plain = MistakenSecret;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> MistakenSecret {
+        MistakenSecret {
+            prefix: limits.exact(self.prefix),
+            message: limits.exact(self.message),
         }
     }
 }
 
-impl From<wit::Account> for Account {
-    fn from(account: wit::Account) -> Self {
-        Self {
-            id: text(account.id),
-            name: text(account.name),
-            email: account.email.map(text),
+impl Returned for wit::Account {
+    type Plain = Account;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Account {
+        Account {
+            id: limits.text(self.id),
+            name: limits.text(self.name),
+            email: limits.optional(self.email),
         }
     }
 }
 
-impl From<wit::Scope> for Scope {
-    fn from(scope: wit::Scope) -> Self {
-        Self {
-            id: ScopeId::new(text(scope.id)),
-            name: text(scope.name),
-            organization: scope.organization,
-            plan: scope.plan,
-            role: scope.role,
-            obstacle: scope.obstacle,
+impl Returned for wit::Scope {
+    type Plain = Scope;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Scope {
+        Scope {
+            id: ScopeId::new(limits.text(self.id)),
+            name: limits.text(self.name),
+            organization: self.organization.map(|text| limits.exact(text)),
+            plan: self.plan.map(|text| limits.exact(text)),
+            role: self.role.map(|text| limits.exact(text)),
+            obstacle: self.obstacle.map(|text| limits.exact(text)),
         }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        self.obstacle.as_mut().into_iter().collect()
     }
 }
 
-impl From<wit::TestReport> for TestReport {
-    fn from(report: wit::TestReport) -> Self {
-        Self {
-            account: report.account.into(),
-            scopes: all(report.scopes),
+impl Returned for wit::TestReport {
+    type Plain = TestReport;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> TestReport {
+        TestReport {
+            account: self.account.take(limits),
+            scopes: limits.list(self.scopes),
         }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        let scopes = self.scopes.iter_mut();
+        scopes.flat_map(Returned::sentences).collect()
     }
 }
 
-impl From<wit::BoundScope> for BoundScope {
-    fn from(bound: wit::BoundScope) -> Self {
-        Self {
-            account: bound.account.into(),
-            scope: bound.scope.into(),
+impl Returned for wit::BoundScope {
+    type Plain = BoundScope;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> BoundScope {
+        BoundScope {
+            account: self.account.take(limits),
+            scope: self.scope.take(limits),
         }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        self.scope.sentences()
     }
 }
 
-impl From<wit::Subscription> for Subscription {
-    fn from(subscription: wit::Subscription) -> Self {
-        Self {
-            id: text(subscription.id),
-            enabled: subscription.enabled,
-            validated_at: subscription.validated_at.map(timestamp),
-            events: subscription.events.into_iter().map(text).collect(),
+impl Returned for wit::Subscription {
+    type Plain = Subscription;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Subscription {
+        Subscription {
+            id: limits.text(self.id),
+            enabled: self.enabled,
+            validated_at: self.validated_at.map(timestamp),
+            events: limits.each(self.events, ResultLimits::text),
         }
     }
 }
@@ -209,7 +249,7 @@ impl From<WebhookRequest> for wit::WebhookRequest {
     fn from(request: WebhookRequest) -> Self {
         Self {
             callback_url: request.callback_url,
-            headers: all(request.headers),
+            headers: request.headers.into_iter().map(Into::into).collect(),
             body: request.body,
         }
     }
@@ -224,113 +264,147 @@ impl From<Header> for wit_http::Header {
     }
 }
 
-impl From<wit::DeliveryResult> for DeliveryResult {
-    fn from(result: wit::DeliveryResult) -> Self {
-        Self {
+impl Returned for wit::DeliveryResult {
+    type Plain = DeliveryResult;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> DeliveryResult {
+        let content_type = self.response.content_type;
+        DeliveryResult {
             response: WebhookResponse {
-                status: result.response.status,
-                content_type: result.response.content_type,
-                body: result.response.body,
+                status: self.response.status,
+                content_type: content_type.map(|text| limits.exact(text)),
+                body: limits.answer(self.response.body),
             },
-            outcome: match result.outcome {
+            outcome: match self.outcome {
                 wit::DeliveryOutcome::Accepted => DeliveryOutcome::Accepted,
                 wit::DeliveryOutcome::Ping => DeliveryOutcome::Ping,
                 wit::DeliveryOutcome::Ignored => DeliveryOutcome::Ignored,
                 wit::DeliveryOutcome::Unreadable => DeliveryOutcome::Unreadable,
                 wit::DeliveryOutcome::Refused => DeliveryOutcome::Refused,
             },
-            detail: sentence(result.detail),
-            event_id: result.event_id.map(text),
-            changes: result.changes.into(),
-            notes: notes(result.notes),
-            names_missing: result.names_missing,
+            detail: sentence(self.detail),
+            event_id: limits.optional(self.event_id),
+            changes: self.changes.take(limits),
+            notes: notes(self.notes, limits),
+            names_missing: self.names_missing,
+        }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        let notes = self.notes.iter_mut();
+        notes.chain([&mut self.detail]).collect()
+    }
+}
+
+impl Returned for wit::Changes {
+    type Plain = Changes;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Changes {
+        Changes {
+            activities: limits.list(self.activities),
+            subjects: limits.list(self.subjects),
         }
     }
 }
 
-impl From<wit::Changes> for Changes {
-    fn from(changes: wit::Changes) -> Self {
-        Self {
-            activities: all(changes.activities),
-            subjects: all(changes.subjects),
+impl Returned for wit::Activity {
+    type Plain = Activity;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Activity {
+        Activity {
+            id: limits.text(self.id),
+            revision: limits.text(self.revision),
+            event_id: limits.optional(self.event_id),
+            deleted: self.deleted,
+            content: self.content.take(limits),
         }
     }
 }
 
-impl From<wit::Activity> for Activity {
-    fn from(activity: wit::Activity) -> Self {
-        Self {
-            id: text(activity.id),
-            revision: text(activity.revision),
-            event_id: activity.event_id.map(text),
-            deleted: activity.deleted,
-            content: activity.content.map(TimeLog::from),
+impl Returned for wit::TimeLog {
+    type Plain = TimeLog;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> TimeLog {
+        TimeLog {
+            remote_user_id: RemoteUserId::new(limits.text(self.remote_user_id)),
+            subject: limits.optional(self.subject),
+            description: limits.text(self.description),
+            start: timestamp(self.start),
+            stop: self.stop.map(timestamp),
+            billable: self.billable,
+            tags: limits.each(self.tags, ResultLimits::text),
         }
     }
 }
 
-impl From<wit::TimeLog> for TimeLog {
-    fn from(log: wit::TimeLog) -> Self {
-        Self {
-            remote_user_id: RemoteUserId::new(text(log.remote_user_id)),
-            subject: log.subject.map(text),
-            description: text(log.description),
-            start: timestamp(log.start),
-            stop: log.stop.map(timestamp),
-            billable: log.billable,
-            tags: log.tags.into_iter().map(text).collect(),
+impl Returned for wit::Subject {
+    type Plain = Subject;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Subject {
+        Subject {
+            id: limits.text(self.id),
+            revision: limits.text(self.revision),
+            name: limits.optional(self.name),
+            parent: limits.optional(self.parent),
         }
     }
 }
 
-impl From<wit::Subject> for Subject {
-    fn from(subject: wit::Subject) -> Self {
-        Self {
-            id: text(subject.id),
-            revision: text(subject.revision),
-            name: subject.name.map(text),
-            parent: subject.parent.map(text),
+impl Returned for wit::Team {
+    type Plain = Team;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Team {
+        Team {
+            members: limits.list(self.members),
+            notes: notes(self.notes, limits),
         }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        let members = self.members.iter_mut().flat_map(Returned::sentences);
+        members.chain(self.notes.iter_mut()).collect()
     }
 }
 
-impl From<wit::Team> for Team {
-    fn from(team: wit::Team) -> Self {
-        Self {
-            members: all(team.members),
-            notes: notes(team.notes),
-        }
-    }
-}
+impl Returned for wit::TeamMember {
+    type Plain = TeamMember;
 
-impl From<wit::TeamMember> for TeamMember {
-    fn from(member: wit::TeamMember) -> Self {
-        Self {
+    fn take(self, limits: &mut ResultLimits<'_>) -> TeamMember {
+        TeamMember {
             remote_user: RemoteUser {
-                id: RemoteUserId::new(text(member.id)),
-                name: text(member.name),
-                email: member.email.map(text),
-                state: match member.state {
+                id: RemoteUserId::new(limits.text(self.id)),
+                name: limits.text(self.name),
+                email: limits.optional(self.email),
+                state: match self.state {
                     wit::MemberState::Active => MemberState::Active,
                     wit::MemberState::Invited => MemberState::Invited,
                     wit::MemberState::Deactivated => MemberState::Deactivated,
                 },
             },
-            matched: match member.match_ {
-                wit::UserMatch::Matched(user) => UserMatch::Matched(user.into()),
+            matched: match self.match_ {
+                wit::UserMatch::Matched(user) => UserMatch::Matched(user.take(limits)),
                 wit::UserMatch::Unmatched => UserMatch::Unmatched,
-                wit::UserMatch::Ambiguous(reason) => UserMatch::Ambiguous(text(reason)),
+                wit::UserMatch::Ambiguous(reason) => UserMatch::Ambiguous(limits.text(reason)),
             },
+        }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        match &mut self.match_ {
+            wit::UserMatch::Ambiguous(reason) => vec![reason],
+            wit::UserMatch::Matched(_) | wit::UserMatch::Unmatched => Vec::new(),
         }
     }
 }
 
-impl From<wit_directory::User> for User {
-    fn from(user: wit_directory::User) -> Self {
-        Self {
-            id: UserId::new(text(user.id)),
-            name: text(user.name),
-            email: user.email.map(text),
+impl Returned for wit_directory::User {
+    type Plain = User;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> User {
+        User {
+            id: UserId::new(limits.text(self.id)),
+            name: limits.text(self.name),
+            email: limits.optional(self.email),
         }
     }
 }
@@ -345,28 +419,39 @@ impl From<User> for wit_directory::User {
     }
 }
 
-impl From<wit::Health> for Health {
-    fn from(health: wit::Health) -> Self {
-        Self {
-            account: health.account.map(Account::from),
-            scope: health.scope.map(Scope::from),
-            subscription: health.subscription.map(Subscription::from),
-            quotas: all(health.quotas),
-            problem: health.problem.map(|problem| Problem {
+impl Returned for wit::Health {
+    type Plain = Health;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Health {
+        Health {
+            account: self.account.take(limits),
+            scope: self.scope.take(limits),
+            subscription: self.subscription.take(limits),
+            quotas: limits.list(self.quotas),
+            problem: self.problem.map(|problem| Problem {
                 error: problem.error.into(),
                 repairable: problem.repairable,
             }),
         }
     }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        let problem = self.problem.as_mut();
+        let mut sentences = self.scope.sentences();
+        sentences.extend(problem.map(|problem| sentence_of(&mut problem.error)));
+        sentences
+    }
 }
 
-impl From<wit::Quota> for Quota {
-    fn from(quota: wit::Quota) -> Self {
-        Self {
-            name: text(quota.name),
-            remaining: quota.remaining,
-            total: quota.total,
-            resets_in_seconds: quota.resets_in_seconds,
+impl Returned for wit::Quota {
+    type Plain = Quota;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Quota {
+        Quota {
+            name: limits.text(self.name),
+            remaining: self.remaining,
+            total: self.total,
+            resets_in_seconds: self.resets_in_seconds,
         }
     }
 }
@@ -393,42 +478,56 @@ impl From<&Selection> for wit::Selection {
     }
 }
 
-impl From<wit::Reconciliation> for Reconciliation {
-    fn from(reconciliation: wit::Reconciliation) -> Self {
-        Self {
-            changes: reconciliation.changes.into(),
-            missing: reconciliation.missing,
-            quotas: all(reconciliation.quotas),
-            notes: notes(reconciliation.notes),
-            unread: reconciliation.unread,
-            next: reconciliation.next,
+impl Returned for wit::Reconciliation {
+    type Plain = Reconciliation;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Reconciliation {
+        Reconciliation {
+            changes: self.changes.take(limits),
+            missing: limits.each(self.missing, ResultLimits::exact),
+            quotas: limits.list(self.quotas),
+            notes: notes(self.notes, limits),
+            unread: self.unread,
+            next: self.next.map(|text| limits.exact(text)),
         }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        self.notes.iter_mut().collect()
     }
 }
 
-impl From<wit::NameRefresh> for NameRefresh {
-    fn from(refresh: wit::NameRefresh) -> Self {
-        Self {
-            subjects: all(refresh.subjects),
-            notes: notes(refresh.notes),
+impl Returned for wit::NameRefresh {
+    type Plain = NameRefresh;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> NameRefresh {
+        NameRefresh {
+            subjects: limits.list(self.subjects),
+            notes: notes(self.notes, limits),
             // At once would be a loop.
-            again_in_seconds: refresh.again_in_seconds.map(|seconds| seconds.max(1)),
+            again_in_seconds: self.again_in_seconds.map(|seconds| seconds.max(1)),
         }
+    }
+
+    fn sentences(&mut self) -> Vec<&mut String> {
+        self.notes.iter_mut().collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use integration_host_contract::limits::Limits;
 
     #[test]
     fn what_a_database_cannot_hold_is_replaced() {
-        let subject = Subject::from(wit::Subject {
+        let subject = wit::Subject {
             id: "project/1".into(),
             revision: String::new(),
             name: Some("a\0b\u{1}".into()),
             parent: None,
-        });
+        };
+        let subject = ResultLimits::take(subject, &Limits::default()).unwrap();
         assert_eq!(subject.name.as_deref(), Some("a\u{fffd}b\u{1}"));
     }
 
