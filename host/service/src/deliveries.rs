@@ -166,12 +166,12 @@ impl Host {
         match authenticity {
             Authenticity::Genuine | Authenticity::Undecided => {}
             Authenticity::Forged => {
-                metrics.refused.add(1);
+                metrics.refused.inc();
                 return HookAnswer::refusal();
             }
             // It may be forged, and forged ones must not push out what is kept.
             Authenticity::Unavailable => {
-                metrics.failed.add(1);
+                metrics.failed.inc();
                 self.delivery_not_verified(hook).await;
                 return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
             }
@@ -180,10 +180,10 @@ impl Host {
         let digest = repetitions::digest(&body);
         if is_genuine && let Some(repeated) = self.repetition(hook, &digest).await {
             let Ok(response) = repeated else {
-                metrics.failed.add(1);
+                metrics.failed.inc();
                 return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
             };
-            metrics.repeated.add(1);
+            metrics.repeated.inc();
             waiting.answered();
             return HookAnswer {
                 response,
@@ -194,26 +194,26 @@ impl Host {
         let connection = match self.ledger.connection_by_hook(hook).await {
             Ok(Some(connection)) => connection,
             Ok(None) => {
-                metrics.refused.add(1);
+                metrics.refused.inc();
                 return HookAnswer::refusal();
             }
             Err(error) => {
                 if self.inner.log_budget.admits_unattributed() {
                     warn!(%error, "a delivery could not be taken");
                 }
-                metrics.failed.add(1);
+                metrics.failed.inc();
                 return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
             }
         };
         // Another host runs the integration that understands it.
         if !self.is_of_this_integration(&connection.integration) {
-            metrics.failed.add(1);
+            metrics.failed.inc();
             return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
         }
         // The call would find the same. Asked before, a flood costs neither a copy of each body nor a line
         // in the log.
         if self.inner.parts.integration.is_busy(&connection.id) {
-            metrics.failed.add(1);
+            metrics.failed.inc();
             return HookAnswer::new(503, Some(RETRY_AFTER_SECONDS));
         }
         let request = WebhookRequest {
@@ -228,7 +228,7 @@ impl Host {
         let kept = request.clone();
         let answer = match self.process(&connection, &attempt, request).await {
             Ok(Processed { result, .. }) if result.outcome == DeliveryOutcome::Unreadable => {
-                metrics.failed.add(1);
+                metrics.failed.inc();
                 self.lay_aside(
                     &connection,
                     &attempt,
@@ -265,7 +265,7 @@ impl Host {
             // There is nothing to verify it with. It may be genuine, so it is not refused; it may be forged, so it is
             // not kept. What is missing is read once the connection is whole again.
             Err(Failed { error, .. }) if error.code == ErrorCode::NotFound => {
-                metrics.failed.add(1);
+                metrics.failed.inc();
                 self.delivery_failed(&connection, &error.message).await;
                 self.look_at_loss_of(&connection.id);
                 HookAnswer::new(503, Some(RETRY_AFTER_SECONDS))
@@ -274,7 +274,7 @@ impl Host {
                 if self.inner.log_budget.admits(&connection.id) {
                     warn!(connection = %connection.id, delivery = %attempt.id, %error, "a delivery failed");
                 }
-                metrics.failed.add(1);
+                metrics.failed.inc();
                 // One that found no turn was not looked at: it may be forged, and forged ones must not
                 // push out what is kept. Nor must those that only the integration could have verified, where
                 // the others are verified before.
@@ -295,7 +295,7 @@ impl Host {
                 }
             }
         };
-        metrics.delivery_micros.add_micros(started.elapsed());
+        (metrics.delivery_seconds).inc_by(started.elapsed().as_secs_f64());
         if !answer.was_refused {
             waiting.answered();
         }
@@ -331,7 +331,7 @@ impl Host {
             }
             DeliveryOutcome::Refused => {
                 debug!(connection = %connection.id, detail = result.detail, "a delivery was refused");
-                metrics.refused.add(1);
+                metrics.refused.inc();
                 return Ok(Processed {
                     result,
                     record: None,
@@ -346,7 +346,7 @@ impl Host {
         self.apply(&connection.id, &result.changes, Some(record.clone()))
             .await
             .map_err(Failed::in_ledger)?;
-        counter.add(1);
+        counter.inc();
         self.delivery_handled(connection).await;
         self.note_all(&connection.id, &result.notes).await;
         if result.names_missing {

@@ -67,7 +67,7 @@ impl Host {
             return Ok(());
         };
         warn!(connection = %id, from = %moment(gap.from), "a gap in deliveries was noticed");
-        self.inner.metrics.gaps_noticed.add(1);
+        self.inner.metrics.gaps_noticed.inc();
         let message = format!(
             "Deliveries may be missing since {}: {}",
             moment(gap.from),
@@ -131,7 +131,7 @@ impl Host {
             return Ok(None);
         }
         info!(connection = %id, changed, "a gap in deliveries was closed");
-        self.inner.metrics.gaps_closed.add(1);
+        self.inner.metrics.gaps_closed.inc();
         if gap.obstacle.is_some() {
             self.set_attention(&connection, None).await?;
         }

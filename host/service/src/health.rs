@@ -149,7 +149,7 @@ impl Host {
         match &health.problem {
             None => {
                 if let Some(trouble) = trouble {
-                    self.inner.metrics.subscriptions_repaired.add(1);
+                    self.inner.metrics.subscriptions_repaired.inc();
                     let message = format!(
                         "The webhook was repaired. It had been wrong: {}",
                         sentence(&trouble.message)

@@ -189,6 +189,8 @@ impl Host {
         let (background, queue) = Background::new();
         let (ledger, time) = (Arc::clone(&parts.ledger), parts.schedule.lease);
         let leases = LeaseManager::new(ledger, time, Arc::clone(&queue));
+        let metrics = Metrics::new()
+            .map_err(|error| HostError::new(ErrorCode::Internal, error.to_string()))?;
         let service = Self::of(Arc::new(Inner {
             secrets: Arc::new(SecretStore::new(
                 Arc::clone(&parts.store),
@@ -200,7 +202,7 @@ impl Host {
             )),
             parts,
             leases,
-            metrics: Metrics::default(),
+            metrics,
             changed: watch::Sender::new(0),
             rotations: Rotations::default(),
             copying: tokio::sync::Mutex::default(),
@@ -348,11 +350,14 @@ impl Host {
         delivery: Option<DeliveryRecord>,
     ) -> Result<Applied, HostError> {
         let applied = self.ledger.apply(connection, changes, delivery).await?;
-        self.inner.metrics.activities_applied.add(applied.applied);
+        self.inner
+            .metrics
+            .activities_applied
+            .inc_by(applied.applied);
         self.inner
             .metrics
             .activities_unchanged
-            .add(applied.unchanged);
+            .inc_by(applied.unchanged);
         if !changes.activities.is_empty() || !changes.subjects.is_empty() {
             self.announce_changes();
         }

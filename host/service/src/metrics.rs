@@ -1,10 +1,13 @@
-//! Counters of the service, in the Prometheus text format.
+//! What the host counts, in the Prometheus text format.
 
 mod lag;
 
-use std::fmt::Write as _;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Counter, Gauge, IntCounter, IntCounterVec, Opts, Registry, Result, TextEncoder};
+use tracing::warn;
 
 use self::lag::Lag;
 use crate::log_output;
@@ -12,141 +15,208 @@ use integration_host_contract::supervision;
 use integration_host_http::HttpCounts;
 
 /// Counts since the host started.
-#[derive(Default)]
 pub(super) struct Metrics {
-    pub(super) accepted: Counter,
-    pub(super) pings: Counter,
-    pub(super) ignored: Counter,
-    pub(super) refused: Counter,
-    pub(super) failed: Counter,
-    pub(super) repeated: Counter,
-    pub(super) activities_applied: Counter,
-    pub(super) activities_unchanged: Counter,
-    pub(super) delivery_micros: Counter,
+    registry: Registry,
+    pub(super) accepted: IntCounter,
+    pub(super) pings: IntCounter,
+    pub(super) ignored: IntCounter,
+    pub(super) refused: IntCounter,
+    pub(super) failed: IntCounter,
+    pub(super) repeated: IntCounter,
+    pub(super) delivery_seconds: Counter,
+    pub(super) activities_applied: IntCounter,
+    pub(super) activities_unchanged: IntCounter,
     pub(super) lag: Lag,
-    pub(super) gaps_noticed: Counter,
-    pub(super) gaps_closed: Counter,
-    pub(super) silences_found: Counter,
-    pub(super) subscriptions_repaired: Counter,
-}
-
-/// A number that only grows.
-#[derive(Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(super) fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    pub(super) fn add_micros(&self, time: Duration) {
-        self.add(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
-    }
-
-    fn value(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
+    pub(super) gaps_noticed: IntCounter,
+    pub(super) gaps_closed: IntCounter,
+    pub(super) silences_found: IntCounter,
+    pub(super) subscriptions_repaired: IntCounter,
 }
 
 impl Metrics {
+    /// Nothing was counted yet.
+    ///
+    /// # Errors
+    /// A name stands here twice, or is none.
+    pub(super) fn new() -> Result<Self> {
+        let registry = Registry::new();
+        let by = |name: &str, help: &str, label: &str| {
+            registered(
+                &registry,
+                IntCounterVec::new(Opts::new(name, help), &[label]),
+            )
+        };
+        let alone = |name: &str, help: &str| registered(&registry, IntCounter::new(name, help));
+        let deliveries = by(
+            "integration_deliveries_total",
+            "Deliveries by outcome.",
+            "outcome",
+        )?;
+        let activities = by(
+            "integration_activities_total",
+            "Activities handed to the ledger, by effect.",
+            "effect",
+        )?;
+        let gaps = by(
+            "integration_gaps_total",
+            "Gaps in deliveries, by what was done.",
+            "event",
+        )?;
+        Ok(Self {
+            accepted: deliveries.get_metric_with_label_values(&["accepted"])?,
+            pings: deliveries.get_metric_with_label_values(&["ping"])?,
+            ignored: deliveries.get_metric_with_label_values(&["ignored"])?,
+            refused: deliveries.get_metric_with_label_values(&["refused"])?,
+            failed: deliveries.get_metric_with_label_values(&["failed"])?,
+            repeated: deliveries.get_metric_with_label_values(&["repeated"])?,
+            delivery_seconds: registered(
+                &registry,
+                Counter::new(
+                    "integration_delivery_seconds_total",
+                    "Time spent on deliveries.",
+                ),
+            )?,
+            activities_applied: activities.get_metric_with_label_values(&["applied"])?,
+            activities_unchanged: activities.get_metric_with_label_values(&["unchanged"])?,
+            lag: Lag::new(&registry)?,
+            gaps_noticed: gaps.get_metric_with_label_values(&["noticed"])?,
+            gaps_closed: gaps.get_metric_with_label_values(&["closed"])?,
+            silences_found: alone(
+                "integration_silences_found_total",
+                "Times deliveries had stopped although nothing looked wrong.",
+            )?,
+            subscriptions_repaired: alone(
+                "integration_subscriptions_repaired_total",
+                "Subscriptions that did not work and were repaired.",
+            )?,
+            registry,
+        })
+    }
+
     /// All counters, with those of HTTP, and for how long background work waits.
     pub(super) fn render(&self, http: &HttpCounts, late: Duration) -> String {
-        let mut text = String::from(
-            "# HELP integration_deliveries_total Deliveries by outcome.\n\
-             # TYPE integration_deliveries_total counter\n",
-        );
-        let outcomes = [
-            ("accepted", &self.accepted),
-            ("ping", &self.pings),
-            ("ignored", &self.ignored),
-            ("refused", &self.refused),
-            ("failed", &self.failed),
-            ("repeated", &self.repeated),
-        ];
-        for (outcome, counter) in outcomes {
-            let count = counter.value();
-            let _ = writeln!(
-                text,
-                "integration_deliveries_total{{outcome=\"{outcome}\"}} {count}"
-            );
-        }
-        let seconds = Duration::from_micros(self.delivery_micros.value()).as_secs_f64();
-        let _ = write!(
-            text,
-            "# HELP integration_delivery_seconds_total Time spent on deliveries.\n\
-             # TYPE integration_delivery_seconds_total counter\n\
-             integration_delivery_seconds_total {seconds}\n\
-             # HELP integration_activities_total Activities handed to the ledger, by effect.\n\
-             # TYPE integration_activities_total counter\n\
-             integration_activities_total{{effect=\"applied\"}} {}\n\
-             integration_activities_total{{effect=\"unchanged\"}} {}\n",
-            self.activities_applied.value(),
-            self.activities_unchanged.value(),
-        );
-        self.lag.render(&mut text);
-        let late_seconds = late.as_secs_f64();
-        let _ = write!(
-            text,
-            "# HELP integration_background_late_seconds How long the background work waits that has been due the longest.\n\
-             # TYPE integration_background_late_seconds gauge\n\
-             integration_background_late_seconds {late_seconds}\n"
-        );
-        let _ = write!(
-            text,
-            "# HELP integration_gaps_total Gaps in deliveries, by what was done.\n\
-             # TYPE integration_gaps_total counter\n\
-             integration_gaps_total{{event=\"noticed\"}} {}\n\
-             integration_gaps_total{{event=\"closed\"}} {}\n\
-             # HELP integration_silences_found_total Times deliveries had stopped although nothing looked wrong.\n\
-             # TYPE integration_silences_found_total counter\n\
-             integration_silences_found_total {}\n\
-             # HELP integration_subscriptions_repaired_total Subscriptions that did not work and were repaired.\n\
-             # TYPE integration_subscriptions_repaired_total counter\n\
-             integration_subscriptions_repaired_total {}\n",
-            self.gaps_noticed.value(),
-            self.gaps_closed.value(),
-            self.silences_found.value(),
-            self.subscriptions_repaired.value(),
-        );
-        let _ = write!(
-            text,
-            "# HELP integration_log_lines_dropped_total Log lines that could not be written.\n\
-             # TYPE integration_log_lines_dropped_total counter\n\
-             integration_log_lines_dropped_total {}\n\
-             # HELP integration_panics_total Parts of the host that ended with a panic and were begun again.\n\
-             # TYPE integration_panics_total counter\n\
-             integration_panics_total {}\n",
+        let mut families = self.registry.gather();
+        let rendered = counted_elsewhere(http, late).and_then(|elsewhere| {
+            families.extend(elsewhere);
+            TextEncoder::new().encode_to_string(&families)
+        });
+        rendered.unwrap_or_else(|error| {
+            warn!(%error, "what was counted could not be told");
+            String::new()
+        })
+    }
+}
+
+/// What other parts count, as it is now.
+fn counted_elsewhere(http: &HttpCounts, late: Duration) -> Result<Vec<MetricFamily>> {
+    let counts = [
+        (
+            "integration_log_lines_dropped_total",
+            "Log lines that could not be written.",
             log_output::dropped_lines(),
+        ),
+        (
+            "integration_panics_total",
+            "Parts of the host that ended with a panic and were begun again.",
             supervision::panics(),
-        );
-        let paced_seconds = Duration::from_millis(http.paced_ms).as_secs_f64();
-        let _ = write!(
-            text,
-            "# HELP integration_http_requests_total Requests to the remote service, retries included.\n\
-             # TYPE integration_http_requests_total counter\n\
-             integration_http_requests_total {}\n\
-             # HELP integration_http_retries_total Requests sent because an earlier one failed.\n\
-             # TYPE integration_http_retries_total counter\n\
-             integration_http_retries_total {}\n\
-             # HELP integration_http_refused_total Requests of the integration that were not allowed.\n\
-             # TYPE integration_http_refused_total counter\n\
-             integration_http_refused_total {}\n\
-             # HELP integration_http_failed_total Requests without a response.\n\
-             # TYPE integration_http_failed_total counter\n\
-             integration_http_failed_total {}\n\
-             # HELP integration_http_paced_seconds_total Time requests waited for their guard.\n\
-             # TYPE integration_http_paced_seconds_total counter\n\
-             integration_http_paced_seconds_total {paced_seconds}\n\
-             # HELP integration_http_responses_total Responses by class of status.\n\
-             # TYPE integration_http_responses_total counter\n",
-            http.requests, http.retries, http.refused, http.failed,
-        );
-        for (class, count) in (1..).zip(http.statuses) {
-            let _ = writeln!(
-                text,
-                "integration_http_responses_total{{class=\"{class}xx\"}} {count}"
-            );
+        ),
+        (
+            "integration_http_requests_total",
+            "Requests to the remote service, retries included.",
+            http.requests,
+        ),
+        (
+            "integration_http_retries_total",
+            "Requests sent because an earlier one failed.",
+            http.retries,
+        ),
+        (
+            "integration_http_refused_total",
+            "Requests of the integration that were not allowed.",
+            http.refused,
+        ),
+        (
+            "integration_http_failed_total",
+            "Requests without a response.",
+            http.failed,
+        ),
+    ];
+    let mut families = Vec::new();
+    for (name, help, count) in counts {
+        let counter = IntCounter::new(name, help)?;
+        counter.inc_by(count);
+        families.extend(counter.collect());
+    }
+    let waits = Gauge::new(
+        "integration_background_late_seconds",
+        "How long the background work waits that has been due the longest.",
+    )?;
+    waits.set(late.as_secs_f64());
+    families.extend(waits.collect());
+    let paced = Counter::new(
+        "integration_http_paced_seconds_total",
+        "Time requests waited for their guard.",
+    )?;
+    paced.inc_by(Duration::from_millis(http.paced_ms).as_secs_f64());
+    families.extend(paced.collect());
+    let responses = IntCounterVec::new(
+        Opts::new(
+            "integration_http_responses_total",
+            "Responses by class of status.",
+        ),
+        &["class"],
+    )?;
+    for (class, count) in (1..).zip(http.statuses) {
+        let class = format!("{class}xx");
+        let counter = responses.get_metric_with_label_values(&[class.as_str()])?;
+        counter.inc_by(count);
+    }
+    families.extend(responses.collect());
+    Ok(families)
+}
+
+/// Something that is told with the registry's.
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, made: Result<C>) -> Result<C> {
+    let made = made?;
+    registry.register(Box::new(made.clone()))?;
+    Ok(made)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_is_told_from_the_beginning_as_prometheus_reads_it() {
+        let metrics = Metrics::new().unwrap();
+        metrics.accepted.inc_by(3);
+        metrics.delivery_seconds.inc_by(0.25);
+        let http = HttpCounts {
+            requests: 5,
+            paced_ms: 1_500,
+            statuses: [0, 4, 0, 1, 0],
+            ..HttpCounts::default()
+        };
+        let text = metrics.render(&http, Duration::from_millis(500));
+        for line in [
+            "# HELP integration_deliveries_total Deliveries by outcome.",
+            "# TYPE integration_deliveries_total counter",
+            "integration_deliveries_total{outcome=\"accepted\"} 3",
+            "integration_deliveries_total{outcome=\"repeated\"} 0",
+            "integration_delivery_seconds_total 0.25",
+            "integration_activities_total{effect=\"unchanged\"} 0",
+            "# TYPE integration_delivery_lag_seconds histogram",
+            "# TYPE integration_background_late_seconds gauge",
+            "integration_background_late_seconds 0.5",
+            "integration_gaps_total{event=\"noticed\"} 0",
+            "integration_silences_found_total 0",
+            "integration_http_requests_total 5",
+            "integration_http_paced_seconds_total 1.5",
+            "integration_http_responses_total{class=\"2xx\"} 4",
+        ] {
+            let is_told = text.lines().any(|told| told == line);
+            assert!(is_told, "{line} is not in:\n{text}");
         }
-        text
+        assert_eq!(text.matches("# TYPE ").count(), 17, "{text}");
     }
 }

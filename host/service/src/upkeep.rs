@@ -181,7 +181,7 @@ impl Host {
         );
         self.renew_for_lost(connection, EventKind::SilenceFound, message)
             .await?;
-        self.inner.metrics.silences_found.add(1);
+        self.inner.metrics.silences_found.inc();
         Ok(())
     }
 
