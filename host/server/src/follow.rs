@@ -12,6 +12,7 @@ use axum::response::sse::{Event, KeepAlive};
 use axum::response::{IntoResponse as _, Response, Sse};
 use futures_util::{Stream, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::sleep;
 
 use super::error::ApiError;
 use super::state::AppState;
@@ -24,8 +25,7 @@ use integration_host_ledger::LedgerActivity;
 const RECONNECT: Duration = Duration::from_secs(2);
 /// How often an idle stream shows that it lives; proxies cut silent connections after a minute or so.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// How often a stream looks at the feed when nothing says that it has grown: the ledger may have been restored under a host
-/// that runs.
+/// How often an idle stream makes sure that its reader may still read it.
 const LOOK: Duration = Duration::from_secs(10);
 /// How many changes a stream reads at once.
 const STREAM_PIECE: usize = 100;
@@ -57,24 +57,14 @@ where
     let permit = Arc::clone(&state.streams)
         .try_acquire_owned()
         .map_err(|_| ApiError::busy("too many event streams are open; try again later", 10))?;
-    let service = state.service.clone();
     let follow = Follow {
-        changes: state.service.watch_changes(),
+        pages: Box::pin(state.service.follow_by(after, STREAM_PIECE)),
+        is_allowed,
         stopping: state.stopping.clone(),
-        after,
+        pending: VecDeque::new(),
+        has_ended: false,
         _permit: Some(permit),
         render,
-        fetch: move |after: FeedPlace| {
-            let service = service.clone();
-            let is_allowed = is_allowed();
-            async move {
-                if !is_allowed.await? {
-                    let ended = "the session has ended; sign in again";
-                    return Err(HostError::new(ErrorCode::Unauthorized, ended).into());
-                }
-                service.changes(&after, STREAM_PIECE).await
-            }
-        },
     };
     // So whoever follows, and any proxy in between, knows at once that it works.
     let begin = Ok(Event::default().comment("connected"));
@@ -90,92 +80,79 @@ where
 }
 
 /// One open event stream.
-struct Follow<F, E> {
-    /// Reads a bounded piece of the feed after a place.
-    fetch: F,
+struct Follow<P, A, E> {
+    /// Pages of the feed.
+    pages: P,
+    /// Whether its reader may still read it.
+    is_allowed: A,
     /// Makes an event of a change.
     render: E,
-    /// Tells when the feed may have grown.
-    changes: watch::Receiver<u64>,
     /// Tells when the host stops.
     stopping: watch::Receiver<bool>,
-    /// Up to where everything was sent.
-    after: FeedPlace,
+    /// What was read and not sent yet.
+    pending: VecDeque<(FeedPlace, LedgerActivity)>,
+    has_ended: bool,
     /// What keeps the number of streams bounded.
     _permit: Option<OwnedSemaphorePermit>,
 }
 
-impl<F, R, E> Follow<F, E>
+impl<P, A, R, E> Follow<P, A, E>
 where
-    F: Fn(FeedPlace) -> R + Send + 'static,
-    R: Future<Output = Result<FeedPage, FeedError>> + Send,
-    E: Fn(LedgerActivity) -> Result<Event, axum::Error> + Send + 'static,
+    P: Stream<Item = Result<FeedPage, FeedError>> + Send + Unpin,
+    A: Fn() -> R + Send,
+    R: Future<Output = Result<bool, HostError>> + Send,
+    E: Fn(LedgerActivity) -> Result<Event, axum::Error> + Send,
 {
     /// Events with the place in the feed as their id. It ends when the host stops, or after an event
     /// `problem`; a client then comes back with the last id it saw and misses nothing. It ends too after an event
     /// `feed-restarted`, which takes the client's last id away, so that it begins anew.
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> + Send {
-        let running = Running {
-            follow: self,
-            pending: VecDeque::new(),
-            ended: false,
-        };
-        futures_util::stream::unfold(running, |mut running| async move {
-            let event = running.next().await?;
-            Some((Ok(event), running))
+        futures_util::stream::unfold(self, |mut follow| async move {
+            let event = follow.next().await?;
+            Some((Ok(event), follow))
         })
     }
-}
 
-struct Running<F, E> {
-    follow: Follow<F, E>,
-    pending: VecDeque<(FeedPlace, LedgerActivity)>,
-    ended: bool,
-}
-
-impl<F, R, E> Running<F, E>
-where
-    F: Fn(FeedPlace) -> R + Send + 'static,
-    R: Future<Output = Result<FeedPage, FeedError>> + Send,
-    E: Fn(LedgerActivity) -> Result<Event, axum::Error> + Send + 'static,
-{
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if self.ended || *self.follow.stopping.borrow() {
+            if self.has_ended || *self.stopping.borrow() {
                 return None;
             }
             if let Some((place, activity)) = self.pending.pop_front() {
-                self.follow.after = place;
-                return Some(self.activity(activity));
+                return Some(self.activity(&place, activity));
             }
-            // Marked as seen before reading: what is added meanwhile wakes the wait below.
-            self.follow.changes.mark_unchanged();
-            match (self.follow.fetch)(self.follow.after.clone()).await {
-                Ok(page) if page.activities.is_empty() => {
-                    self.follow.after = page.next;
-                    tokio::select! {
-                        changed = self.follow.changes.changed() => self.ended |= changed.is_err(),
-                        () = tokio::time::sleep(LOOK) => {}
-                        _ = self.follow.stopping.wait_for(|stopping| *stopping) => return None,
-                    }
+            let page = tokio::select! {
+                page = self.pages.next() => Some(page?),
+                () = sleep(LOOK) => None,
+                _ = self.stopping.wait_for(|stopping| *stopping) => return None,
+            };
+            match (self.is_allowed)().await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let ended = "the session has ended; sign in again";
+                    let error = HostError::new(ErrorCode::Unauthorized, ended);
+                    return Some(self.problem(error.into()));
                 }
-                Ok(page) => {
+                Err(error) => return Some(self.problem(error.into())),
+            }
+            match page {
+                None => {}
+                Some(Ok(page)) => {
                     let life = page.life;
                     let placed = page.activities.into_iter();
                     self.pending = placed
                         .map(|activity| (FeedPlace::new(life.clone(), activity.cursor), activity))
                         .collect();
                 }
-                Err(FeedError::Restarted) => return Some(self.restarted()),
-                Err(error) => return Some(self.problem(error.into())),
+                Some(Err(FeedError::Restarted)) => return Some(self.restarted()),
+                Some(Err(error)) => return Some(self.problem(error.into())),
             }
         }
     }
 
-    fn activity(&mut self, activity: LedgerActivity) -> Event {
-        let place = self.follow.after.to_string();
-        (self.follow.render)(activity)
-            .map(|event| event.id(place).retry(RECONNECT))
+    fn activity(&mut self, place: &FeedPlace, activity: LedgerActivity) -> Event {
+        (self.render)(activity)
+            .map(|event| event.id(place.to_string()).retry(RECONNECT))
             .unwrap_or_else(|_| self.problem(ApiError::defect()))
     }
 
@@ -190,7 +167,7 @@ where
     }
 
     fn last(&mut self, name: &str, error: &ApiError) -> Event {
-        self.ended = true;
+        self.has_ended = true;
         Event::default()
             .event(name)
             .retry(RECONNECT)
@@ -201,9 +178,11 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use futures_util::StreamExt as _;
+    use tokio::sync::mpsc;
 
     use super::*;
     use integration_host_contract::id::{ConnectionId, FeedLife};
@@ -230,54 +209,44 @@ mod tests {
         }
     }
 
-    /// A feed that can grow, and a stream of it.
+    /// A feed, and a stream of it.
     struct Feed {
-        life: Arc<Mutex<FeedLife>>,
-        places: Arc<Mutex<Vec<u64>>>,
-        grown: watch::Sender<u64>,
+        pages: mpsc::UnboundedSender<Result<FeedPage, FeedError>>,
+        is_allowed: Arc<AtomicBool>,
         stop: watch::Sender<bool>,
         stream: axum::body::BodyDataStream,
     }
 
-    fn feed(after: u64) -> Feed {
-        let places = Arc::new(Mutex::new(Vec::<u64>::new()));
-        let life = Arc::new(Mutex::new(FeedLife::new("life")));
-        let (grown, changes) = watch::channel(0);
+    impl Feed {
+        fn grow(&self, places: &[u64]) {
+            let life = FeedLife::new("life");
+            let page = FeedPage {
+                activities: places.iter().copied().map(change).collect(),
+                next: FeedPlace::new(life.clone(), places.last().copied().unwrap_or_default()),
+                life,
+            };
+            self.pages.send(Ok(page)).unwrap();
+        }
+
+        fn fail(&self, error: FeedError) {
+            self.pages.send(Err(error)).unwrap();
+        }
+    }
+
+    fn feed() -> Feed {
+        let (pages, source) = mpsc::unbounded_channel();
         let (stop, stopping) = watch::channel(false);
-        let source = Arc::clone(&places);
-        let present = Arc::clone(&life);
+        let is_allowed = Arc::new(AtomicBool::new(true));
+        let allowed = Arc::clone(&is_allowed);
+        let source = futures_util::stream::unfold(source, |mut source| async move {
+            source.recv().await.map(|page| (page, source))
+        });
         let follow = Follow {
-            fetch: move |place: FeedPlace| {
-                let life = present.lock().unwrap().clone();
-                let place = place.to_string();
-                let after = place
-                    .strip_prefix(&format!("{life}-"))
-                    .map(str::parse::<u64>);
-                let after = after.transpose().unwrap();
-                let found: Vec<_> = source
-                    .lock()
-                    .unwrap()
-                    .iter()
-                    .filter(|cursor| **cursor > after.unwrap_or_default())
-                    .take(2)
-                    .map(|cursor| change(*cursor))
-                    .collect();
-                async move {
-                    if found.iter().any(|change| change.cursor == 666) {
-                        return Err(HostError::new(ErrorCode::Unavailable, "gone").into());
-                    }
-                    let after = after.ok_or(FeedError::Restarted)?;
-                    let next = found.last().map_or(after, |last| last.cursor);
-                    Ok(FeedPage {
-                        activities: found,
-                        next: FeedPlace::new(life.clone(), next),
-                        life,
-                    })
-                }
-            },
-            changes,
+            pages: Box::pin(source),
+            is_allowed: move || std::future::ready(Ok(allowed.load(Ordering::Relaxed))),
             stopping,
-            after: FeedPlace::new(FeedLife::new("life"), after),
+            pending: VecDeque::new(),
+            has_ended: false,
             render: |activity: LedgerActivity| {
                 Ok(Event::default().event("activity").data(activity.entry_id))
             },
@@ -285,9 +254,8 @@ mod tests {
         };
         let body = Sse::new(follow.into_stream()).into_response().into_body();
         Feed {
-            life,
-            places,
-            grown,
+            pages,
+            is_allowed,
             stop,
             stream: body.into_data_stream(),
         }
@@ -300,34 +268,54 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_sends_what_was_missed_and_then_what_arrives() {
-        let mut feed = feed(2);
-        feed.places.lock().unwrap().extend([1, 2, 3, 4, 5]);
+        let mut feed = feed();
+        feed.grow(&[3, 4]);
+        feed.grow(&[5]);
         for cursor in [3, 4, 5] {
             let event = next(&mut feed.stream).await.unwrap();
             assert!(event.contains(&format!("id: life-{cursor}\n")), "{event}");
             assert!(event.contains("event: activity\n"), "{event}");
             assert!(event.contains(&format!("data: {cursor}\n")), "{event}");
         }
+        let pages = feed.pages.clone();
         let waiting = tokio::spawn(async move { next(&mut feed.stream).await });
         tokio::task::yield_now().await;
-        feed.places.lock().unwrap().push(6);
-        feed.grown.send_replace(6);
+        let life = FeedLife::new("life");
+        let page = FeedPage {
+            activities: vec![change(6)],
+            next: FeedPlace::new(life.clone(), 6),
+            life,
+        };
+        pages.send(Ok(page)).unwrap();
         assert!(waiting.await.unwrap().unwrap().contains("id: life-6\n"));
     }
 
     #[tokio::test]
     async fn a_stream_ends_when_the_host_stops() {
-        let mut feed = feed(0);
+        let mut feed = feed();
         let waiting = tokio::spawn(async move { next(&mut feed.stream).await });
         tokio::task::yield_now().await;
         feed.stop.send_replace(true);
         assert_eq!(waiting.await.unwrap(), None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_soon_after_its_session_however_quiet_the_feed_is() {
+        let mut feed = feed();
+        feed.grow(&[1]);
+        assert!(next(&mut feed.stream).await.is_some());
+        feed.is_allowed.store(false, Ordering::Relaxed);
+        let began = tokio::time::Instant::now();
+        let event = next(&mut feed.stream).await.unwrap();
+        assert!(event.contains("\"code\":\"unauthorized\""), "{event}");
+        assert!(began.elapsed() <= LOOK, "{:?}", began.elapsed());
+        assert_eq!(next(&mut feed.stream).await, None);
+    }
+
     #[tokio::test]
     async fn a_stream_that_cannot_go_on_says_so_and_ends() {
-        let mut feed = feed(0);
-        feed.places.lock().unwrap().push(666);
+        let mut feed = feed();
+        feed.fail(HostError::new(ErrorCode::Unavailable, "gone").into());
         let event = next(&mut feed.stream).await.unwrap();
         assert!(event.contains("event: problem\n"), "{event}");
         assert!(event.contains("\"code\":\"unavailable\""), "{event}");
@@ -340,28 +328,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_stream_of_a_feed_that_began_anew_says_so_and_takes_the_last_id_away() {
-        let mut feed = feed(0);
-        feed.places.lock().unwrap().extend([1]);
+        let mut feed = feed();
+        feed.grow(&[1]);
         assert!(
             next(&mut feed.stream)
                 .await
                 .unwrap()
                 .contains("id: life-1\n")
         );
-        let waiting = tokio::spawn(async move {
-            let event = next(&mut feed.stream).await.unwrap();
-            (event, next(&mut feed.stream).await)
-        });
-        tokio::task::yield_now().await;
-        *feed.life.lock().unwrap() = FeedLife::new("another");
-        feed.grown.send_replace(1);
-        let (event, end) = waiting.await.unwrap();
+        feed.fail(FeedError::Restarted);
+        let event = next(&mut feed.stream).await.unwrap();
         assert!(event.contains("event: feed-restarted\n"), "{event}");
         assert!(event.contains("\"status\":410"), "{event}");
         assert!(
             event.contains("\nid:\n") || event.contains("\nid: \n"),
             "{event}"
         );
-        assert_eq!(end, None);
+        assert_eq!(next(&mut feed.stream).await, None);
     }
 }

@@ -156,10 +156,20 @@ impl Host {
         &self,
         after: FeedPlace,
     ) -> impl Stream<Item = Result<FeedPage, FeedError>> + Send + 'static {
+        self.follow_by(after, PAGE)
+    }
+
+    /// [`Self::follow`] in pages of at most `page` changes: a reader that is slow keeps one in memory.
+    pub fn follow_by(
+        &self,
+        after: FeedPlace,
+        page: usize,
+    ) -> impl Stream<Item = Result<FeedPage, FeedError>> + Send + 'static {
         let following = Following {
             host: self.clone(),
             grown: self.watch_changes(),
             after,
+            page,
             failures: 0,
             has_ended: false,
         };
@@ -189,6 +199,7 @@ struct Following {
     /// Tells when the feed may have grown.
     grown: watch::Receiver<u64>,
     after: FeedPlace,
+    page: usize,
     /// How often reading failed in a row.
     failures: u32,
     has_ended: bool,
@@ -205,7 +216,7 @@ impl Following {
         loop {
             // Marked as seen before reading: what is added meanwhile wakes the wait below.
             self.grown.mark_unchanged();
-            match self.host.changes(&self.after, PAGE).await {
+            match self.host.changes(&self.after, self.page).await {
                 Ok(page) => {
                     self.failures = 0;
                     self.after = page.next.clone();

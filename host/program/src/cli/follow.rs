@@ -1,7 +1,11 @@
 //! Following the event stream.
 
+use std::future::ready;
+use std::pin::pin;
 use std::time::Duration;
 
+use eventsource_stream::{Event, EventStreamError, Eventsource as _};
+use futures_util::{Stream, StreamExt as _};
 use reqwest::Response;
 
 use super::client::Client;
@@ -24,24 +28,22 @@ pub(super) async fn follow(
     let mut after = "now".to_owned();
     let mut response = open(client, &after).await?;
     loop {
-        let mut parser = Parser::default();
-        // A broken stream reads like one that ended.
-        while let Ok(Some(chunk)) = response.chunk().await {
-            for event in parser.push(&chunk)? {
-                if !event.id.is_empty() {
-                    after = event.id;
+        let mut events = pin!(events(response.bytes_stream()));
+        while let Some(event) = events.next().await {
+            let event = event?;
+            if !event.id.is_empty() {
+                after = event.id;
+            }
+            match event.event.as_str() {
+                "activity" => show(&parse(&event.data)?).await?,
+                Problem::FEED_RESTARTED => {
+                    tell(
+                        "the host's data was restored or moved; showing everything from the beginning",
+                    );
+                    after.clear();
                 }
-                match event.name.as_str() {
-                    "activity" => show(&parse(&event.data)?).await?,
-                    Problem::FEED_RESTARTED => {
-                        tell(
-                            "the host's data was restored or moved; showing everything from the beginning",
-                        );
-                        after.clear();
-                    }
-                    "problem" => tell(&parse::<Problem>(&event.data)?.detail),
-                    _ => {}
-                }
+                "problem" => tell(&parse::<Problem>(&event.data)?.detail),
+                _ => {}
             }
         }
         tell("the stream ended; connecting again");
@@ -83,94 +85,71 @@ fn parse<T: serde::de::DeserializeOwned>(data: &str) -> Result<T, Failure> {
     })
 }
 
-/// One event.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Event {
-    name: String,
-    data: String,
-    id: String,
-}
-
-/// Reads `text/event-stream`, as far as this program's server writes it.
-#[derive(Default)]
-struct Parser {
-    line: Vec<u8>,
-    event: Event,
-}
-
-impl Parser {
-    /// Takes more bytes and returns the events they complete.
-    fn push(&mut self, bytes: &[u8]) -> Result<Vec<Event>, Failure> {
-        let mut events = Vec::new();
-        for byte in bytes {
-            if *byte != b'\n' {
-                if self.line.len() >= LONGEST_LINE {
-                    return Err(Failure::failed("the host sent an endless line"));
-                }
-                self.line.push(*byte);
-                continue;
+/// What the bytes of `text/event-stream` say. A broken stream reads like one that ended.
+fn events<B: AsRef<[u8]>, E>(
+    bytes: impl Stream<Item = Result<B, E>>,
+) -> impl Stream<Item = Result<Event, Failure>> {
+    let mut line = 0;
+    // The reader of events keeps a line however long it is.
+    let bounded = bytes.map(move |bytes| {
+        let bytes = bytes.map_err(|_| None)?;
+        for byte in bytes.as_ref() {
+            line = if *byte == b'\n' { 0 } else { line + 1 };
+            if line > LONGEST_LINE {
+                return Err(Some(Failure::failed("the host sent an endless line")));
             }
-            let line = std::mem::take(&mut self.line);
-            let line = String::from_utf8_lossy(&line);
-            events.extend(self.end_line(line.trim_end_matches('\r')));
         }
-        Ok(events)
-    }
-
-    fn end_line(&mut self, line: &str) -> Option<Event> {
-        if line.is_empty() {
-            let event = std::mem::take(&mut self.event);
-            return (!event.data.is_empty()).then_some(event);
-        }
-        let (field, value) = line.split_once(':').unwrap_or((line, ""));
-        let value = value.strip_prefix(' ').unwrap_or(value);
-        match field {
-            "event" => value.clone_into(&mut self.event.name),
-            "id" => value.clone_into(&mut self.event.id),
-            "data" => {
-                if !self.event.data.is_empty() {
-                    self.event.data.push('\n');
-                }
-                self.event.data.push_str(value);
-            }
-            _ => {}
-        }
-        None
-    }
+        Ok(bytes)
+    });
+    bounded.eventsource().scan((), |(), event| {
+        ready(match event {
+            Ok(event) => Some(Ok(event)),
+            Err(EventStreamError::Transport(Some(failure))) => Some(Err(failure)),
+            Err(_) => None,
+        })
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
+    use futures_util::stream::iter;
+
     use super::*;
 
-    #[test]
-    fn events_are_read_however_the_bytes_are_cut() {
+    async fn read(pieces: impl Iterator<Item = &[u8]>) -> Result<Vec<Event>, Failure> {
+        let pieces = iter(pieces.map(Ok::<_, Infallible>));
+        let events: Vec<_> = events(pieces).collect().await;
+        events.into_iter().collect()
+    }
+
+    #[tokio::test]
+    async fn events_are_read_however_the_bytes_are_cut() {
         let text = ": alive\n\nevent: activity\nid: 17\nretry: 2000\ndata: {\"a\":\"ü\"}\n\nevent: problem\r\ndata:1\r\ndata:2\r\n\r\n";
-        let expected = vec![
-            Event {
-                name: "activity".into(),
-                data: "{\"a\":\"ü\"}".into(),
-                id: "17".into(),
-            },
-            Event {
-                name: "problem".into(),
-                data: "1\n2".into(),
-                id: String::new(),
-            },
-        ];
         for size in 1..text.len() {
-            let mut parser = Parser::default();
-            let mut events = Vec::new();
-            for chunk in text.as_bytes().chunks(size) {
-                events.extend(parser.push(chunk).unwrap());
-            }
-            assert_eq!(events, expected, "in pieces of {size}");
+            let read = read(text.as_bytes().chunks(size)).await.unwrap();
+            let [activity, problem] = read.as_slice() else {
+                panic!("in pieces of {size}: {read:?}");
+            };
+            let activity = (
+                activity.event.as_str(),
+                activity.id.as_str(),
+                activity.data.as_str(),
+            );
+            assert_eq!(
+                activity,
+                ("activity", "17", "{\"a\":\"ü\"}"),
+                "in pieces of {size}"
+            );
+            let problem = (problem.event.as_str(), problem.data.as_str());
+            assert_eq!(problem, ("problem", "1\n2"), "in pieces of {size}");
         }
     }
 
-    #[test]
-    fn an_endless_line_is_refused() {
-        let mut parser = Parser::default();
-        assert!(parser.push(&vec![b'x'; LONGEST_LINE + 1]).is_err());
+    #[tokio::test]
+    async fn an_endless_line_is_refused() {
+        let line = vec![b'x'; LONGEST_LINE + 1];
+        assert!(read(std::iter::once(line.as_slice())).await.is_err());
     }
 }
