@@ -8,7 +8,8 @@ use thiserror::Error;
 use wasmtime::Trap;
 
 use super::limit_exceeded::{LimitExceeded, LimitKind};
-use integration_host_contract::IntegrationError;
+use integration_host_contract::sentence::cut;
+use integration_host_contract::{ErrorCode, IntegrationError};
 use integration_host_storage::StorageError;
 
 /// Why a component cannot be loaded.
@@ -91,10 +92,7 @@ const MAX_CAUSE: usize = 500;
 pub(super) fn one_line(error: &wasmtime::Error) -> String {
     let text = format!("{error:#}").replace(char::is_control, " ");
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(MAX_CAUSE) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
+    cut(&line, MAX_CAUSE).into_owned()
 }
 
 /// Why a call has no result.
@@ -194,6 +192,16 @@ impl CallError {
             export,
             limit: exceeded.limit,
             cause: exceeded.text,
+        }
+    }
+
+    /// What a caller can act on.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Integration(error) => error.code,
+            Self::Storage(error) => error.code(),
+            Self::TimedOut { .. } | Self::Conflict | Self::Busy => ErrorCode::Unavailable,
+            Self::Trap { .. } | Self::Stopped { .. } | Self::Unrecorded(_) => ErrorCode::Internal,
         }
     }
 

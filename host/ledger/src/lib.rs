@@ -60,7 +60,7 @@ pub use self::summary::{
 };
 use integration_host_contract::deadline::Unanswered;
 use integration_host_contract::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
-use integration_host_contract::{Changes, TeamMember};
+use integration_host_contract::{Changes, ErrorCode, TeamMember};
 
 pub use self::connection_summary::ConnectionScan;
 pub use self::delivery::SUPERSEDED;
@@ -126,6 +126,18 @@ pub enum LedgerError {
     /// could not be reached, and holds no secret.
     #[error("the ledger is unavailable: {0}")]
     Unavailable(String),
+}
+
+impl LedgerError {
+    /// What a caller can act on.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::NotFound(_) => ErrorCode::NotFound,
+            Self::Conflict(_) => ErrorCode::Conflict,
+            Self::Invalid(_) => ErrorCode::InvalidInput,
+            Self::LeaseLost | Self::Unavailable(_) => ErrorCode::Unavailable,
+        }
+    }
 }
 
 impl Unanswered for LedgerError {

@@ -1,9 +1,10 @@
 //! Letting in whoever carries the admin token or is signed in at the platform, and keeping out whoever guesses the token.
 
-use integration_host_contract::sentence::duration_in_words;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use async_trait::async_trait;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
@@ -13,8 +14,8 @@ use tokio::time::Instant;
 use super::admin_token::AdminToken;
 use super::client::Source;
 use super::error::ApiError;
-use super::identity::{Authenticator, Identity, Role};
 use super::login_throttle::LoginThrottle;
+use integration_host_contract::sentence::duration_in_words;
 
 /// What somebody wanted to get in with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +131,7 @@ pub(super) async fn require_identity(
     let source = Source::noted(request.extensions());
     let now = Instant::now();
     admission.ensure_not_locked_out(source, now)?;
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let given = parts
         .headers
         .get(AUTHORIZATION)
@@ -148,12 +149,25 @@ pub(super) async fn require_identity(
             None => return Err(nobody(&admission)),
         },
     };
-    // A backup holds everything, which is more than to look at it.
-    let is_backup = parts.uri.path().ends_with("/backup");
-    if !role.may(&parts.method) || role == Role::Reader && is_backup {
+    if !role.may(&parts.method) {
         return Err(only_looking());
     }
+    parts.extensions.insert(role);
     Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// That an admin asks, for a route that answers with more than there is to look at. It is below [`require_identity`].
+pub(super) struct OnlyAdmin;
+
+impl<S: Sync> FromRequestParts<S> for OnlyAdmin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match parts.extensions.get() {
+            Some(Role::Admin) => Ok(Self),
+            Some(Role::Reader) | None => Err(only_looking()),
+        }
+    }
 }
 
 fn nobody(admission: &Admission) -> ApiError {
@@ -168,4 +182,56 @@ fn nobody(admission: &Admission) -> ApiError {
 /// What is answered to somebody who may look and wants to do more.
 pub(super) fn only_looking() -> ApiError {
     ApiError::forbidden("you may look at this and not change it; ask somebody who may")
+}
+
+/// A platform's own sign-in, in place of the admin token or beside it.
+///
+/// API and console ask it for each request. Pages of other sites cannot use what it goes by, such as a cookie: a request of
+/// theirs that would change something is refused before it is asked.
+#[async_trait]
+pub trait Authenticator: Send + Sync + 'static {
+    /// Who sent a request, or `None` for somebody unknown. What middleware of the platform put into its extensions is there.
+    /// It answers soon: each page waits for it.
+    async fn authenticate(&self, request: &Parts) -> Option<Identity>;
+
+    /// Where somebody signs in: an address, or a path of the platform such as `/sign-in`.
+    fn sign_in_url(&self) -> &str;
+}
+
+/// Somebody whom the platform knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// What they are called, the same each time: what one person has begun in the console is not shown to another. It is not
+    /// logged.
+    pub name: String,
+    /// What they may do.
+    pub role: Role,
+}
+
+impl Identity {
+    /// Somebody of this name who may do this.
+    pub fn new(name: impl Into<String>, role: Role) -> Self {
+        let name = name.into();
+        Self { name, role }
+    }
+}
+
+/// What somebody may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Look at everything except backups.
+    Reader,
+    /// Everything.
+    Admin,
+}
+
+impl Role {
+    /// Whether requests of this method are more than looking.
+    pub(crate) fn may(self, method: &Method) -> bool {
+        match self {
+            Self::Admin => true,
+            Self::Reader => [Method::GET, Method::HEAD].contains(method),
+        }
+    }
 }

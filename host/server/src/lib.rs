@@ -19,7 +19,6 @@ mod console;
 mod error;
 mod extract;
 mod follow;
-mod identity;
 mod layers;
 mod listener;
 mod login_throttle;
@@ -35,8 +34,8 @@ mod sub_path;
 mod write_timeout;
 
 pub use self::admin_token::{AdminToken, AdminTokenError, AdminTokenSource};
+pub use self::authentication::{Authenticator, Identity, Role};
 pub use self::console::{SignInCode, SignInLinks};
 pub use self::error::status_of;
-pub use self::identity::{Authenticator, Identity, Role};
 pub use self::openapi::document;
 pub use self::server::Server;

@@ -58,23 +58,13 @@ impl From<IntegrationError> for HostError {
 
 impl From<LedgerError> for HostError {
     fn from(error: LedgerError) -> Self {
-        let code = match error {
-            LedgerError::NotFound(_) => ErrorCode::NotFound,
-            LedgerError::Conflict(_) => ErrorCode::Conflict,
-            LedgerError::Invalid(_) => ErrorCode::InvalidInput,
-            _ => ErrorCode::Unavailable,
-        };
-        Self::new(code, error.to_string())
+        Self::new(error.code(), error.to_string())
     }
 }
 
 impl From<StorageError> for HostError {
     fn from(error: StorageError) -> Self {
-        let code = match error {
-            StorageError::Invalid(_) => ErrorCode::Internal,
-            _ => ErrorCode::Unavailable,
-        };
-        Self::new(code, error.to_string())
+        Self::new(error.code(), error.to_string())
     }
 }
 
@@ -89,25 +79,21 @@ const BUSY_RETRY_SECONDS: u32 = 5;
 
 impl From<CallError> for HostError {
     fn from(error: CallError) -> Self {
-        let code = match error {
-            CallError::Integration(error) => return error.into(),
-            CallError::Storage(error) => return error.into(),
-            CallError::Unrecorded(error) => {
-                return match error.downcast::<Self>() {
-                    Ok(error) => *error,
-                    Err(error) => Self::new(ErrorCode::Internal, error.to_string()),
-                };
+        let code = error.code();
+        match error {
+            CallError::Integration(error) => error.into(),
+            CallError::Unrecorded(error) => match error.downcast::<Self>() {
+                Ok(error) => *error,
+                Err(error) => Self::new(code, error.to_string()),
+            },
+            error => {
+                let found_no_turn = matches!(error, CallError::Busy);
+                Self {
+                    retry_after_seconds: found_no_turn.then_some(BUSY_RETRY_SECONDS),
+                    found_no_turn,
+                    ..Self::new(code, error.to_string())
+                }
             }
-            CallError::TimedOut { .. } | CallError::Conflict | CallError::Busy => {
-                ErrorCode::Unavailable
-            }
-            _ => ErrorCode::Internal,
-        };
-        let found_no_turn = matches!(error, CallError::Busy);
-        Self {
-            retry_after_seconds: found_no_turn.then_some(BUSY_RETRY_SECONDS),
-            found_no_turn,
-            ..Self::new(code, error.to_string())
         }
     }
 }

@@ -37,6 +37,7 @@ pub use self::secrets::SecretStore;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 pub use self::unit_of_work::{INTEGRATION_AREA, Listener, UnitOfWork};
+use integration_host_contract::ErrorCode;
 use integration_host_contract::deadline::Unanswered;
 use integration_host_contract::id::ConnectionId;
 
@@ -116,6 +117,16 @@ pub enum StorageError {
     /// is for the log, names what could not be reached, and holds no secret.
     #[error("the storage provider is unavailable: {0}")]
     Unavailable(String),
+}
+
+impl StorageError {
+    /// What a caller can act on. A value that is out of bounds is a defect: what a person gave was checked before.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Invalid(_) => ErrorCode::Internal,
+            Self::Unavailable(_) => ErrorCode::Unavailable,
+        }
+    }
 }
 
 impl Unanswered for StorageError {

@@ -11,15 +11,6 @@ use super::open::{self, APPLICATION_ID, MIGRATIONS};
 use super::{DatabaseError, SqliteDatabase};
 use integration_host_seal::drafts::directory_of;
 
-/// A copy of the database at one moment. Its file has no name any more and is gone with this.
-#[derive(Debug)]
-pub struct DatabaseCopy {
-    /// The file, to be read from its beginning.
-    pub file: File,
-    /// Its size, in bytes.
-    pub size_bytes: u64,
-}
-
 /// What a database file holds, as far as it matters before it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatabaseContents {
@@ -58,12 +49,13 @@ pub enum BackupError {
 }
 
 impl SqliteDatabase {
-    /// Copies the database as it is at one moment, without holding up who uses it. `None`: it is in
-    /// memory, where there is nothing worth a copy. Dropping the future ends the copying.
+    /// Copies the database as it is at one moment, without holding up who uses it, to a file that has no name any more and
+    /// is gone when it is closed, and tells its size in bytes. `None`: it is in memory, where there is nothing worth a copy.
+    /// Dropping the future ends the copying.
     ///
     /// # Errors
     /// There is no room for the copy, or the database cannot be read.
-    pub async fn copy(&self) -> Result<Option<DatabaseCopy>, DatabaseError> {
+    pub async fn copy(&self) -> Result<Option<(File, u64)>, DatabaseError> {
         let Some(path) = self.path() else {
             return Ok(None);
         };
@@ -106,7 +98,7 @@ async fn blocking<T: Send + 'static>(
         })
 }
 
-fn vacuum(source: &Path, connection: &Connection) -> Result<DatabaseCopy, DatabaseError> {
+fn vacuum(source: &Path, connection: &Connection) -> Result<(File, u64), DatabaseError> {
     let cannot = |error: std::io::Error| DatabaseError(error.to_string());
     // Beside the database: there is room for a database, and only its owner reads it.
     let draft = tempfile::Builder::new()
@@ -121,7 +113,7 @@ fn vacuum(source: &Path, connection: &Connection) -> Result<DatabaseCopy, Databa
     let file = draft.reopen().map_err(cannot)?;
     draft.close().map_err(cannot)?;
     let size_bytes = file.metadata().map_err(cannot)?.len();
-    Ok(DatabaseCopy { file, size_bytes })
+    Ok((file, size_bytes))
 }
 
 /// Removes what a copy left behind that a kill interrupted.

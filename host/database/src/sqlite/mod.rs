@@ -20,7 +20,7 @@ use rusqlite::Connection;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-pub use self::copy::{BackupError, DatabaseContents, DatabaseCopy, inspect_backup, key_ids_in};
+pub use self::copy::{BackupError, DatabaseContents, inspect_backup, key_ids_in};
 pub use self::open::OpenError;
 pub use self::open::{is_in_use, is_missing, left_log};
 use self::readers::Readers;

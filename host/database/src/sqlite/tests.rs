@@ -347,15 +347,11 @@ async fn a_copy_is_of_one_moment_and_holds_nobody_up() {
             }
         })
     };
-    let copy = database.copy().await.unwrap().unwrap();
+    let (mut source, size_bytes) = database.copy().await.unwrap().unwrap();
     writing.await.unwrap();
     let copied = directory.path().join("copied");
-    let mut source = copy.file;
     let mut target = std::fs::File::create(&copied).unwrap();
-    assert_eq!(
-        std::io::copy(&mut source, &mut target).unwrap(),
-        copy.size_bytes
-    );
+    assert_eq!(std::io::copy(&mut source, &mut target).unwrap(), size_bytes);
     let contents = inspect_backup(&copied).unwrap();
     assert_eq!(contents.schema_version, open::MIGRATIONS.len() as i64);
     let copied = SqliteDatabase::open(&copied).unwrap();

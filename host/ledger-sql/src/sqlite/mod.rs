@@ -509,9 +509,6 @@ mod tests;
 impl Backup for SqliteLedger {
     async fn copy(&self) -> Result<Option<BackupFile>, LedgerError> {
         let copy = self.database.0.copy().await.map_err(Failure::from)?;
-        Ok(copy.map(|copy| BackupFile {
-            file: copy.file,
-            size_bytes: copy.size_bytes,
-        }))
+        Ok(copy.map(|(file, size_bytes)| BackupFile { file, size_bytes }))
     }
 }

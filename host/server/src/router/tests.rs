@@ -20,11 +20,11 @@ use tower::ServiceExt as _;
 
 use super::super::admin_token::AdminToken;
 use super::super::authentication::{Admission, require_identity};
+use super::super::authentication::{Authenticator, Identity, Role};
 use super::super::body::{LargeBodies, RequestLimits};
 use super::super::client::TrustedProxies;
 use super::super::error::ApiError;
 use super::super::extract::{ApiJson, ApiPath, ApiQuery};
-use super::super::identity::{Authenticator, Identity, Role};
 use super::super::layers::{finish, with_an_end, with_own_methods};
 use super::super::login_throttle::LoginThrottle;
 use super::super::openapi::document;

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::api::{RotationView, SealingKeyView};
+use crate::authentication::OnlyAdmin;
 use crate::error::ApiError;
 use crate::openapi::Problems;
 use crate::state::AppState;
@@ -27,7 +28,11 @@ const CHUNK_BYTES: usize = 256 << 10;
 /// off, so compare the length.
 #[utoipa::path(get, path = "/api/v1/backup", operation_id = "fetch_backup", tag = "operations",
     responses((status = 200, description = "An SQLite database", content_type = "application/vnd.sqlite3", body = Vec<u8>), Problems))]
-pub(crate) async fn backup(State(state): State<AppState>) -> Result<Response, ApiError> {
+pub(crate) async fn backup(
+    // It holds everything.
+    _: OnlyAdmin,
+    State(state): State<AppState>,
+) -> Result<Response, ApiError> {
     let copy = state.service.backup().await?;
     let headers = [
         (
