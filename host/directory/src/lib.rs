@@ -4,7 +4,6 @@
 //! for none.
 #![deny(missing_docs)]
 
-mod empty;
 mod file;
 #[cfg(feature = "scim")]
 pub mod scim;
@@ -16,7 +15,6 @@ use async_trait::async_trait;
 use auto_impl::auto_impl;
 use thiserror::Error;
 
-pub use self::empty::EmptyDirectory;
 pub use self::file::FileDirectory;
 pub use self::users::Users;
 use integration_host_contract::User;
@@ -79,4 +77,27 @@ pub trait UserDirectory: Send + Sync + 'static {
 
     /// How many users there are. It is shown and decides nothing, so it may count some that are not found.
     async fn count(&self) -> Result<u64, DirectoryError>;
+}
+
+/// A directory without users.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct EmptyDirectory;
+
+#[async_trait]
+impl UserDirectory for EmptyDirectory {
+    async fn find_by_email(&self, emails: &[String]) -> Result<Vec<Vec<User>>, DirectoryError> {
+        Ok(vec![Vec::new(); emails.len()])
+    }
+
+    async fn find_by_id(&self, _id: &UserId) -> Result<Option<User>, DirectoryError> {
+        Ok(None)
+    }
+
+    async fn search(&self, _query: &str, _limit: usize) -> Result<Vec<User>, DirectoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn count(&self) -> Result<u64, DirectoryError> {
+        Ok(0)
+    }
 }

@@ -1,7 +1,6 @@
 //! Storage in a component: a WebAssembly component that exports `worksights:integration/storage`. Each call runs
 //! in an instance of its own, and what it returns is checked: it is trusted no more than an integration.
 
-mod convert;
 mod envelope;
 
 use std::sync::Arc;
@@ -11,8 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use thiserror::Error;
 
-use self::convert::{commit_outcome, unavailable, wit_write};
 use self::envelope::Envelope;
+use crate::bindings::sentence;
 use crate::bindings::storage_provider::exports::worksights::integration::storage as wit;
 use crate::{CallError, StorageComponent, StorageContext};
 use integration_host_contract::clock::Clock;
@@ -271,4 +270,48 @@ fn checked_page(
         last = Some(key);
     }
     Ok(page)
+}
+
+/// A write, which expires for the component in the first second in which it is expired throughout.
+fn wit_write(write: &Write) -> wit::Write {
+    let expires_at_seconds = write.expires_at.map(|expires_at| {
+        let milliseconds = u64::try_from(expires_at.as_millisecond()).unwrap_or_default();
+        milliseconds.div_ceil(1_000)
+    });
+    wit::Write {
+        key: write.key.clone(),
+        value: Envelope::close(write),
+        expires_at_seconds,
+    }
+}
+
+fn commit_outcome(outcome: wit::CommitOutcome) -> Commit {
+    match outcome {
+        wit::CommitOutcome::Committed => Commit::Committed,
+        wit::CommitOutcome::Conflict => Commit::Conflict,
+    }
+}
+
+/// A call without an answer. The engine has said so in the log.
+fn unavailable(error: CallError) -> StorageError {
+    let text = match error {
+        CallError::Trap { export, cause } | CallError::Stopped { export, cause, .. } => {
+            format!("the storage component failed in `{export}`: {cause}")
+        }
+        CallError::TimedOut { export, time } => {
+            format!("the storage component did not finish `{export}` within {time:?}")
+        }
+        CallError::Busy => "too many calls of the storage component at once".to_owned(),
+        error => error.to_string(),
+    };
+    StorageError::Unavailable(text)
+}
+
+impl From<wit::Error> for StorageError {
+    fn from(error: wit::Error) -> Self {
+        match error {
+            wit::Error::Invalid(message) => Self::Invalid(sentence(message)),
+            wit::Error::Unavailable(message) => Self::Unavailable(sentence(message)),
+        }
+    }
 }

@@ -18,7 +18,6 @@ mod cpu_scheduler;
 mod error;
 mod exports;
 mod limit_exceeded;
-mod linker;
 mod load;
 mod manifest;
 mod memory;

@@ -17,7 +17,6 @@ mod quotas;
 pub mod redaction;
 mod request;
 mod reqwest;
-mod resolver;
 pub mod retry;
 mod upstream;
 
@@ -37,8 +36,7 @@ pub use lending::{HttpForCall, HttpLimits, OutboundHttp};
 pub use metrics::{HttpCounts, HttpMetrics};
 pub use redaction::Redactor;
 pub use request::{Authorization, Credential, GuestRequest};
-pub use reqwest::ReqwestClient;
-pub use resolver::SystemResolver;
+pub use reqwest::{CONNECT_TIMEOUT, ReqwestClient, SystemResolver};
 pub use retry::RetryPolicy;
 pub use upstream::{Upstream, UpstreamError};
 

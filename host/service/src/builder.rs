@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use thiserror::Error;
 use tracing::warn;
@@ -18,15 +17,12 @@ use integration_host_directory::{EmptyDirectory, UserDirectory};
 use integration_host_engine::{Engine, Integration, LoadError};
 use integration_host_http::allow_list::AllowListError;
 use integration_host_http::{
-    AllowList, EgressProxy, HttpError, HttpLimits, HttpMetrics, OutboundHttp, ReqwestClient,
-    Upstream,
+    AllowList, CONNECT_TIMEOUT, EgressProxy, HttpError, HttpLimits, HttpMetrics, OutboundHttp,
+    ReqwestClient, Upstream,
 };
 use integration_host_ledger::{Backup, Ledger};
 use integration_host_seal::{SealingKey, SealingKeys};
 use integration_host_storage::{KeyValueStore, MemoryStore};
-
-/// How long connecting to the remote service may take, TLS included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a host is made of. A ledger and a public URL are required.
 ///

@@ -6,14 +6,14 @@ use tracing::info;
 
 use super::background::policy::needs_a_person;
 use super::lease::LeaseGuard;
-use super::{ConnectStep, Host, HostError};
+use super::{Host, HostError};
 use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
 use integration_host_contract::{ErrorCode, TestReport};
 use integration_host_engine::CallContext;
 use integration_host_engine::capability::http::SecretSource;
 use integration_host_ledger::{
-    Attention, Connection, ConnectionState, ConnectionUpdate, EventKind, ImportLimits, LedgerError,
-    NewConnection,
+    Attention, Connection, ConnectionScan, ConnectionState, ConnectionUpdate, EventKind,
+    ImportLimits, LedgerError, NewConnection,
 };
 use integration_host_seal::secret::Secrets;
 use integration_host_storage::MemoryStore;
@@ -117,7 +117,7 @@ impl Host {
                 let undoing = self.fenced_by(&guard);
                 let wait = match undoing.abandon(&connection.id).await {
                     Ok(wait) => wait,
-                    Err(_) => Some(self.schedule().retry()),
+                    Err(_) => Some(self.schedule().retry),
                 };
                 if let Some(wait) = wait {
                     self.inner.background.undo_later(&connection.id, wait);
@@ -334,7 +334,7 @@ impl Host {
     pub(super) fn begin_upkeep(&self, id: &ConnectionId) {
         let schedule = self.schedule();
         let background = &self.inner.background;
-        background.begin(id, schedule.upkeep(), schedule.silence());
+        background.begin(id, schedule.upkeep, schedule.silence);
     }
 
     /// Whether the secrets are those the manifest asks for.
@@ -392,4 +392,53 @@ pub fn valid_name(name: &str) -> Result<String, HostError> {
         )));
     }
     Ok(name.to_owned())
+}
+
+impl Host {
+    /// The unfinished connection of a scope that is to be connected.
+    pub(super) async fn unfinished(
+        &self,
+        of: &NewConnection,
+    ) -> Result<Option<Connection>, HostError> {
+        let ledger = &self.ledger;
+        let mut scan_connections = ConnectionScan::of(&**ledger);
+        loop {
+            let mut page = scan_connections.next().await?;
+            if page.is_empty() {
+                return Ok(None);
+            }
+            page.retain(|summary| summary.state == ConnectionState::Connecting);
+            for summary in page {
+                let found = ledger.connection(&summary.id).await?;
+                let found = found.filter(|found| {
+                    found.state == ConnectionState::Connecting
+                        && found.integration == of.integration
+                        && found.scope_id == of.scope_id
+                });
+                if found.is_some() {
+                    return Ok(found);
+                }
+            }
+        }
+    }
+}
+
+/// What [`Host::connect_with`] is doing. The steps follow in this order; after the last one the
+/// connection is active, and [names](Host::names_are_loading) go on loading in the background.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConnectStep {
+    /// Keeping the secrets and binding the connection to its scope.
+    Saving,
+    /// Subscribing to the webhook.
+    Subscribing,
+    /// Importing the team and matching it to users.
+    ImportingTeam,
+}
+
+impl Host {
+    /// Whether names of what time is spent on are still to be fetched: they are being fetched, or will
+    /// be, because a fetch did not get all of them. Known to the host that does the work.
+    pub fn names_are_loading(&self, id: &ConnectionId) -> bool {
+        self.inner.background.names_are_due(id)
+    }
 }

@@ -7,7 +7,7 @@ use ::reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::net::TcpListener;
 use url::Url;
 
-use super::super::resolver::{PublicOnly, ResolveError};
+use super::super::reqwest::{PublicOnly, ResolveError};
 use super::super::{EgressProxy, HttpClient, HttpError, OutgoingRequest, ReqwestClient};
 use super::server::{Server, Step, respond, send};
 

@@ -1,8 +1,6 @@
 //! The user directory of the settings.
 
 use std::sync::Arc;
-#[cfg(feature = "scim")]
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -12,11 +10,7 @@ use integration_host_directory::scim::ScimDirectory;
 use integration_host_directory::sql::SqlDirectory;
 use integration_host_directory::{EmptyDirectory, FileDirectory, UserDirectory};
 #[cfg(feature = "scim")]
-use integration_host_http::ReqwestClient;
-
-/// How long connecting to a user directory may take, TLS included.
-#[cfg(feature = "scim")]
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use integration_host_http::{CONNECT_TIMEOUT, ReqwestClient};
 
 /// Opens a user directory, and makes sure that users can be looked up in it.
 ///

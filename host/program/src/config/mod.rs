@@ -3,7 +3,6 @@
 //! [`Settings::resolve`] does all of it and checks every value, so that a wrong one ends the start
 //! with one sentence instead of surprising later.
 
-mod choice;
 mod directory;
 mod file;
 mod ledger;
@@ -18,13 +17,12 @@ use ipnet::IpNet;
 use thiserror::Error;
 use url::Url;
 
-pub use self::choice::LogFormat;
 pub use self::directory::DirectoryChoice;
 use self::directory::DirectorySection;
 pub(crate) use self::directory::is_token_in_environment as is_directory_token_in_environment;
 use self::file::SettingsFile;
 pub use self::ledger::LedgerChoice;
-pub use self::overrides::Overrides;
+pub use self::overrides::{LogFormat, Overrides};
 pub use self::storage::StorageChoice;
 pub use integration_host::DeletedEntries;
 use integration_host::schedule::Schedule;

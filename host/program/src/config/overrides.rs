@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
-use super::choice::deleted_entries;
+use super::DeletedEntries;
 use super::directory::is_token_in_environment;
-use super::{DeletedEntries, LogFormat};
 use integration_host_seal::KeySource;
 
 /// The first of these variables that is set, and not empty.
@@ -119,4 +120,27 @@ pub struct Overrides {
     /// Which log lines to write, such as warn or integration_host=debug [default: info]
     #[arg(long, value_name = "FILTER", env = "INTEGRATION_HOST_LOG_LEVEL")]
     pub log_level: Option<String>,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, for log collectors.
+    Json,
+}
+
+/// Reads how deleted activities are listed.
+pub(super) fn deleted_entries() -> impl TypedValueParser<Value = DeletedEntries> {
+    let values = [
+        PossibleValue::new("keep").help("Like any other, marked as deleted"),
+        PossibleValue::new("hide").help("Only when asked for"),
+    ];
+    PossibleValuesParser::new(values).map(|value| match value.as_str() {
+        "hide" => DeletedEntries::Hide,
+        _ => DeletedEntries::Keep,
+    })
 }

@@ -13,11 +13,11 @@ mod missing;
 mod problem;
 mod sealing_key;
 mod secrets;
-mod sign_in_link;
 pub mod time;
 mod user;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
 
 pub use self::account::{AccountView, ScopeView, TestReportView, TestRequest};
 pub use self::activity::{
@@ -37,7 +37,6 @@ pub use self::missing::{MissingList, MissingStateView, MissingView, TakeBackRequ
 pub use self::problem::Problem;
 pub use self::sealing_key::{FormerKeysView, RotationProgressView, RotationView, SealingKeyView};
 pub use self::secrets::SecretValues;
-pub use self::sign_in_link::SignInLinkView;
 pub use self::user::{
     Earlier, ImportView, ImportedTeam, MapRequest, MatchedByView, MemberList, MemberStateView,
     MemberView, RemoteUserView, UserList, UserView,
@@ -51,4 +50,14 @@ where
     T: Deserialize<'de>,
 {
     Option::deserialize(deserializer)
+}
+
+/// A link that signs in to the console once.
+#[derive(Clone, Serialize, Deserialize, ToSchema)]
+pub struct SignInLinkView {
+    /// What follows the host's address.
+    #[schema(example = "/sign-in?code=0f1e2d3c4b5a69788796a5b4c3d2e1f0")]
+    pub path: String,
+    /// For how long it is good.
+    pub expires_in_seconds: u64,
 }
