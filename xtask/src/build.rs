@@ -44,14 +44,15 @@ fn wasm(package: &str, name: &str) -> Result<PathBuf> {
     Ok(component)
 }
 
-/// Builds the two programs that the demo runs and returns their paths: nothing that only tests need.
+/// Builds the two programs that the demo runs and returns their paths: nothing that only tests or other providers need,
+/// and as quickly as may be.
 pub fn demo_programs() -> Result<(PathBuf, PathBuf)> {
     let (host, sandbox) = ("integration-host", "toggl-sandbox");
     run(cargo()
-        .args(["build", "--package", "integration-host-cli", "--bin", host])
-        .arg("--no-default-features"))?;
-    run(cargo().args(["build", "--package", sandbox, "--bin", sandbox]))?;
-    let folder = target_directory().join("debug");
+        .args(["build", "--profile", "demo", "--no-default-features"])
+        .args(["--package", "integration-host-cli", "--bin", host])
+        .args(["--package", sandbox, "--bin", sandbox]))?;
+    let folder = target_directory().join("demo");
     Ok((folder.join(host), folder.join(sandbox)))
 }
 

@@ -13,6 +13,6 @@ mod sqlite;
 pub use self::indexes::Index;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::{
-    BackupError, DatabaseContents, DatabaseError, OpenError, SqliteDatabase,
-    WriteStatistics, inspect_backup, is_in_use, is_missing, key_ids_in, left_log,
+    BackupError, DatabaseContents, DatabaseError, OpenError, SqliteDatabase, WriteStatistics,
+    inspect_backup, is_in_use, is_missing, key_ids_in, left_log,
 };

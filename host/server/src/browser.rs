@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
+#[cfg(feature = "console")]
 use super::console;
 use super::error::ApiError;
 
@@ -52,6 +53,7 @@ pub(super) async fn guard(State(own): State<OwnAddress>, request: Request, next:
         .and_then(|()| check_query(request.uri().query().unwrap_or_default()));
     match checked {
         Ok(()) => next.run(request).await,
+        #[cfg(feature = "console")]
         Err(error) if console::is_for_a_person(request.headers()) => {
             console::refusal(&request, error)
         }

@@ -21,7 +21,6 @@ use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::client::{self, Requester, Source, TrustedProxies};
-use super::console;
 use super::error::ApiError;
 use super::open_connections::{ConnectionHandle, TooMany};
 use super::request_log::RequestLog;
@@ -170,11 +169,12 @@ impl<T: Unpin> HttpBody for Held<T> {
 }
 
 async fn nothing_here(request: Request) -> Response {
-    if console::is_for_a_person(request.headers()) {
-        console::no_page(&request)
-    } else {
-        ApiError::no_route().into_response()
+    #[cfg(feature = "console")]
+    if super::console::is_for_a_person(request.headers()) {
+        return super::console::no_page(&request);
     }
+    let _ = request;
+    ApiError::no_route().into_response()
 }
 
 /// Notes that who asks has the admin token: what is inside of this layer is only reached with it.

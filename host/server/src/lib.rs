@@ -8,13 +8,13 @@
 #![deny(missing_docs)]
 
 pub mod api;
-mod spreadsheet;
 
 mod admin_token;
 mod authentication;
 mod body;
 mod browser;
 mod client;
+#[cfg(feature = "console")]
 mod console;
 mod error;
 mod extract;
@@ -35,6 +35,7 @@ mod write_timeout;
 
 pub use self::admin_token::{AdminToken, AdminTokenError, AdminTokenSource};
 pub use self::authentication::{Authenticator, Identity, Role};
+#[cfg(feature = "console")]
 pub use self::console::{SignInCode, SignInLinks};
 pub use self::error::status_of;
 pub use self::openapi::document;

@@ -66,8 +66,6 @@ pub(super) enum Problems {
         operations::alive,
         operations::ready,
         operations::metrics,
-        operations::make_sign_in_link,
-        operations::end_sessions,
         operations::openapi,
     ),
     security(("admin-token" = [])),
@@ -92,7 +90,16 @@ impl Modify for AdminTokenScheme {
     }
 }
 
+/// What the API has for the console.
+#[cfg(feature = "console")]
+#[derive(OpenApi)]
+#[openapi(paths(operations::make_sign_in_link, operations::end_sessions))]
+struct ConsoleDocument;
+
 /// The OpenAPI document of this host.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    let document = Document::openapi();
+    #[cfg(feature = "console")]
+    let document = document.merge_from(ConsoleDocument::openapi());
+    document
 }

@@ -9,6 +9,7 @@ use tower_http::cors::CorsLayer;
 
 use super::authentication::require_identity;
 use super::browser::{OwnAddress, guard};
+#[cfg(feature = "console")]
 use super::console;
 use super::layers::{admitted, with_own_methods};
 pub(super) use super::layers::{finish, with_an_end};
@@ -31,6 +32,7 @@ pub(super) fn api(state: &AppState, own: &OwnAddress) -> Router<AppState> {
 }
 
 /// The pages for people.
+#[cfg(feature = "console")]
 pub(super) fn console(state: &AppState, own: &OwnAddress) -> Router<AppState> {
     let routes = console::routes(state).route_layer(from_fn_with_state(own.clone(), guard));
     with_own_methods(routes)
@@ -67,10 +69,13 @@ pub(super) fn open_routes() -> Router<AppState> {
 
 /// Routes that need somebody who is let in.
 fn admin_routes() -> Router<AppState> {
-    Router::new()
-        .route("/metrics", get(operations::metrics))
+    let routes = Router::new();
+    #[cfg(feature = "console")]
+    let routes = routes
         .route("/api/v1/sign-in-links", post(operations::make_sign_in_link))
-        .route("/api/v1/sessions", delete(operations::end_sessions))
+        .route("/api/v1/sessions", delete(operations::end_sessions));
+    routes
+        .route("/metrics", get(operations::metrics))
         .route("/api/v1/test", post(connections::test))
         .route(
             "/api/v1/connections",

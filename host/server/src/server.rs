@@ -14,12 +14,14 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use url::Url;
 
+#[cfg(feature = "console")]
+use crate::SignInLinks;
 use crate::browser::OwnAddress;
 use crate::client::TrustedProxies;
 use crate::listener::Listener;
 use crate::state::AppState;
 use crate::sub_path::SubPath;
-use crate::{AdminToken, Authenticator, SignInLinks, router};
+use crate::{AdminToken, Authenticator, router};
 use integration_host::{Host, Limits};
 
 /// The HTTP server of a host, or its routes.
@@ -59,6 +61,7 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: Vec<IpNet>,
     pub(crate) allowed_origins: Vec<HeaderValue>,
+    #[cfg(feature = "console")]
     pub(crate) sign_in_links: SignInLinks,
 }
 
@@ -82,6 +85,7 @@ impl Server {
                 limits: Limits::default(),
                 trusted_proxies: Vec::new(),
                 allowed_origins: Vec::new(),
+                #[cfg(feature = "console")]
                 sign_in_links: SignInLinks::default(),
             },
             running: Arc::default(),
@@ -129,6 +133,7 @@ impl Server {
     }
 
     /// Links that sign in to the console once, for a program that prints one.
+    #[cfg(feature = "console")]
     #[must_use]
     pub fn sign_in_links(mut self, links: SignInLinks) -> Self {
         self.options.sign_in_links = links;
@@ -148,6 +153,7 @@ impl Server {
 
     /// The console, and an answer for every other address below it. Its pages lead to one another wherever it is mounted;
     /// where the public URL is no https, its sessions are good below the path of that alone.
+    #[cfg(feature = "console")]
     pub fn console(&self) -> Router {
         let running = self.running();
         let routes = router::console(&running.state, &self.own_address(false));
@@ -255,9 +261,9 @@ impl Server {
 
     fn all(&self, own: &OwnAddress) -> Router {
         let state = &self.running().state;
-        let routes = router::open_routes()
-            .merge(router::api(state, own))
-            .merge(router::console(state, own));
+        let routes = router::open_routes().merge(router::api(state, own));
+        #[cfg(feature = "console")]
+        let routes = routes.merge(router::console(state, own));
         self.finished(router::with_an_end(routes))
     }
 

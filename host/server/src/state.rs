@@ -11,7 +11,8 @@ use tracing::Instrument as _;
 
 use super::authentication::Admission;
 use super::body::RequestLimits;
-use super::console::{Drafts, Sessions, SignInLinks};
+#[cfg(feature = "console")]
+use super::console::Console;
 use super::error::ApiError;
 use super::login_throttle::LoginThrottle;
 use super::routes::Readiness;
@@ -29,9 +30,8 @@ pub(super) struct AppState {
     pub(super) service: Host,
     pub(super) admission: Admission,
     pub(super) limits: RequestLimits,
-    pub(super) sessions: Arc<Sessions>,
-    pub(super) sign_in_links: SignInLinks,
-    pub(super) drafts: Arc<Drafts>,
+    #[cfg(feature = "console")]
+    pub(super) console: Console,
     pub(super) signature_throttle: Arc<SignatureThrottle>,
     pub(super) readiness: Arc<Readiness>,
     /// When a refused delivery is answered, counted from its arrival.
@@ -54,13 +54,12 @@ impl AppState {
         let limits = &options.limits;
         let login_throttle = LoginThrottle::new(limits.wrong_admin_tokens, limits.lock_out);
         Self {
-            sessions: Arc::new(Sessions::new(
-                Arc::clone(service.keys()),
+            #[cfg(feature = "console")]
+            console: Console::new(
+                &service,
                 options.admin_token.as_ref(),
-                service.public_url(),
-            )),
-            sign_in_links: options.sign_in_links,
-            drafts: Arc::new(Drafts::default()),
+                options.sign_in_links,
+            ),
             service,
             limits: RequestLimits::from(limits),
             signature_throttle: Arc::new(SignatureThrottle::new(

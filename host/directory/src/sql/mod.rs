@@ -262,5 +262,6 @@ impl UserDirectory for SqlDirectory {
     }
 }
 
-#[cfg(all(test, feature = "sqlite"))]
+#[cfg(feature = "sqlite")]
+#[cfg(test)]
 mod tests;

@@ -103,6 +103,10 @@ pub(super) async fn open(
 /// Opens the ledger alone.
 pub(super) async fn open_ledger(
     settings: &Settings,
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(unused_variables, reason = "no other host shares the ledger")
+    )]
     keys: Option<&SealingKeys>,
 ) -> Result<(LedgerDatabase, Arc<dyn Ledger>)> {
     let retention = Retention::from(&settings.limits);

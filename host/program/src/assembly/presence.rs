@@ -1,7 +1,6 @@
 //! Whether a place is new, or was there and something of it is gone. An empty ledger in the place of a lost one would look
 //! as if nothing had ever been.
 
-use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -116,7 +115,7 @@ async fn find_on_server(settings: &Settings, found: &mut Found) -> Result<String
     let id = identity?.id.to_string();
     let is_empty = connections?.is_empty();
     let file = settings.data.join(LEDGER_ID);
-    let last = fs::read_to_string(&file).ok();
+    let last = std::fs::read_to_string(&file).ok();
     let is_another = last.is_some_and(|last| last.trim() != id);
     found.note_of_another = (is_empty && is_another).then_some(file);
     Ok(id)

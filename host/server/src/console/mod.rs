@@ -22,16 +22,42 @@ mod told;
 mod viewer;
 mod visitor;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::compression::CompressionLayer;
 
-pub use self::connect::Drafts;
+use self::connect::Drafts;
 pub(super) use self::problem::{is_for_a_person, no_page, refusal};
-pub(super) use self::session::Sessions;
+use self::session::Sessions;
 pub use self::sign_in_links::{SignInCode, SignInLinks};
+use super::AdminToken;
 use super::state::AppState;
+use integration_host::Host;
+
+/// What pages share.
+#[derive(Clone)]
+pub(super) struct Console {
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) sign_in_links: SignInLinks,
+    pub(super) drafts: Arc<Drafts>,
+}
+
+impl Console {
+    pub(super) fn new(host: &Host, token: Option<&AdminToken>, links: SignInLinks) -> Self {
+        Self {
+            sessions: Arc::new(Sessions::new(
+                Arc::clone(host.keys()),
+                token,
+                host.public_url(),
+            )),
+            sign_in_links: links,
+            drafts: Arc::new(Drafts::default()),
+        }
+    }
+}
 
 /// Every page.
 pub(super) fn routes(state: &AppState) -> Router<AppState> {

@@ -151,11 +151,11 @@ pub(super) async fn frame(State(state): State<AppState>, request: Request, next:
     }
     let cookie = match &visitor {
         Visitor::SignedIn(Person::Here(session)) => {
-            state.sessions.renew(session, state.service.now())
+            state.console.sessions.renew(session, state.service.now())
         }
         Visitor::SignedIn(Person::AtPlatform(_)) => None,
         Visitor::Stranger { has_stale_cookie } => {
-            has_stale_cookie.then(|| state.sessions.removal())
+            has_stale_cookie.then(|| state.console.sessions.removal())
         }
         Visitor::Unknown(_) => None,
     };

@@ -73,7 +73,7 @@ pub(super) async fn sign_in(
     let next = own_target(&sent.next);
     if let Some(code) = sent.code {
         state.admission.ensure_not_locked_out(source, now)?;
-        if state.sign_in_links.redeem(&code) {
+        if state.console.sign_in_links.redeem(&code) {
             return signed_in(&state, &place, "", source, Credential::Link).await;
         }
         state.admission.refuse(source, Credential::Link, &code, now);
@@ -102,7 +102,7 @@ pub(super) async fn sign_out(
 ) -> Result<Response, ConsoleError> {
     if let Visitor::SignedIn(Person::Here(session)) = Visitor::noted(&extensions) {
         state.service.end_session(&session.id()).await?;
-        state.drafts.forget(&session.id());
+        state.console.drafts.forget(&session.id());
         tracing::info!(source = %Source::noted(&extensions), "somebody signed out of the console");
     }
     Ok(signed_out(&state, &place))
@@ -115,13 +115,13 @@ pub(super) async fn sign_out_everywhere(
     extensions: Extensions,
 ) -> Result<Response, ConsoleError> {
     state.service.end_all_sessions().await?;
-    state.drafts.forget_all();
+    state.console.drafts.forget_all();
     tracing::info!(source = %Source::noted(&extensions), "somebody signed everybody out of the console");
     Ok(signed_out(&state, &viewer.place))
 }
 
 fn signed_out(state: &AppState, place: &Place) -> Response {
-    let cookie = state.sessions.removal();
+    let cookie = state.console.sessions.removal();
     ([(SET_COOKIE, cookie)], place.see_other("sign-in")).into_response()
 }
 
@@ -133,7 +133,7 @@ async fn signed_in(
     with: Credential,
 ) -> Result<Response, ConsoleError> {
     let epoch = state.service.session_epoch().await?;
-    let cookie = state.sessions.begin(epoch, state.service.now());
+    let cookie = state.console.sessions.begin(epoch, state.service.now());
     tracing::info!(%source, with = with.name(), "somebody signed in to the console");
     Ok(([(SET_COOKIE, cookie)], forward(place, next)).into_response())
 }

@@ -113,7 +113,10 @@ pub(super) async fn is_still_signed_in(
 }
 
 fn presented(state: &AppState, headers: &HeaderMap) -> Presented {
-    state.sessions.read(&Cookies(headers), state.service.now())
+    state
+        .console
+        .sessions
+        .read(&Cookies(headers), state.service.now())
 }
 
 async fn first_that_goes_on(

@@ -14,7 +14,9 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{Instant, sleep_until};
 use utoipa::ToSchema;
 
+#[cfg(feature = "console")]
 use crate::SignInCode;
+#[cfg(feature = "console")]
 use crate::api::SignInLinkView;
 use crate::client::Source;
 use crate::error::ApiError;
@@ -121,19 +123,21 @@ pub(crate) async fn metrics(State(state): State<AppState>) -> impl IntoResponse 
 }
 
 /// Makes a link that signs in to the console once.
+#[cfg(feature = "console")]
 #[utoipa::path(post, path = "/api/v1/sign-in-links", operation_id = "make_sign_in_link", tag = "operations",
     responses((status = 201, body = SignInLinkView), Problems))]
 pub(crate) async fn make_sign_in_link(
     State(state): State<AppState>,
 ) -> (StatusCode, Json<SignInLinkView>) {
     let link = SignInLinkView {
-        path: state.sign_in_links.issue().link(""),
+        path: state.console.sign_in_links.issue().link(""),
         expires_in_seconds: SignInCode::LIFETIME.as_secs(),
     };
     (StatusCode::CREATED, Json(link))
 }
 
 /// Signs everybody out of the console, at all hosts.
+#[cfg(feature = "console")]
 #[utoipa::path(delete, path = "/api/v1/sessions", operation_id = "end_sessions", tag = "operations",
     responses((status = 204, description = "Nobody is signed in"), Problems))]
 pub(crate) async fn end_sessions(
@@ -141,7 +145,7 @@ pub(crate) async fn end_sessions(
     extensions: Extensions,
 ) -> Result<StatusCode, ApiError> {
     state.service.end_all_sessions().await?;
-    state.drafts.forget_all();
+    state.console.drafts.forget_all();
     tracing::info!(source = %Source::noted(&extensions), "somebody signed everybody out of the console");
     Ok(StatusCode::NO_CONTENT)
 }

@@ -32,7 +32,7 @@ pub(super) async fn show(
 ) -> Result<Response, ConsoleError> {
     let id = DraftId::new(id);
     let manifest = state.service.manifest();
-    let Some(draft) = state.drafts.open(&viewer.person.owner(), &id) else {
+    let Some(draft) = state.console.drafts.open(&viewer.person.owner(), &id) else {
         return Ok(gone(manifest, &viewer));
     };
     let connections = connected(&state).await?;
@@ -70,7 +70,7 @@ pub(super) async fn connect(
 ) -> Result<Response, ConsoleError> {
     let id = DraftId::new(id);
     let manifest = state.service.manifest();
-    let Some(draft) = state.drafts.open(&viewer.person.owner(), &id) else {
+    let Some(draft) = state.console.drafts.open(&viewer.person.owner(), &id) else {
         return Ok(gone(manifest, &viewer));
     };
     let scope_id = ScopeId::new(&sent.scope);

@@ -37,7 +37,7 @@ pub(super) async fn show(
 ) -> Result<Response, ConsoleError> {
     let (draft_id, scope_id) = (DraftId::new(draft_id), ScopeId::new(scope_id));
     let manifest = state.service.manifest();
-    let Some(draft) = state.drafts.open(&viewer.person.owner(), &draft_id) else {
+    let Some(draft) = state.console.drafts.open(&viewer.person.owner(), &draft_id) else {
         return Ok(gone(manifest, &viewer));
     };
     let found = (draft.scope(&scope_id), draft.attempt(&scope_id));

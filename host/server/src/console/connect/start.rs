@@ -32,7 +32,10 @@ pub(super) async fn test(
 ) -> Result<Response, ConsoleError> {
     match state.service.test(secrets.clone()).await {
         Ok(report) => {
-            let id = state.drafts.keep(viewer.person.owner(), secrets, report);
+            let id = state
+                .console
+                .drafts
+                .keep(viewer.person.owner(), secrets, report);
             Ok(viewer.see_other(&id.target()))
         }
         Err(error) => {

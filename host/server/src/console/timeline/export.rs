@@ -15,10 +15,10 @@ use serde::Serialize;
 
 use super::days::{Range, hours};
 use super::query::{Permalink, TimelineQuery};
+use super::spreadsheet;
 use crate::console::problem::ConsoleError;
 use crate::console::viewer::Viewer;
 use crate::extract::ApiQuery;
-use crate::spreadsheet;
 use crate::state::AppState;
 use integration_host::{Host, HostError};
 use integration_host_contract::ErrorCode;

@@ -13,6 +13,7 @@ mod list;
 mod live;
 mod query;
 mod rows;
+mod spreadsheet;
 mod standing;
 mod week;
 

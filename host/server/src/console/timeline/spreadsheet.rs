@@ -18,7 +18,7 @@ const SEPARATORS: [char; 6] = [',', ';', '\t', '|', ':', ' '];
 ///
 /// # Errors
 /// The rows are not equally long.
-pub(crate) fn rows<'a, R>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>, String>
+pub(super) fn rows<'a, R>(rows: impl IntoIterator<Item = R>) -> Result<Vec<u8>, String>
 where
     R: IntoIterator<Item = Cow<'a, str>>,
 {
