@@ -19,7 +19,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use super::super::admin_token::AdminToken;
-use super::super::authentication::{Admission, require_identity};
+use super::super::authentication::{Admission, OnlyAdmin, require_identity};
 use super::super::authentication::{Authenticator, Identity, Role};
 use super::super::body::{LargeBodies, RequestLimits};
 use super::super::client::TrustedProxies;
@@ -110,7 +110,7 @@ async fn whoever_the_platform_knows_may_do_what_it_says() {
     let layer = from_fn_with_state(admission(Some(Arc::new(Platform))), require_identity);
     let routes = Router::new()
         .route("/thing", get(async || "seen").post(async || "changed"))
-        .route("/api/v1/backup", get(async || "everything"))
+        .route("/everything", get(async |_: OnlyAdmin| "everything"))
         .route_layer(layer);
     let routes = finish(routes, Arc::new(TrustedProxies::new(Vec::new())), true).with_state(());
     let ask = async |method: &str, path: &str, person: &str, token: &str| {
@@ -130,10 +130,10 @@ async fn whoever_the_platform_knows_may_do_what_it_says() {
     for (method, path, person, status) in [
         ("GET", "/thing", "ada", 200),
         ("POST", "/thing", "ada", 200),
-        ("GET", "/api/v1/backup", "ada", 200),
+        ("GET", "/everything", "ada", 200),
         ("GET", "/thing", "eve", 200),
         ("POST", "/thing", "eve", 403),
-        ("GET", "/api/v1/backup", "eve", 403),
+        ("GET", "/everything", "eve", 403),
         ("GET", "/thing", "", 401),
     ] {
         let (seen, text) = ask(method, path, person, "").await;
