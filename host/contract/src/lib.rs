@@ -1,7 +1,7 @@
 //! The contract's types as plain Rust: what an integration takes and returns.
 //!
 //! They mirror `wit/integration.wit`, where their meaning is documented in full. The bindings are
-//! converted to them once, in `host/engine/src/bindings/convert.rs`; the rest of the host knows these only.
+//! converted to them once, in `host/engine/src/bindings`; the rest of the host knows these only.
 #![deny(missing_docs)]
 
 pub mod backoff;

@@ -1,5 +1,5 @@
 //! What a component returns becomes the contract's plain types within limits: whatever is converted is counted on the way,
-//! so that nothing of a result that is too large is kept or committed. How each type is taken over is in `bindings/convert.rs`.
+//! so that nothing of a result that is too large is kept or committed. How each type is taken over is in `bindings/returned.rs`.
 
 use super::limit_exceeded::{LimitExceeded, LimitKind};
 use crate::bindings::exports::worksights::integration::integration as wit;

@@ -1,8 +1,9 @@
-//! The contract in Rust: generated from `wit/`, and converted to plain types once, in `convert`.
+//! The contract in Rust: generated from `wit/`, and converted to plain types once, in `convert` and `returned`.
 //!
 //! Nothing but the engine and the capabilities' `host.rs` uses the generated types.
 
 mod convert;
+mod returned;
 mod generated {
     #![allow(missing_docs, reason = "the contract's documentation is in wit/")]
 
