@@ -179,6 +179,18 @@ impl SqliteDatabase {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
+        self.write_alone(|connection| change(connection)).await
+    }
+
+    /// The same for a change that has the connection to itself, so that it may be held in what goes from thread to thread.
+    pub async fn write_alone<T, E>(
+        &self,
+        change: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
         let (reply, result) = oneshot::channel();
         let task = Box::new(Task::new(change, reply));
         if self.writer.send(Message::Change(task)).await.is_err() {
@@ -205,9 +217,21 @@ impl SqliteDatabase {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
+        self.read_alone(|connection| query(connection)).await
+    }
+
+    /// The same for a query that has the connection to itself, as for [`SqliteDatabase::write_alone`].
+    pub async fn read_alone<T, E>(
+        &self,
+        query: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
         match &self.readers {
             Some(readers) => Readers::run(Arc::clone(readers), query).await,
-            None => self.write(query).await,
+            None => self.write_alone(query).await,
         }
     }
 

@@ -38,7 +38,7 @@ impl Readers {
     /// Runs a query on a thread that may block.
     pub(super) async fn run<T, E>(
         self: Arc<Self>,
-        query: impl FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+        query: impl FnOnce(&mut Connection) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -63,13 +63,13 @@ impl Readers {
 
     fn run_here<T, E: From<DatabaseError>>(
         &self,
-        query: impl FnOnce(&Connection) -> Result<T, E>,
+        query: impl FnOnce(&mut Connection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let (generation, connection) = self.take().map_err(DatabaseError::from)?;
+        let (generation, mut connection) = self.take().map_err(DatabaseError::from)?;
         connection
             .execute_batch("BEGIN")
             .map_err(DatabaseError::from)?;
-        let result = query(&connection);
+        let result = query(&mut connection);
         // A connection that cannot end its transaction is not used again.
         if connection.execute_batch("COMMIT").is_ok() && !self.permits.is_closed() {
             self.idle.lock().push((generation, connection));

@@ -36,7 +36,7 @@ type Reply = oneshot::Sender<Result<(), DatabaseError>>;
 /// A change whose types are known only to who asked for it.
 pub(super) trait Change: Send {
     /// Runs it and keeps the result. False: what it did must be undone.
-    fn run(&mut self, connection: &Connection) -> bool;
+    fn run(&mut self, connection: &mut Connection) -> bool;
 
     /// Tells the result, or why it is void.
     fn answer(self: Box<Self>, outcome: Result<(), DatabaseError>);
@@ -61,11 +61,11 @@ impl<F, T, E> Task<F, T, E> {
 
 impl<F, T, E> Change for Task<F, T, E>
 where
-    F: FnOnce(&Connection) -> Result<T, E> + Send,
+    F: FnOnce(&mut Connection) -> Result<T, E> + Send,
     T: Send,
     E: From<DatabaseError> + Send,
 {
-    fn run(&mut self, connection: &Connection) -> bool {
+    fn run(&mut self, connection: &mut Connection) -> bool {
         let Some(change) = self.change.take() else {
             return false;
         };
