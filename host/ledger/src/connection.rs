@@ -1,9 +1,11 @@
 //! Connections, and how they change.
 
+use async_trait::async_trait;
+use auto_impl::auto_impl;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::Coverage;
+use super::{ConnectionSummary, Coverage, LedgerError};
 use integration_host_contract::clock::is_ahead;
 use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
 use integration_host_contract::{Account, Quota, Subscription};
@@ -186,6 +188,57 @@ pub struct NewConnection {
     pub created_at: Timestamp,
 }
 
+impl NewConnection {
+    /// Whether this revives the connection that its scope has already.
+    ///
+    /// # Errors
+    /// The scope is connected, or being connected.
+    pub fn ensure_revives(
+        &self,
+        existing: &ConnectionId,
+        state: ConnectionState,
+    ) -> Result<(), LedgerError> {
+        let what = match state {
+            ConnectionState::Disconnected => return Ok(()),
+            ConnectionState::Active => "connected",
+            ConnectionState::Connecting => "being connected",
+        };
+        Err(LedgerError::Conflict(format!(
+            "the scope {} is already {what}, as the connection {existing}",
+            self.scope_id
+        )))
+    }
+}
+
+/// What removing a connection does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It goes, with everything that belongs to it.
+    Delete,
+    /// It was revived and keeps what it had before.
+    Disconnect,
+}
+
+impl Removal {
+    /// Of a connection in a state, which was active once or never.
+    ///
+    /// # Errors
+    /// It is active.
+    pub fn of(
+        id: &ConnectionId,
+        state: ConnectionState,
+        was_active: bool,
+    ) -> Result<Self, LedgerError> {
+        match (state, was_active) {
+            (ConnectionState::Active, _) => Err(LedgerError::Conflict(format!(
+                "the connection {id} is complete: disconnect it"
+            ))),
+            (_, true) => Ok(Self::Disconnect),
+            (_, false) => Ok(Self::Delete),
+        }
+    }
+}
+
 /// A change of a connection. `None` leaves a thing as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionUpdate {
@@ -207,4 +260,62 @@ pub struct ConnectionUpdate {
     pub unsettled_since: Option<Option<Timestamp>>,
     /// The last part of its callback URL; the former one leads nowhere from then on.
     pub hook: Option<HookId>,
+}
+
+/// The part of a [ledger](super::Ledger) that records connections. What is said there of calls, errors and pages
+/// goes for these too.
+///
+/// - Of one integration a scope has one connection: making another while that is connecting or active is a
+///   [`LedgerError::Conflict`], also when several are made at once.
+/// - A new connection is connecting, is called like its scope until somebody names it, and has no team, no activities and
+///   no deliveries.
+/// - Making the connection of a disconnected scope revives it: it keeps its id, name, mappings, activities and
+///   deliveries, has the new hook, and has no attention, no subscription and no quotas.
+/// - A connection is found by its present hook, unless it is disconnected.
+/// - An update changes what it names and nothing else; `updated_at` follows a change of name, scope name, owner, state,
+///   subscription or hook.
+/// - A connection that was never active is removed with everything that belongs to it; one that was becomes disconnected
+///   again; an absent one is no error, and an active one is a [`LedgerError::Conflict`].
+/// - All connections are told, in whatever state, in the order they were made in.
+/// - Summaries are told of all connections, in whatever state, ordered by id byte by byte, on however many pages; a
+///   connection that is there all the while is on exactly one of them.
+/// - A call for a connection that is not there is [`LedgerError::NotFound`], unless it looks for the connection or removes
+///   it.
+#[async_trait]
+#[auto_impl(Arc)]
+pub trait Connections: Send + Sync + 'static {
+    /// Records a connection in the state `Connecting`. A disconnected one of the same scope is revived: it
+    /// keeps its id, name, mappings and activities and gets the new hook.
+    /// `Conflict` if the scope is connected or being connected.
+    async fn create_connection(&self, new: NewConnection) -> Result<Connection, LedgerError>;
+
+    /// The connection with this id, in any state.
+    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>, LedgerError>;
+
+    /// The connection with this hook, unless it is disconnected.
+    async fn connection_by_hook(&self, hook: &HookId) -> Result<Option<Connection>, LedgerError>;
+
+    /// All connections in any state, oldest first: for a list that a person looks at.
+    async fn connections(&self) -> Result<Vec<Connection>, LedgerError>;
+
+    /// Where connections stand, in any state, whose ids come after `after`, in order of their ids. At most `limit` and
+    /// [`MAX_PAGE`](super::MAX_PAGE) at once. This is how hosts look for connections, each minute, so it must cost little for each.
+    async fn scan_connections(
+        &self,
+        after: Option<&ConnectionId>,
+        limit: usize,
+    ) -> Result<Vec<ConnectionSummary>, LedgerError>;
+
+    /// Changes a connection, and returns it as it is then. `now` is when. One that becomes active begins to
+    /// cover from then on ([`CoverageChange::Connected`](super::CoverageChange::Connected)).
+    async fn update_connection(
+        &self,
+        id: &ConnectionId,
+        update: ConnectionUpdate,
+        now: Timestamp,
+    ) -> Result<Connection, LedgerError>;
+
+    /// Removes a connection that was never completed, with everything that belongs to it; a revived
+    /// one becomes disconnected again. One that is absent is no error, an active one a `Conflict`.
+    async fn remove_connection(&self, id: &ConnectionId) -> Result<(), LedgerError>;
 }

@@ -3,11 +3,14 @@
 //! What is not there is weak evidence: a directory may be empty for a moment, and an address may go to somebody else. So an
 //! import never takes activities from a user, and takes a mapping away only if a person said so.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::{ImportLimits, MappingFound, MatchedBy, TeamChanges};
+use super::spreading::Shared;
+use super::{
+    ImportLimits, LedgerError, MappingChange, MappingFound, MatchedBy, Member, TeamChanges,
+};
 use integration_host_contract::id::RemoteUserId;
-use integration_host_contract::{TeamMember, UserMatch};
+use integration_host_contract::{MemberState, RemoteUser, TeamMember, User, UserMatch};
 
 /// A mapping and what imports found of it. Users are the numbers by which a ledger knows them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +56,7 @@ pub fn distinct(team: &[TeamMember]) -> Vec<&TeamMember> {
 }
 
 /// Why a member could not be matched.
-pub fn note(member: &TeamMember) -> Option<&str> {
+fn note(member: &TeamMember) -> Option<&str> {
     match &member.matched {
         UserMatch::Ambiguous(note) => Some(note),
         UserMatch::Matched(_) | UserMatch::Unmatched => None,
@@ -81,7 +84,7 @@ fn wish(before: &Held, found: Option<i64>) -> Wish {
 }
 
 /// The mappings of listed members after an import: each from what it was and whom its address belongs to now.
-pub fn after_import(
+fn after_import(
     listed: &[(Held, Option<i64>)],
     limits: &ImportLimits,
 ) -> Vec<(Held, Option<MappingFound>)> {
@@ -144,9 +147,159 @@ fn difference(before: &Held, after: &Held) -> Option<MappingFound> {
     }
 }
 
+/// What a ledger has of a member before an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemberBefore {
+    /// Its name.
+    pub name: String,
+    /// Whether the import before still had it.
+    pub present: bool,
+    /// Its mapping.
+    pub held: Held,
+}
+
+/// A member as it is to be stored.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredMember<'a> {
+    /// The member.
+    pub remote_user: &'a RemoteUser,
+    /// Whether an import lists it.
+    pub present: bool,
+    /// Its mapping.
+    pub held: Held,
+    /// Why it could not be matched.
+    pub note: Option<&'a str>,
+}
+
+/// What an import does.
+#[derive(Debug)]
+pub struct ImportPlan<'a> {
+    /// What it changes, as it is told.
+    pub changes: TeamChanges,
+    /// The members that it lists, as they are then.
+    pub listed: Vec<StoredMember<'a>>,
+    /// Members that it does not list: they stay, as not present, if anybody decided something about them or if they have
+    /// activities.
+    pub missing: Vec<String>,
+    /// What it changes of activities that are there already.
+    pub shared: Vec<Shared>,
+}
+
+/// The users whom an import of distinct members matches, by id. Of one user the last counts.
+pub fn matched_users<'a>(team: &[&'a TeamMember]) -> BTreeMap<&'a str, &'a User> {
+    (team.iter())
+        .filter_map(|member| matched_user(member))
+        .map(|user| (user.id.as_str(), user))
+        .collect()
+}
+
+fn matched_user(member: &TeamMember) -> Option<&User> {
+    match &member.matched {
+        UserMatch::Matched(user) => Some(user),
+        UserMatch::Unmatched | UserMatch::Ambiguous(_) => None,
+    }
+}
+
+/// What an import of [`distinct`] members does, from what the ledger has of a connection's team by id. `number` is the
+/// number of a user.
+pub fn plan_import<'a>(
+    connection: i64,
+    mut before: BTreeMap<String, MemberBefore>,
+    team: &[&'a TeamMember],
+    number: impl Fn(&User) -> Option<i64>,
+    limits: &ImportLimits,
+) -> ImportPlan<'a> {
+    let known: Vec<MemberBefore> = (team.iter())
+        .map(|member| {
+            let id = member.remote_user.id.as_str();
+            before.remove(id).unwrap_or_default()
+        })
+        .collect();
+    let mappings: Vec<_> = (team.iter().zip(&known))
+        .map(|(member, known)| (known.held, matched_user(member).and_then(&number)))
+        .collect();
+    let mut changes = TeamChanges::default();
+    let mut listed = Vec::with_capacity(team.len());
+    let mut shared = Vec::new();
+    let after = after_import(&mappings, limits);
+    for ((member, known), (held, found)) in team.iter().zip(known).zip(after) {
+        let remote_user = &member.remote_user;
+        changes.joined += u64::from(!known.present);
+        changes.add(&remote_user.id, &held, found);
+        if known.held.user.is_none() != held.user.is_none() {
+            shared.push(Shared::Mapping {
+                connection,
+                remote_user: remote_user.id.to_string(),
+                user: held.user,
+                keeps_earlier: held.user.is_some(),
+            });
+        }
+        if known.name != remote_user.name {
+            shared.push(Shared::Member {
+                connection,
+                remote_user: remote_user.id.to_string(),
+            });
+        }
+        listed.push(StoredMember {
+            remote_user,
+            present: true,
+            held,
+            note: note(member),
+        });
+    }
+    changes.left = before.values().filter(|known| known.present).count() as u64;
+    ImportPlan {
+        changes,
+        listed,
+        missing: before.into_keys().collect(),
+        shared,
+    }
+}
+
+/// A member that only activities mention.
+pub fn mentioned(remote_user: &RemoteUserId) -> RemoteUser {
+    RemoteUser {
+        id: remote_user.clone(),
+        name: remote_user.to_string(),
+        email: None,
+        state: MemberState::Active,
+    }
+}
+
+impl MappingChange {
+    /// Whether a member's mapping is what the change expects before.
+    ///
+    /// # Errors
+    /// Somebody changed it.
+    pub fn ensure_follows(
+        &self,
+        remote_user: &RemoteUserId,
+        before: Option<&Member>,
+    ) -> Result<(), LedgerError> {
+        let mapping = before.map(Member::mapping).unwrap_or_default();
+        if self.before.as_ref().is_some_and(|seen| *seen != mapping) {
+            return Err(LedgerError::Conflict(format!(
+                "the mapping of the member {remote_user} was changed meanwhile: look at it again"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What it changes of activities that are there already. Some may belong to another user although the mapping is the
+    /// same.
+    pub fn shared(&self, connection: i64, remote_user: &RemoteUserId, user: Option<i64>) -> Shared {
+        Shared::Mapping {
+            connection,
+            remote_user: remote_user.to_string(),
+            user,
+            keeps_earlier: self.keeps_earlier,
+        }
+    }
+}
+
 impl TeamChanges {
     /// Takes note of what became of a listed member's mapping.
-    pub fn add(&mut self, member: &RemoteUserId, after: &Held, found: Option<MappingFound>) {
+    fn add(&mut self, member: &RemoteUserId, after: &Held, found: Option<MappingFound>) {
         self.unconfirmed += u64::from(after.unconfirmed);
         self.claimed += u64::from(after.claimed_by.is_some());
         self.mappings

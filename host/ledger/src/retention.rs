@@ -21,6 +21,41 @@ pub struct Retention {
     pub request_age: SignedDuration,
 }
 
+/// Rows removed at once: enough that it happens rarely, few enough that nobody waits for it.
+pub const PRUNED_AT_ONCE: i64 = 200;
+
+impl Retention {
+    /// How many deliveries of a connection to remove that has so many, of which so many can be replayed. More than
+    /// necessary, so that it happens rarely; never what was just recorded.
+    pub fn excess(&self, rows: i64, replayable: i64) -> i64 {
+        let most = i64::from(self.rows);
+        match rows - replayable - most {
+            excess if excess > 0 => (excess + most / 100).min(PRUNED_AT_ONCE),
+            _ => 0,
+        }
+    }
+
+    /// The most bytes of kept requests, as databases count.
+    pub fn most_bytes(&self) -> i64 {
+        i64::try_from(self.request_bytes).unwrap_or(i64::MAX)
+    }
+
+    /// Whether a request is too large to be kept: by itself it must not push out everything else.
+    pub fn is_too_large(&self, sealed: &[u8]) -> bool {
+        i64::try_from(sealed.len()).unwrap_or(i64::MAX) > self.most_bytes()
+    }
+
+    /// Deliveries that arrived before these times, in milliseconds, are too old: for their requests, and for themselves.
+    pub fn too_old_before(&self, now: Timestamp) -> (i64, i64) {
+        let before = |age| {
+            now.checked_sub(age)
+                .unwrap_or(Timestamp::MIN)
+                .as_millisecond()
+        };
+        (before(self.request_age), before(self.age))
+    }
+}
+
 /// How long hosts must have run between the look that saw a time and the removal of what was too old then.
 const WAIT: Duration = Duration::from_secs(24 * 3600);
 

@@ -10,13 +10,9 @@
 //! ```
 //!
 //! Each case checks one point of the documentation of
-//! [`KeyValueStore`](integration_host_storage::KeyValueStore), or of [`Ledger`], [`Continuity`] and [`LeaseStore`]. One that
-//! fails says which point is broken, what was found, and what somebody would suffer from it. Nothing is demanded that is
-//! not in that documentation.
-//!
-//! [`Ledger`]: integration_host_ledger::Ledger
-//! [`Continuity`]: integration_host_ledger::Continuity
-//! [`LeaseStore`]: integration_host_ledger::LeaseStore
+//! [`KeyValueStore`](integration_host_storage::KeyValueStore), or of [`Ledger`](integration_host_ledger::Ledger) and its
+//! parts. One that fails says which point is broken, what was found, and what somebody would suffer from it. Nothing is
+//! demanded that is not in that documentation.
 #![deny(missing_docs)]
 
 #[cfg(feature = "ledger")]

@@ -16,8 +16,9 @@ use integration_host_contract::{
 use integration_host_database::postgres::PostgresDatabase;
 use integration_host_directory::sql::{Selection, SqlDirectory};
 use integration_host_ledger::{
-    ActivityFilter, DeliveryRecord, DeliveryStatus, ImportLimits, LeaseAnswer, LeaseStore as _,
-    Ledger, MappingChange, NewConnection, Retention,
+    Activities as _, ActivityFilter, Connections as _, DeliveryRecord, DeliveryStatus, Feed as _,
+    ImportLimits, LeaseAnswer, LeaseStore as _, Ledger, MappingChange, NewConnection, Retention,
+    Teams as _,
 };
 use integration_host_ledger_sql::PostgresLedger;
 use integration_host_storage::{KeyValueStore as _, PostgresStore, Write};

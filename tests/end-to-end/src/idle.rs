@@ -10,7 +10,8 @@ use integration_host_contract::clock::SystemClock;
 use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
 use integration_host_database::SqliteDatabase;
 use integration_host_ledger::{
-    Connection, ConnectionState, ConnectionUpdate, Continuity as _, Ledger, NewConnection,
+    Connection, ConnectionState, ConnectionUpdate, Connections as _, CoverageLog as _, Ledger as _,
+    NewConnection,
 };
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::{KeySource, SealingKeys};

@@ -14,8 +14,8 @@ use integration_host_contract::{
 };
 use integration_host_database::SqliteDatabase;
 use integration_host_ledger::{
-    ConnectionState, ConnectionUpdate, DeliveryRecord, DeliveryStatus, ImportLimits, Ledger,
-    NewConnection, Retention,
+    Activities as _, ConnectionState, ConnectionUpdate, Connections as _, DeliveryRecord,
+    DeliveryStatus, ImportLimits, Ledger as _, NewConnection, Retention, Teams as _,
 };
 use integration_host_ledger_sql::SqliteLedger;
 use jiff::{SignedDuration, Timestamp};

@@ -3,14 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 
 use deadpool_postgres::Transaction;
-use tokio_postgres::Row;
 
+use super::feed;
 use super::values::get;
-use super::{Result, feed};
+use crate::activities::{REGISTERS, registers};
+use crate::failure::Result;
 use integration_host_contract::Activity;
 use integration_host_database::postgres::{execute, rows};
 use integration_host_ledger::Applied;
-use integration_host_ledger::merge::activity::{ActivityState, Content, Deletion, Effect};
+use integration_host_ledger::merge;
+use integration_host_ledger::merge::activity::{ActivityState, Effect};
 
 /// An activity of a connection.
 type Key = (i64, String);
@@ -43,15 +45,15 @@ impl Activities {
         if !ids.is_empty() {
             let found = rows(
                 transaction,
-                "SELECT connection, entry_id, content_revision, remote_user, subject, description, start, stop,
-                     billable, tags, content_event, deleted_revision, deleted_event
-                 FROM activities
-                 WHERE (connection, entry_id) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))",
+                &format!(
+                    "SELECT connection, entry_id, {REGISTERS} FROM activities
+                     WHERE (connection, entry_id) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))"
+                ),
                 &[&connections, &ids],
             )
             .await?;
             for row in &found {
-                before.insert((get(row, 0)?, get(row, 1)?), known(row)?);
+                before.insert((get(row, 0)?, get(row, 1)?), registers(row, 2)?);
             }
         }
         Ok(Self {
@@ -74,22 +76,8 @@ impl Activities {
         let key = (connection, activity.id.clone());
         let change = self.changes.get(&key);
         let before = change.map(|change| &change.known).or(self.before.get(&key));
-        let (after, effect) = match before {
-            None => {
-                let arrived = ActivityState::of(activity);
-                if arrived.is_nothing() {
-                    return Effect::None;
-                }
-                (arrived, Effect::Changed)
-            }
-            Some(before) => {
-                let after = before.clone().after(activity);
-                if after == *before {
-                    return Effect::None;
-                }
-                let effect = Effect::between(before, &after);
-                (after, effect)
-            }
+        let Some((after, effect)) = merge::activity::apply(before, activity) else {
+            return Effect::None;
         };
         let mut seen = change.and_then(|change| change.seen);
         if effect != Effect::None {
@@ -258,30 +246,4 @@ impl<'a> Table<'a> {
         .await?;
         Ok(())
     }
-}
-
-/// What is known of an activity, from the columns of its registers that begin at the third.
-pub(super) fn known(row: &Row) -> Result<ActivityState> {
-    let content = match get::<Option<String>>(row, 2)? {
-        Some(revision) => Some(Content {
-            revision,
-            remote_user: get(row, 3)?,
-            subject: get(row, 4)?,
-            description: get(row, 5)?,
-            start: get(row, 6)?,
-            stop: get(row, 7)?,
-            billable: get(row, 8)?,
-            tags: get(row, 9)?,
-            event: get(row, 10)?,
-        }),
-        None => None,
-    };
-    let deletion = match get::<Option<String>>(row, 11)? {
-        Some(revision) => Some(Deletion {
-            revision,
-            event: get(row, 12)?,
-        }),
-        None => None,
-    };
-    Ok(ActivityState { content, deletion })
 }

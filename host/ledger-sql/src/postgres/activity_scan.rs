@@ -1,9 +1,6 @@
 //! Pages of a list of activities, in its order.
 //!
-//! A list is put together from a few runs of an index, one for each combination of visibility and class
-//! of duration (see the schema). Within a run everything is in the order of the list, and what still ran
-//! at a time is found among what began at most the class's width earlier. So a page costs the same whatever
-//! the ledger holds.
+//! One statement reads all the runs that a list is put together from, each along its index.
 
 use std::fmt::Write as _;
 
@@ -12,33 +9,82 @@ use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::users::user_number;
+use super::connection::Postgres;
+use super::subjects;
 use super::values::get;
-use super::{Result, connection_number};
+use crate::activities::user_number;
+use crate::backend::{Scanned, number_if_named};
+use crate::failure::{Failure, Result};
 use integration_host_database::postgres::rows;
 use integration_host_ledger::ActivityFilter;
-use integration_host_ledger::unindexed_filter::Examined;
-
-/// The widths of the classes of duration, in milliseconds, by their number in the schema. `None`: no bound.
-const SPANS: [Option<i64>; 5] = [
-    Some(3_600_000),
-    Some(86_400_000),
-    Some(2_764_800_000),
-    None,
-    None,
-];
-
-/// The place of what has no content: before every start.
-const WITHOUT_CONTENT: i64 = -1_000_000_000_000_000;
-
-/// Where an activity is in a list: its start, then its number.
-pub(super) type Place = (i64, i64);
+use integration_host_ledger::activity_list::{
+    Place, SPANS, begins_before, ends_after, visibilities,
+};
+use integration_host_ledger::unindexed_filter::{Examined, UnindexedFilter};
 
 /// What the columns of a piece are: place, number, end and user, then what [`examined`] reads, then whether it is frozen:
 /// without an end, of a connection that was active once and is not now.
 const COLUMNS: &str = "place, number, stop, user_number, connection, remote_user, subject, tags, billable, description,
     CASE WHEN stop IS NULL THEN (SELECT completed AND state <> 'active' FROM connections
         WHERE connections.number = activities.connection) ELSE false END";
+
+/// Goes through a list up to a page's end, or until about so many activities were looked at.
+pub(super) async fn scan(
+    client: &impl GenericClient,
+    filter: &ActivityFilter,
+    cursor: Option<Place>,
+    limit: usize,
+    most_examined: usize,
+) -> Result<Scanned> {
+    let mut scanned = Scanned::default();
+    let mut residual = UnindexedFilter::of(filter);
+    // One more than a page tells that there are more.
+    let piece = match residual {
+        None => limit + 1,
+        Some(_) => most_examined,
+    };
+    let Some(mut pieces) = ActivityScan::new(client, filter, cursor, piece).await? else {
+        return Ok(scanned);
+    };
+    let (found, is_last) = pieces.next(client).await?;
+    if let Some(residual) = &residual
+        && residual.needs_paths()
+    {
+        subjects::read(client, &mut scanned.paths, &subjects_of(&found)?).await?;
+    }
+    let paths = &scanned.paths;
+    let mut passed: Option<Place> = None;
+    let mut has_more = !is_last;
+    for row in &found {
+        let matches = match &mut residual {
+            None => true,
+            Some(residual) => residual.matches(&examined(row)?, |connection, subject| {
+                Ok::<_, Failure>(paths.path(connection, Some(subject)))
+            })?,
+        };
+        if matches && scanned.numbers.len() == limit {
+            has_more = true;
+            break;
+        }
+        let place = place(row)?;
+        if matches {
+            scanned.numbers.push(place.1);
+        }
+        passed = Some(place);
+    }
+    scanned.next = passed.filter(|_| has_more);
+    Ok(scanned)
+}
+
+fn subjects_of(found: &[Row]) -> Result<Vec<(i64, String)>> {
+    let mut subjects = Vec::new();
+    for row in found {
+        let activity = examined(row)?;
+        let subject = activity.subject;
+        subjects.extend(subject.map(|subject| (activity.connection, subject.to_owned())));
+    }
+    Ok(subjects)
+}
 
 /// An index scan over the activities of a list, read a piece at a time.
 pub(super) struct ActivityScan {
@@ -59,19 +105,15 @@ impl ActivityScan {
         size: usize,
     ) -> Result<Option<Self>> {
         filter.ensure_names_connection()?;
-        let connection = match &filter.connection {
-            Some(id) => Some(connection_number(client, id).await?),
-            None => None,
-        };
+        let db = Postgres(client);
+        let connection = number_if_named(&db, filter.connection.as_ref()).await?;
         let user = match &filter.user {
             None => None,
-            Some(user) => match user_number(client, user).await? {
+            Some(user) => match user_number(&db, user).await? {
                 None => return Ok(None),
                 number => number,
             },
         };
-        let to = filter.to.map(|to| (to.as_millisecond(), 0));
-        let before = cursor.into_iter().chain(to).min().unwrap_or((i64::MAX, 0));
         // It stands in the statement, so there are few sizes.
         let size = size.next_power_of_two();
         let (sql, given) = statement(filter, connection, user, size);
@@ -79,7 +121,7 @@ impl ActivityScan {
             sql,
             given,
             size,
-            before,
+            before: begins_before(filter, cursor),
         }))
     }
 
@@ -126,8 +168,6 @@ fn statement(
             "(place > {from} OR stop IS NULL OR stop > {from}) AND "
         );
     }
-    // What has no content has no time either.
-    let timeless = i64::from(filter.from.is_none() && filter.to.is_none());
     let mut runs = String::new();
     for visibility in visibilities(filter) {
         for (span, width) in SPANS.iter().enumerate() {
@@ -136,7 +176,7 @@ fn statement(
             }
             let after = match (&from, width) {
                 (Some(from), Some(width)) => format!("{from} - {width}"),
-                _ => (WITHOUT_CONTENT - timeless).to_string(),
+                _ => ends_after(filter).to_string(),
             };
             let _ = write!(
                 runs,
@@ -149,27 +189,6 @@ fn statement(
     }
     let sql = format!("{runs} ORDER BY place DESC, number DESC LIMIT {size}");
     (sql, given)
-}
-
-/// The values of `visibility`.
-fn visibilities(filter: &ActivityFilter) -> &'static [i16] {
-    if filter.only_unmapped {
-        return if filter.include_deleted {
-            &[1, 3]
-        } else {
-            &[1]
-        };
-    }
-    match (
-        // What is of a user is mapped.
-        filter.include_unmapped && filter.user.is_none(),
-        filter.include_deleted,
-    ) {
-        (false, false) => &[0],
-        (true, false) => &[0, 1],
-        (false, true) => &[0, 2],
-        (true, true) => &[0, 1, 2, 3],
-    }
 }
 
 /// Where an activity is.

@@ -13,12 +13,13 @@ use tokio::task::JoinSet;
 
 use super::activities::Activities;
 use super::deliveries::Log;
+use super::subjects;
 use super::values::get;
-use super::{Failure, Result, subjects};
+use crate::failure::{Failure, Result};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::supervision;
 use integration_host_contract::{Activity, Changes, Subject};
-use integration_host_database::postgres::{PostgresDatabase, PostgresError, rows};
+use integration_host_database::postgres::{PostgresDatabase, rows};
 use integration_host_ledger::{Applied, DeliveryRecord, LedgerError, Retention};
 
 /// Changes that may wait before callers wait with them.
@@ -80,7 +81,7 @@ impl Batcher {
         }
     }
 
-    /// Applies changes; see [`Ledger::apply`](integration_host_ledger::Ledger::apply).
+    /// Applies changes; see [`Activities::apply`](integration_host_ledger::Activities::apply).
     pub(super) async fn apply(
         &self,
         connection: &ConnectionId,
@@ -184,7 +185,7 @@ impl Writer {
     async fn apply_all(&self, mut pending: Vec<PendingApply>) -> Vec<Outcome> {
         match self.apply_together(&pending).await {
             Ok(outcomes) => outcomes,
-            Err(Failure::Database(PostgresError::Unavailable(message))) => pending
+            Err(Failure::Unavailable(message)) => pending
                 .iter()
                 .map(|_| Err(LedgerError::Unavailable(message.clone())))
                 .collect(),

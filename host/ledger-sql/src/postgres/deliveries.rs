@@ -1,22 +1,21 @@
-//! Keeping the delivery log, within its bounds.
+//! Recording deliveries many at a time, within the bounds of the log.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::Duration;
 
 use deadpool_postgres::Transaction;
-use jiff::Timestamp;
 
 use super::batcher::PendingApply;
-use super::values::{get, signed, timestamp};
-use super::{Failure, Result};
+use super::connection::Postgres;
+use super::values::get;
+use crate::backend::Backend as _;
+use crate::delivery_log::{forget_request, mark_superseded, prune_log};
+use crate::failure::Result;
+use crate::values::signed;
 use integration_host_database::postgres::{execute, row, rows};
-use integration_host_ledger::delivery::Identity;
+use integration_host_ledger::delivery::{Identity, Outcome};
 use integration_host_ledger::{
-    AgeLook, DeliveryRecord, DeliveryStatus, LedgerError, Retention, SUPERSEDED,
+    DeliveryRecord, DeliveryStatus, LedgerError, PRUNED_AT_ONCE, Retention,
 };
-
-/// Rows removed at once: enough that it happens rarely, few enough that nobody waits for it.
-const PRUNED_AT_ONCE: i64 = 200;
 
 /// Deliveries to be recorded, each at most once.
 pub(super) struct Log<'a> {
@@ -60,10 +59,7 @@ impl<'a> Log<'a> {
         delivery: Option<&DeliveryRecord>,
     ) -> Result<(), LedgerError> {
         match delivery.and_then(|record| Some((record, self.recorded.get(record.id.as_str())?))) {
-            Some((record, owner)) if *owner != connection => Err(LedgerError::Invalid(format!(
-                "the delivery {} belongs to another connection",
-                record.id
-            ))),
+            Some((record, owner)) if *owner != connection => Err(record.is_of_another()),
             _ => Ok(()),
         }
     }
@@ -82,6 +78,7 @@ impl<'a> Log<'a> {
         if self.records.is_empty() {
             return Ok(());
         }
+        let db = Postgres(transaction);
         let repetitions = self.take_repetitions(transaction).await?;
         let stored = self.insert(transaction).await?;
         repetitions.count(transaction, &stored, retention).await?;
@@ -91,20 +88,17 @@ impl<'a> Log<'a> {
             let Some(Stored { number, attempts }) = stored.get(record.id.as_str()).copied() else {
                 continue;
             };
-            *rows += i64::from(attempts == times(record));
-            match record.status {
-                DeliveryStatus::Failed => {
-                    // A replay that fails again keeps what there is.
-                    if let Some(sealed) = &record.sealed_request {
-                        keep_request(transaction, number, sealed, retention).await?;
-                    }
+            *rows += i64::from(!self.recorded.contains_key(record.id.as_str()));
+            match record.outcome(u32::try_from(attempts).unwrap_or_default()) {
+                Outcome::Failed { keep: Some(sealed) } => {
+                    keep_request(transaction, number, sealed, retention).await?;
                 }
-                DeliveryStatus::Refused => forget_request(transaction, number).await?,
-                _ => {
-                    // Until its first success nothing is kept of it.
-                    if attempts > 1 {
-                        forget_request(transaction, number).await?;
-                        mark_superseded(transaction, *connection, number, record).await?;
+                Outcome::Failed { keep: None } => {}
+                Outcome::Refused => forget_request(&db, number).await?,
+                Outcome::Handled { was_failed } => {
+                    if was_failed {
+                        forget_request(&db, number).await?;
+                        mark_superseded(&db, *connection, number, record).await?;
                     }
                     *last = (*last).max(Some(record.received_at.as_millisecond()));
                 }
@@ -347,49 +341,14 @@ struct Stored {
     attempts: i32,
 }
 
-async fn mark_superseded(
-    transaction: &Transaction<'_>,
-    connection: i64,
-    number: i64,
-    record: &DeliveryRecord,
-) -> Result<()> {
-    let Some(event) = &record.event_id else {
-        return Ok(());
-    };
-    execute(
-        transaction,
-        "UPDATE deliveries SET status = 'superseded', detail = $4
-         WHERE number = $1 AND EXISTS (
-             SELECT 1 FROM deliveries AS other
-             WHERE other.connection = $2 AND other.event_id = $3 AND other.number <> $1
-                 AND other.status IN ('accepted', 'ignored')
-         )",
-        &[&number, &connection, event, &SUPERSEDED],
-    )
-    .await?;
-    Ok(())
-}
-
-async fn forget_request(transaction: &Transaction<'_>, number: i64) -> Result<()> {
-    execute(
-        transaction,
-        "DELETE FROM delivery_requests WHERE delivery = $1",
-        &[&number],
-    )
-    .await?;
-    Ok(())
-}
-
 async fn keep_request(
     transaction: &Transaction<'_>,
     number: i64,
     sealed: &[u8],
     retention: &Retention,
 ) -> Result<()> {
-    // What is too large by itself must not push out everything else.
-    let most_bytes = signed(retention.request_bytes);
-    if signed(sealed.len() as u64) > most_bytes {
-        return forget_request(transaction, number).await;
+    if retention.is_too_large(sealed) {
+        return forget_request(&Postgres(transaction), number).await;
     }
     execute(
         transaction,
@@ -414,7 +373,11 @@ async fn keep_request(
              )
              ORDER BY delivery LIMIT $3 FOR UPDATE SKIP LOCKED
          )",
-        &[&i64::from(retention.requests), &most_bytes, &PRUNED_AT_ONCE],
+        &[
+            &i64::from(retention.requests),
+            &retention.most_bytes(),
+            &PRUNED_AT_ONCE,
+        ],
     )
     .await?;
     Ok(())
@@ -441,140 +404,14 @@ async fn count(
         &[&connections, &counts, &lasts],
     )
     .await?;
+    let db = Postgres(transaction);
     for row in &found {
-        prune_log(transaction, get(row, 0)?, get(row, 1)?, retention).await?;
+        let (connection, rows) = (get(row, 0)?, get(row, 1)?);
+        let removed = prune_log(&db, connection, rows, retention).await?;
+        if removed > 0 {
+            let removed = BTreeMap::from([(connection, signed(removed))]);
+            db.count_removed(&removed).await?;
+        }
     }
     Ok(())
-}
-
-async fn prune_log(
-    transaction: &Transaction<'_>,
-    connection: i64,
-    rows: i64,
-    retention: &Retention,
-) -> Result<()> {
-    let most_rows = i64::from(retention.rows);
-    if rows <= most_rows {
-        return Ok(());
-    }
-    let replayable = row(
-        transaction,
-        "SELECT count(*) FROM delivery_requests JOIN deliveries ON number = delivery WHERE connection = $1",
-        &[&connection],
-    )
-    .await?;
-    let replayable: i64 = replayable.map_or(Ok(0), |row| get(&row, 0))?;
-    let excess = rows - replayable - most_rows;
-    if excess <= 0 {
-        return Ok(());
-    }
-    // More than necessary, so that it happens rarely; never what was just recorded.
-    let removed = (excess + most_rows / 100).min(PRUNED_AT_ONCE);
-    let removed = execute(
-        transaction,
-        "DELETE FROM deliveries WHERE number IN (
-             SELECT number FROM deliveries
-             WHERE connection = $1 AND NOT EXISTS (
-                 SELECT 1 FROM delivery_requests WHERE delivery = deliveries.number
-             )
-             ORDER BY number LIMIT $2
-         )",
-        &[&connection, &removed],
-    )
-    .await?;
-    execute(
-        transaction,
-        "UPDATE connections SET deliveries = deliveries - $2 WHERE number = $1",
-        &[&connection, &signed(removed)],
-    )
-    .await?;
-    Ok(())
-}
-
-/// Notes a look at the time, and returns as of when old deliveries may be removed.
-pub(super) async fn look_at_age(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    ran: Duration,
-) -> Result<Option<Timestamp>> {
-    let found = row(
-        transaction,
-        "SELECT as_of, looked_at, ran_ms FROM age_look FOR UPDATE",
-        &[],
-    )
-    .await?;
-    let before = found
-        .map(|found| {
-            Ok::<_, Failure>(AgeLook {
-                as_of: timestamp(&found, 0)?,
-                looked_at: timestamp(&found, 1)?,
-                ran: Duration::from_millis(get::<i64>(&found, 2)?.unsigned_abs()),
-            })
-        })
-        .transpose()?;
-    let (look, as_of) = AgeLook::after(before, now, ran);
-    let ran = i64::try_from(look.ran.as_millis()).unwrap_or(i64::MAX);
-    execute(
-        transaction,
-        "INSERT INTO age_look (as_of, looked_at, ran_ms) VALUES ($1, $2, $3)
-         ON CONFLICT (single) DO UPDATE
-         SET as_of = excluded.as_of, looked_at = excluded.looked_at, ran_ms = excluded.ran_ms",
-        &[
-            &look.as_of.as_millisecond(),
-            &look.looked_at.as_millisecond(),
-            &ran,
-        ],
-    )
-    .await?;
-    Ok(as_of)
-}
-
-/// Removes some of what is older than it is to be kept. True: there is more.
-pub(super) async fn prune_old(
-    transaction: &Transaction<'_>,
-    now: Timestamp,
-    retention: &Retention,
-) -> Result<bool> {
-    let before = |age| {
-        now.checked_sub(age)
-            .unwrap_or(Timestamp::MIN)
-            .as_millisecond()
-    };
-    // Numbers are about in the order of arrival, so the oldest tell whether there is anything to do.
-    let requests = execute(
-        transaction,
-        "DELETE FROM delivery_requests WHERE delivery IN (
-             SELECT delivery FROM (
-                 SELECT delivery FROM delivery_requests ORDER BY delivery LIMIT $2 FOR UPDATE SKIP LOCKED
-             ) AS oldest JOIN deliveries ON number = delivery
-             WHERE received_at < $1
-         )",
-        &[&before(retention.request_age), &PRUNED_AT_ONCE],
-    )
-    .await?;
-    let removed = rows(
-        transaction,
-        "DELETE FROM deliveries WHERE number IN (
-             SELECT number FROM (
-                 SELECT number, received_at FROM deliveries ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED
-             ) AS oldest
-             WHERE received_at < $1
-         ) RETURNING connection",
-        &[&before(retention.age), &PRUNED_AT_ONCE],
-    )
-    .await?;
-    let mut counts: BTreeMap<i64, i64> = BTreeMap::new();
-    for row in &removed {
-        *counts.entry(get(row, 0)?).or_default() += 1;
-    }
-    let (connections, counts): (Vec<i64>, Vec<i64>) = counts.into_iter().unzip();
-    execute(
-        transaction,
-        "UPDATE connections SET deliveries = connections.deliveries - removed.deliveries
-         FROM unnest($1::bigint[], $2::bigint[]) AS removed (connection, deliveries)
-         WHERE connections.number = removed.connection",
-        &[&connections, &counts],
-    )
-    .await?;
-    Ok(signed(requests).max(removed.len() as i64) == PRUNED_AT_ONCE)
 }

@@ -3,35 +3,24 @@
 //! Whoever gives out places holds the feed until the transaction ends, and holds it before changing any
 //! activity. So places become visible in order, and nobody waits in a circle.
 
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::GenericClient;
 
-use super::Result;
-use super::values::{get, to_u64};
+use super::values::get;
+use crate::failure::Result;
 use integration_host_database::postgres::row;
 use integration_host_ledger::LedgerError;
 
-/// The last place.
-pub(super) async fn last(client: &impl GenericClient) -> Result<u64> {
-    let found = row(client, "SELECT last FROM ledger_changes", &[]).await?;
-    to_u64(&found.ok_or_else(missing)?, 0)
-}
-
 /// Holds the feed.
-pub(super) async fn lock(transaction: &Transaction<'_>) -> Result<()> {
-    let found = row(
-        transaction,
-        "SELECT last FROM ledger_changes FOR UPDATE",
-        &[],
-    )
-    .await?;
+pub(super) async fn lock(client: &impl GenericClient) -> Result<()> {
+    let found = row(client, "SELECT last FROM ledger_changes FOR UPDATE", &[]).await?;
     found.map(|_| ()).ok_or_else(|| missing().into())
 }
 
 /// Holds the feed and gives out so many places; returns the first.
-pub(super) async fn take(transaction: &Transaction<'_>, places: usize) -> Result<i64> {
+pub(super) async fn take(client: &impl GenericClient, places: usize) -> Result<i64> {
     let places = places as i64;
     let found = row(
-        transaction,
+        client,
         "UPDATE ledger_changes SET last = last + $1 RETURNING last - $1 + 1",
         &[&places],
     )

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Transaction};
-use futures_util::future::BoxFuture;
 
-use super::values::{get, signed, to_u64};
-use super::{Failure, PostgresLedger, Result};
+use super::PostgresLedger;
+use super::values::get;
+use crate::failure::{Failure, Result};
+use crate::values::{Columns, signed};
 use integration_host_database::postgres::{execute, row, rows, within_time};
 use integration_host_ledger::{Lease, LeaseAnswer, LeaseStore, Ledger, LedgerError};
 
@@ -30,12 +31,22 @@ impl LeaseStore for PostgresLedger {
         time: Duration,
         is_urgent: bool,
     ) -> Result<LeaseAnswer, LedgerError> {
-        let client = self.client().await?;
+        let client = self
+            .database
+            .database
+            .client()
+            .await
+            .map_err(Failure::from)?;
         Ok(within_time(take(&client, name, time, is_urgent)).await?)
     }
 
     async fn renew_lease(&self, lease: &Lease, time: Duration) -> Result<bool, LedgerError> {
-        let client = self.client().await?;
+        let client = self
+            .database
+            .database
+            .client()
+            .await
+            .map_err(Failure::from)?;
         let renewed = within_time(execute(
             &client,
             "UPDATE leases SET held_until = clock_timestamp() + $3 * interval '1 millisecond'
@@ -47,7 +58,12 @@ impl LeaseStore for PostgresLedger {
     }
 
     async fn end_lease(&self, lease: &Lease, rest: Duration) -> Result<(), LedgerError> {
-        let client = self.client().await?;
+        let client = self
+            .database
+            .database
+            .client()
+            .await
+            .map_err(Failure::from)?;
         let ended = within_time(execute(
             &client,
             "UPDATE leases SET held_until = clock_timestamp(),
@@ -67,35 +83,14 @@ impl LeaseStore for PostgresLedger {
 
     fn fenced(&self, leases: &[Lease]) -> Option<Arc<dyn Ledger>> {
         let mut handle = self.clone();
-        handle.leases.extend_from_slice(leases);
+        handle.database.leases.extend_from_slice(leases);
         Some(Arc::new(handle))
-    }
-}
-
-impl PostgresLedger {
-    /// Makes a change, unless one of this handle's leases is somebody else's by now: they are looked at in the same
-    /// transaction, and nobody is granted one before it ends.
-    pub(super) async fn change<A: Sync, T: Send>(
-        &self,
-        given: &A,
-        change: impl for<'a> Fn(&'a Transaction<'a>, &'a A) -> BoxFuture<'a, Result<T>> + Sync,
-    ) -> Result<T> {
-        let given = (self.leases.as_slice(), given, &change);
-        let change = self
-            .database
-            .change(&given, |transaction, (leases, given, change)| {
-                Box::pin(async move {
-                    ensure_held(transaction, leases).await?;
-                    change(transaction, given).await
-                })
-            });
-        change.await
     }
 }
 
 /// Fails if one of these leases was granted to somebody else. Whoever asks for one of them then waits until the
 /// transaction ends, so that it finds what was changed here, and all of it.
-async fn ensure_held(transaction: &Transaction<'_>, leases: &[Lease]) -> Result<()> {
+pub(super) async fn ensure_held(transaction: &Transaction<'_>, leases: &[Lease]) -> Result<()> {
     if leases.is_empty() {
         return Ok(());
     }
@@ -140,7 +135,7 @@ async fn take(
     if let Some(granted) = granted {
         return Ok(LeaseAnswer::Granted(Lease {
             name: name.to_owned(),
-            fence: to_u64(&granted, 0)?,
+            fence: (&granted as &dyn Columns).get(0)?,
         }));
     }
     let held = row(

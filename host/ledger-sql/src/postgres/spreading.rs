@@ -4,52 +4,52 @@
 //! table. `BETWEEN` a value and itself, in the order of an index, keeps a lookup one: that it is an equality Postgres
 //! does not see.
 
-use deadpool_postgres::{GenericClient, Transaction};
+use std::collections::BTreeSet;
 
-use super::subjects::Paths;
-use super::values::{damaged, get};
-use super::{Result, feed};
+use deadpool_postgres::GenericClient;
+
+use super::feed;
+use super::values::get;
+use crate::failure::Result;
 use integration_host_database::postgres::{execute, row, rows};
 use integration_host_ledger::merge::subject::MAX_DEPTH;
-use integration_host_ledger::spreading::{
-    GivenActivity, MOST_AT_ONCE, MOST_TOGETHER, Noted, Seen, Shared, Step, looked_at,
-};
+use integration_host_ledger::spreading::{GivenActivity, MOST_AT_ONCE, Shared};
 
 /// Held by whoever goes on: several at once would only wait for each other. "WSIS".
 const LOCK: i64 = 0x5753_4953;
 
 /// Tells the activities that share something with one of these of their changes.
-pub(super) async fn spread(transaction: &Transaction<'_>, changed: &[Shared]) -> Result<()> {
+pub(super) async fn spread(client: &impl GenericClient, changed: &[Shared]) -> Result<()> {
     if changed.is_empty() {
         return Ok(());
     }
     // Whoever changes activities holds the feed first: so nobody waits in a circle, and what was placed before is seen
     // here, and what is placed afterwards shows the change.
-    feed::lock(transaction).await?;
-    match few(transaction, changed).await? {
-        Some((numbers, given)) => tell(transaction, &numbers, &given).await,
-        None => note(transaction, changed).await,
+    feed::lock(client).await?;
+    match few(client, changed).await? {
+        Some((numbers, given)) => tell(client, &numbers, &given).await,
+        None => note(client, changed).await,
     }
 }
 
 /// The activities that share one of these, and those of them that change hands, unless they are more than
 /// [`MOST_AT_ONCE`].
 async fn few(
-    transaction: &Transaction<'_>,
+    client: &impl GenericClient,
     changed: &[Shared],
 ) -> Result<Option<(Vec<i64>, Vec<GivenActivity>)>> {
     let limit = MOST_AT_ONCE as i64 + 1;
-    let Some(given) = few_given(transaction, changed).await? else {
+    let Some(given) = few_given(client, changed).await? else {
         return Ok(None);
     };
     let mut numbers: Vec<i64> = Vec::new();
     let (connections, subjects) = columns(changed, Shared::subject);
     if !subjects.is_empty() {
-        let Some((connections, below)) = below(transaction, &connections, &subjects).await? else {
+        let Some((connections, below)) = below(client, &connections, &subjects).await? else {
             return Ok(None);
         };
         let found = rows(
-            transaction,
+            client,
             "SELECT activity.number FROM unnest($1::bigint[], $2::text[]) AS below (connection, id) CROSS JOIN LATERAL (
                  SELECT number FROM activities
                  WHERE activities.connection = below.connection AND activities.subject BETWEEN below.id AND below.id
@@ -65,7 +65,7 @@ async fn few(
     let (connections, remote_users) = columns(changed, member_shown);
     if !remote_users.is_empty() {
         let found = rows(
-            transaction,
+            client,
             "SELECT activity.number FROM unnest($1::bigint[], $2::text[]) AS member (connection, id) CROSS JOIN LATERAL (
                  SELECT number FROM activities
                  WHERE activities.connection = member.connection AND activities.remote_user BETWEEN member.id AND member.id
@@ -81,7 +81,7 @@ async fn few(
     let users: Vec<i64> = changed.iter().filter_map(user_shown).collect();
     if !users.is_empty() {
         let found = rows(
-            transaction,
+            client,
             "SELECT activity.number FROM unnest($1::bigint[]) AS wanted (number) CROSS JOIN LATERAL (
                  SELECT number FROM activities WHERE activities.user_number BETWEEN wanted.number AND wanted.number
                  ORDER BY user_number LIMIT $2
@@ -96,7 +96,7 @@ async fn few(
     let connections: Vec<i64> = changed.iter().filter_map(connection_shown).collect();
     if !connections.is_empty() {
         let found = rows(
-            transaction,
+            client,
             "SELECT activity.number FROM unnest($1::bigint[]) AS wanted (number) CROSS JOIN LATERAL (
                  SELECT number FROM activities
                  WHERE activities.connection BETWEEN wanted.number AND wanted.number AND visibility IN (0, 1) AND span = 4
@@ -115,7 +115,7 @@ async fn few(
 
 /// Activities that mappings give to another user, unless their members have more than [`MOST_AT_ONCE`].
 async fn few_given(
-    transaction: &Transaction<'_>,
+    client: &impl GenericClient,
     changed: &[Shared],
 ) -> Result<Option<Vec<GivenActivity>>> {
     let mappings: Vec<&Shared> = (changed.iter())
@@ -127,7 +127,7 @@ async fn few_given(
     // What is noted of a member goes on from what it was: this becomes one with it.
     let whats: Vec<String> = mappings.iter().map(|shared| shared.what()).collect();
     let noted = row(
-        transaction,
+        client,
         "SELECT 1 FROM spreading_changes WHERE what = ANY ($1) LIMIT 1",
         &[&whats],
     )
@@ -143,7 +143,7 @@ async fn few_given(
         .map(|shared| shared.keeps_earlier())
         .collect();
     let found = rows(
-        transaction,
+        client,
         "SELECT activity.number, member.id, member.user_number,
              activity.user_number IS DISTINCT FROM member.user_number
                  AND (activity.user_number IS NULL OR NOT member.keeps_earlier)
@@ -248,8 +248,8 @@ fn columns(changed: &[Shared], of: fn(&Shared) -> Option<&str>) -> (Vec<i64>, Ve
 }
 
 /// Gives activities to users, and moves those that show a change to the end of the change feed. The feed is held.
-async fn tell(
-    transaction: &Transaction<'_>,
+pub(super) async fn tell(
+    client: &impl GenericClient,
     numbers: &[i64],
     given: &[GivenActivity],
 ) -> Result<()> {
@@ -264,7 +264,7 @@ async fn tell(
         let users: Vec<Option<i64>> = given.iter().map(|given| given.user).collect();
         // An update may have made one another member's since it was looked at.
         execute(
-            transaction,
+            client,
             "UPDATE activities SET user_number = given.user_number
              FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS given (number, remote_user, user_number)
              WHERE activities.number = given.number AND activities.remote_user = given.remote_user",
@@ -273,7 +273,7 @@ async fn tell(
         .await?;
     }
     let moved = execute(
-        transaction,
+        client,
         "UPDATE activities SET change = (SELECT last FROM ledger_changes) + moved.place
          FROM (
              SELECT number, row_number() OVER (ORDER BY change) AS place
@@ -283,13 +283,13 @@ async fn tell(
         &[&numbers],
     )
     .await?;
-    feed::take(transaction, usize::try_from(moved).unwrap_or_default()).await?;
+    feed::take(client, usize::try_from(moved).unwrap_or_default()).await?;
     Ok(())
 }
 
 /// Notes changes whose activities are gone through later, from the beginning if they are noted already. A mapping that keeps
 /// what belongs to a user changes nothing of what is noted to belong to one. The feed is held.
-async fn note(transaction: &Transaction<'_>, changed: &[Shared]) -> Result<()> {
+async fn note(client: &impl GenericClient, changed: &[Shared]) -> Result<()> {
     let whats: Vec<String> = changed.iter().map(Shared::what).collect();
     let connections: Vec<_> = changed.iter().map(Shared::connection).collect();
     let subjects: Vec<_> = changed.iter().map(Shared::subject).collect();
@@ -297,7 +297,7 @@ async fn note(transaction: &Transaction<'_>, changed: &[Shared]) -> Result<()> {
     let users: Vec<_> = changed.iter().map(Shared::user).collect();
     let keep: Vec<_> = changed.iter().map(Shared::keeps_earlier).collect();
     execute(
-        transaction,
+        client,
         "INSERT INTO spreading_changes (what, connection, subject, remote_user, user_number, keeps_earlier, until, passed)
          SELECT DISTINCT ON (what) changed.*,
              CASE WHEN changed.keeps_earlier IS NULL THEN (SELECT last FROM ledger_changes)
@@ -322,115 +322,41 @@ async fn note(transaction: &Transaction<'_>, changed: &[Shared]) -> Result<()> {
     Ok(())
 }
 
-/// Whether there is something to tell.
-pub(super) async fn is_pending(client: &impl GenericClient) -> Result<bool> {
-    let found = row(client, "SELECT 1 FROM spreading_changes LIMIT 1", &[]).await?;
-    Ok(found.is_some())
-}
-
-/// Goes on, and moves at most so many activities. False: there is nothing to do, or somebody else is at it.
-pub(super) async fn step(transaction: &Transaction<'_>, most: usize) -> Result<bool> {
-    let is_alone = row(
-        transaction,
-        "SELECT pg_try_advisory_xact_lock($1)",
-        &[&LOCK],
-    )
-    .await?;
-    let is_alone = match is_alone {
-        Some(row) => get(&row, 0)?,
-        None => false,
-    };
-    if !is_alone {
-        return Ok(false);
+/// Leaves out what changes of members without activities: of a large team most have none when it is first imported. All
+/// are of one connection.
+pub(super) async fn keep_those_with_activities(
+    client: &impl GenericClient,
+    connection: i64,
+    shared: &mut Vec<Shared>,
+) -> Result<()> {
+    let members: BTreeSet<&str> = shared.iter().filter_map(Shared::remote_user).collect();
+    let members: Vec<&str> = members.into_iter().collect();
+    if members.is_empty() {
+        return Ok(());
     }
-    let before = noted(transaction).await?;
-    let Some(step) = Step::next(&before) else {
-        return Ok(false);
-    };
-    let found = rows(
-        transaction,
-        "SELECT number, connection, remote_user, subject, user_number, span = 4, change FROM activities
-         WHERE number > $1 AND number <= $2 ORDER BY number LIMIT $3",
-        &[
-            &step.passed,
-            &step.end.unwrap_or(i64::MAX),
-            &(looked_at(most) as i64),
-        ],
-    )
-    .await?;
-    let mut seen = Vec::with_capacity(found.len());
-    for row in &found {
-        seen.push(Seen {
-            number: get(row, 0)?,
-            connection: get(row, 1)?,
-            remote_user: get(row, 2)?,
-            subject: get(row, 3)?,
-            user: get(row, 4)?,
-            runs: get(row, 5)?,
-            change: get(row, 6)?,
-        });
-    }
-    let mut paths = Paths::default();
-    if step.has_subjects() {
-        let subjects = (seen.iter())
-            .filter_map(|activity| Some((activity.connection, activity.subject.as_deref()?)))
-            .collect();
-        paths.read(transaction, subjects).await?;
-    }
-    let outcome = step.look(&seen, most, |connection, subject| {
-        paths.path(connection, Some(subject))
-    })?;
-    feed::lock(transaction).await?;
-    // Whoever noted a change meanwhile did so before this transaction held the feed.
-    if noted(transaction).await? != before {
-        return Ok(true);
-    }
-    tell(transaction, &outcome.moved, &outcome.given).await?;
-    let whats: Vec<String> = step.whats().map(|(what, _)| what).collect();
-    match outcome.passed {
-        Some(passed) => {
-            execute(
-                transaction,
-                "UPDATE spreading_changes SET passed = $2 WHERE what = ANY ($1)",
-                &[&whats, &passed],
-            )
-            .await?;
-        }
-        None => {
-            execute(
-                transaction,
-                "DELETE FROM spreading_changes WHERE what = ANY ($1)",
-                &[&whats],
-            )
-            .await?;
-        }
-    }
-    Ok(true)
-}
-
-async fn noted(client: &impl GenericClient) -> Result<Vec<Noted>> {
     let found = rows(
         client,
-        "SELECT connection, subject, remote_user, user_number, until, passed, keeps_earlier FROM spreading_changes
-         ORDER BY passed, what LIMIT $1",
-        &[&(MOST_TOGETHER as i64)],
+        "SELECT member.id FROM unnest($2::text[]) AS member (id) CROSS JOIN LATERAL (
+             SELECT 1 FROM activities
+             WHERE activities.connection = $1 AND activities.remote_user BETWEEN member.id AND member.id
+             ORDER BY activities.remote_user LIMIT 1
+         ) AS activity",
+        &[&connection, &members],
     )
     .await?;
-    found
-        .iter()
-        .map(|row| {
-            let shared = Shared::of(
-                get(row, 0)?,
-                get(row, 1)?,
-                get(row, 2)?,
-                get(row, 3)?,
-                get(row, 6)?,
-            );
-            Ok(Noted {
-                shared: shared.ok_or_else(|| damaged("a change of nothing"))?,
-                until: get(row, 4)?,
-                passed: get(row, 5)?,
-            })
-        })
-        .collect()
+    let mut mentioned = BTreeSet::<String>::new();
+    for row in &found {
+        mentioned.insert(get(row, 0)?);
+    }
+    shared.retain(|shared| {
+        let remote_user = shared.remote_user();
+        remote_user.is_none_or(|remote_user| mentioned.contains(remote_user))
+    });
+    Ok(())
+}
+
+/// Whether nobody else goes on spreading changes until the transaction ends.
+pub(super) async fn is_alone(client: &impl GenericClient) -> Result<bool> {
+    let is_alone = row(client, "SELECT pg_try_advisory_xact_lock($1)", &[&LOCK]).await?;
+    is_alone.map_or(Ok(false), |row| get(&row, 0))
 }

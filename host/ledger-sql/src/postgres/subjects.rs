@@ -6,17 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::{GenericClient, Transaction};
-use tokio_postgres::Row;
 
-use super::Result;
 use super::spreading::spread;
 use super::values::get;
+use crate::activities::{SUBJECT_REGISTERS, subject_registers};
+use crate::failure::Result;
 use integration_host_contract::Subject;
 use integration_host_database::postgres::{execute, rows};
-use integration_host_ledger::merge::subject::{Hint, MAX_DEPTH, Named, SubjectState};
+use integration_host_ledger::merge::subject::{MAX_DEPTH, SubjectState};
 use integration_host_ledger::spreading::Shared;
-use integration_host_ledger::titles::{Node, path};
-use integration_host_ledger::{LedgerError, SubjectName};
+use integration_host_ledger::titles::{Node, Paths};
 
 /// A subject of a connection.
 pub(super) type Key = (i64, String);
@@ -46,10 +45,9 @@ pub(super) async fn apply(
     after.retain(|key, known| before.get(key) != Some(known));
     put(transaction, &after).await?;
     let unknown = SubjectState::default();
-    let shown = after.iter().filter(|&(key, known)| {
-        let before = before.get(key).unwrap_or(&unknown);
-        (before.name(), before.parent()) != (known.name(), known.parent())
-    });
+    let shown = after
+        .iter()
+        .filter(|&(key, known)| !before.get(key).unwrap_or(&unknown).is_shown_as(known));
     let changed: Vec<_> = shown
         .map(|((connection, id), _)| Shared::Subject {
             connection: *connection,
@@ -66,35 +64,17 @@ async fn find(
     let (connections, ids) = columns(wanted.iter().copied());
     let found = rows(
         client,
-        "SELECT connection, id, named_revision, name, named_parent, hint_revision, hint_parent
-         FROM subjects WHERE (connection, id) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))",
+        &format!(
+            "SELECT connection, id, {SUBJECT_REGISTERS} FROM subjects
+             WHERE (connection, id) IN (SELECT * FROM unnest($1::bigint[], $2::text[]))"
+        ),
         &[&connections, &ids],
     )
     .await?;
     found
         .iter()
-        .map(|row| Ok(((get(row, 0)?, get(row, 1)?), known(row)?)))
+        .map(|row| Ok(((get(row, 0)?, get(row, 1)?), subject_registers(row, 2)?)))
         .collect()
-}
-
-/// What is known of a subject, from the columns of its registers that begin at the third.
-pub(super) fn known(row: &Row) -> Result<SubjectState> {
-    let named = match get::<Option<String>>(row, 2)? {
-        Some(revision) => Some(Named {
-            revision,
-            name: get(row, 3)?,
-            parent: get(row, 4)?,
-        }),
-        None => None,
-    };
-    let hint = match get::<Option<String>>(row, 5)? {
-        Some(revision) => Some(Hint {
-            revision,
-            parent: get(row, 6)?,
-        }),
-        None => None,
-    };
-    Ok(SubjectState { named, hint })
 }
 
 pub(super) async fn put(
@@ -130,73 +110,41 @@ pub(super) async fn put(
     Ok(())
 }
 
-/// Subjects with everything above them, read at once.
-#[derive(Default)]
-pub(super) struct Paths(HashMap<i64, HashMap<String, Node>>);
-
-impl Paths {
-    /// Reads those of some subjects that were not read yet.
-    pub(super) async fn read(
-        &mut self,
-        client: &impl GenericClient,
-        mut missing: Vec<(i64, &str)>,
-    ) -> Result<()> {
-        missing.retain(|(connection, id)| !self.has(*connection, id));
-        missing.sort_unstable();
-        missing.dedup();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        let (connections, ids) = columns(missing.iter().copied());
-        let found = rows(
-            client,
-            "WITH RECURSIVE above (connection, id, name, parent, depth) AS (
-                 SELECT subject.*, 1 FROM unnest($1::bigint[], $2::text[]) AS wanted (connection, id)
-                 CROSS JOIN LATERAL (
-                     SELECT connection, id, name, parent FROM subjects
-                     WHERE subjects.connection = wanted.connection AND subjects.id = wanted.id OFFSET 0
-                 ) AS subject
-                 UNION
-                 SELECT subject.*, depth + 1 FROM above CROSS JOIN LATERAL (
-                     SELECT connection, id, name, parent FROM subjects
-                     WHERE subjects.connection = above.connection AND subjects.id = above.parent OFFSET 0
-                 ) AS subject
-                 WHERE depth < $3
-             )
-             SELECT DISTINCT connection, id, name, parent FROM above",
-            &[&connections, &ids, &(MAX_DEPTH as i32)],
-        )
-        .await?;
-        for row in &found {
-            let node = Node::new(get(row, 2)?, get(row, 3)?);
-            let subjects = self.0.entry(get(row, 0)?).or_default();
-            subjects.insert(get(row, 1)?, node);
-        }
-        // What nothing is known of is not asked for again.
-        for (connection, id) in missing {
-            let subjects = self.0.entry(connection).or_default();
-            subjects.entry(id.to_owned()).or_default();
-        }
-        Ok(())
+/// Reads subjects with everything above them at once, unless they were read before.
+pub(super) async fn read(
+    client: &impl GenericClient,
+    paths: &mut Paths,
+    subjects: &[(i64, String)],
+) -> Result<()> {
+    let missing = paths.to_be_read(subjects);
+    if missing.is_empty() {
+        return Ok(());
     }
-
-    /// A subject that was read, after what is above it, outermost first.
-    pub(super) fn path(
-        &self,
-        connection: i64,
-        subject: Option<&str>,
-    ) -> Result<Vec<SubjectName>, LedgerError> {
-        let subjects = self.0.get(&connection);
-        path(subject, |id| {
-            let node = subjects.and_then(|subjects| subjects.get(id));
-            Ok(node.cloned().unwrap_or_default())
-        })
+    let (connections, ids) = columns(missing.iter().copied());
+    let found = rows(
+        client,
+        "WITH RECURSIVE above (connection, id, name, parent, depth) AS (
+             SELECT subject.*, 1 FROM unnest($1::bigint[], $2::text[]) AS wanted (connection, id)
+             CROSS JOIN LATERAL (
+                 SELECT connection, id, name, parent FROM subjects
+                 WHERE subjects.connection = wanted.connection AND subjects.id = wanted.id OFFSET 0
+             ) AS subject
+             UNION
+             SELECT subject.*, depth + 1 FROM above CROSS JOIN LATERAL (
+                 SELECT connection, id, name, parent FROM subjects
+                 WHERE subjects.connection = above.connection AND subjects.id = above.parent OFFSET 0
+             ) AS subject
+             WHERE depth < $3
+         )
+         SELECT DISTINCT connection, id, name, parent FROM above",
+        &[&connections, &ids, &(MAX_DEPTH as i32)],
+    )
+    .await?;
+    for row in &found {
+        let node = Node::new(get(row, 2)?, get(row, 3)?);
+        paths.insert(get(row, 0)?, get(row, 1)?, node);
     }
-
-    fn has(&self, connection: i64, id: &str) -> bool {
-        let subjects = self.0.get(&connection);
-        subjects.is_some_and(|subjects| subjects.contains_key(id))
-    }
+    Ok(())
 }
 
 /// As the columns of a table.

@@ -6,16 +6,18 @@ use deadpool_postgres::GenericClient;
 use jiff::Timestamp;
 use tokio_postgres::Row;
 
-use super::Result;
 use super::activity_scan::{ActivityScan, examined, is_frozen, place, stop, user};
-use super::subjects::Paths;
-use super::users::user_number;
-use super::values::{self, get};
+use super::connection::Postgres;
+use super::subjects;
+use super::values::get;
+use crate::activities::user_number;
+use crate::failure::Result;
+use crate::values::{Columns, damaged};
 use integration_host_contract::User;
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
 use integration_host_database::postgres::rows;
-use integration_host_ledger::summary::milliseconds;
 use integration_host_ledger::summary_accumulator::{Passed, SummaryAccumulator};
+use integration_host_ledger::titles::Paths;
 use integration_host_ledger::totals::{Names, Totals, described};
 use integration_host_ledger::{ActivityFilter, LedgerError, Person, SubjectName, Summary};
 
@@ -26,26 +28,25 @@ const PIECE: usize = 4096;
 pub(super) async fn summarize(
     client: &impl GenericClient,
     filter: &ActivityFilter,
-    boundaries: &[Timestamp],
+    times: &[i64],
     now: Timestamp,
     most_examined: usize,
 ) -> Result<Summary> {
-    let times = milliseconds(boundaries)?;
     filter.ensure_names_connection()?;
     // Facets disregard everything but connection and visibility, so that all of these are looked at.
     let everything = ActivityFilter {
         connection: filter.connection.clone(),
-        from: boundaries.first().copied(),
-        to: boundaries.last().copied(),
+        from: times.first().copied().map(time).transpose()?,
+        to: times.last().copied().map(time).transpose()?,
         include_unmapped: filter.include_unmapped,
         only_unmapped: filter.only_unmapped,
         ..ActivityFilter::default()
     };
     let user = match &filter.user {
-        Some(user) => Some(user_number(client, user).await?),
+        Some(user) => Some(user_number(&Postgres(client), user).await?),
         None => None,
     };
-    let mut pass = SummaryAccumulator::new(filter, user, now, &times);
+    let mut pass = SummaryAccumulator::new(filter, user, now, times);
     let mut paths = Paths::default();
     let mut left = most_examined;
     let mut complete = true;
@@ -71,6 +72,10 @@ pub(super) async fn summarize(
     })
 }
 
+fn time(milliseconds: i64) -> Result<Timestamp> {
+    Timestamp::from_millisecond(milliseconds).map_err(damaged)
+}
+
 /// Passes activities, whose subjects are looked up at once.
 async fn add(
     pass: &mut SummaryAccumulator,
@@ -82,9 +87,9 @@ async fn add(
     for row in found {
         let activity = examined(row)?;
         let subject = activity.subject;
-        subjects.extend(subject.map(|subject| (activity.connection, subject)));
+        subjects.extend(subject.map(|subject| (activity.connection, subject.to_owned())));
     }
-    paths.read(client, subjects).await?;
+    subjects::read(client, paths, &subjects).await?;
     for row in found {
         let (start, _) = place(row)?;
         let passed = Passed {
@@ -94,7 +99,7 @@ async fn add(
             user: user(row)?,
         };
         pass.add(&examined(row)?, &passed, |connection, subject| {
-            paths.path(connection, Some(subject))
+            Ok(paths.path(connection, Some(subject)))
         })?;
     }
     Ok(())
@@ -148,7 +153,7 @@ impl Lookup {
             lookup.members.insert(key, get(row, 2)?);
         }
         for row in &users {
-            if let Some(user) = values::user(row, 1)? {
+            if let Some(user) = (row as &dyn Columns).user(1)? {
                 lookup.users.insert(get(row, 0)?, user);
             }
         }
@@ -178,6 +183,6 @@ impl Names for Lookup {
     }
 
     fn path(&mut self, connection: i64, subject: &str) -> Result<Vec<SubjectName>, LedgerError> {
-        self.paths.path(connection, Some(subject))
+        Ok(self.paths.path(connection, Some(subject)))
     }
 }

@@ -1,82 +1,112 @@
-//! Between columns and types.
+//! Between columns and values, and types of the driver.
 
-use std::fmt::Display;
+use std::error::Error;
 
-use jiff::Timestamp;
+use bytes::BytesMut;
 use tokio_postgres::Row;
-use tokio_postgres::types::FromSql;
+use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use super::Result;
-use integration_host_contract::User;
-use integration_host_contract::id::UserId;
-use integration_host_ledger::{LedgerError, stored};
-
-/// A column that holds what this program would not have written.
-pub(super) fn damaged(what: impl Display) -> LedgerError {
-    LedgerError::Unavailable(format!("a stored value is damaged: {what}"))
-}
+use crate::failure::{Failure, Result};
+use crate::values::{Columns, Value};
+use integration_host_database::postgres::{ChangeError, PostgresError};
+use integration_host_ledger::LedgerError;
 
 /// The value of a column.
-pub(super) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T> {
+pub fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T> {
     Ok(row.try_get(column)?)
 }
 
-/// A time, from milliseconds since 1970-01-01 UTC.
-pub(super) fn timestamp(row: &Row, column: usize) -> Result<Timestamp> {
-    Ok(Timestamp::from_millisecond(get(row, column)?).map_err(damaged)?)
-}
+/// An integer of whatever width.
+struct Integer(i64);
 
-/// A time that may be absent.
-pub(super) fn optional_timestamp(row: &Row, column: usize) -> Result<Option<Timestamp>> {
-    let milliseconds: Option<i64> = get(row, column)?;
-    Ok(milliseconds
-        .map(Timestamp::from_millisecond)
-        .transpose()
-        .map_err(damaged)?)
-}
+impl<'a> FromSql<'a> for Integer {
+    fn from_sql(type_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
+        Ok(Self(match *type_ {
+            Type::INT2 => i16::from_sql(type_, raw)?.into(),
+            Type::INT4 => i32::from_sql(type_, raw)?.into(),
+            _ => i64::from_sql(type_, raw)?,
+        }))
+    }
 
-/// A list of texts, from a JSON array.
-pub(super) fn texts(row: &Row, column: usize) -> Result<Vec<String>> {
-    Ok(stored::texts(get(row, column)?).map_err(stored::damaged)?)
-}
-
-/// A number that is never negative.
-pub(super) fn to_u64(row: &Row, column: usize) -> Result<u64> {
-    Ok(u64::try_from(get::<i64>(row, column)?).map_err(damaged)?)
-}
-
-/// A number as the database has it; what is greater than it can say becomes the greatest it can.
-pub(super) fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// A value of few, from its name.
-pub(super) fn named<T>(row: &Row, column: usize, from_name: fn(&str) -> Option<T>) -> Result<T> {
-    let name: &str = get(row, column)?;
-    Ok(from_name(name).ok_or_else(|| damaged(name))?)
-}
-
-/// A value of few that may be absent, from its name.
-pub(super) fn optional_named<T>(
-    row: &Row,
-    column: usize,
-    from_name: fn(&str) -> Option<T>,
-) -> Result<Option<T>> {
-    match get::<Option<&str>>(row, column)? {
-        None => Ok(None),
-        Some(_) => named(row, column, from_name).map(Some),
+    fn accepts(type_: &Type) -> bool {
+        matches!(*type_, Type::INT2 | Type::INT4 | Type::INT8)
     }
 }
 
-/// A user, from its id, name and e-mail address in the columns from `first` on.
-pub(super) fn user(row: &Row, first: usize) -> Result<Option<User>> {
-    let id: Option<String> = get(row, first)?;
-    id.map(|id| {
-        Ok(User {
-            id: UserId::new(id),
-            name: get(row, first + 1)?,
-            email: get(row, first + 2)?,
-        })
-    })
-    .transpose()
+impl Columns for Row {
+    fn integer(&self, column: usize) -> Result<Option<i64>> {
+        let integer: Option<Integer> = get(self, column)?;
+        Ok(integer.map(|Integer(number)| number))
+    }
+
+    fn boolean(&self, column: usize) -> Result<Option<bool>> {
+        get(self, column)
+    }
+
+    fn text(&self, column: usize) -> Result<Option<&str>> {
+        get(self, column)
+    }
+
+    fn bytes(&self, column: usize) -> Result<Option<&[u8]>> {
+        get(self, column)
+    }
+}
+
+impl std::fmt::Debug for Value<'_> {
+    /// Nothing of it: it may be what must not be in a log.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Value")
+    }
+}
+
+impl ToSql for Value<'_> {
+    fn to_sql(
+        &self,
+        type_: &Type,
+        out: &mut BytesMut,
+    ) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Integer(number) => match *type_ {
+                Type::INT2 => i16::try_from(*number)?.to_sql(type_, out),
+                Type::INT4 => i32::try_from(*number)?.to_sql(type_, out),
+                _ => number.to_sql_checked(type_, out),
+            },
+            Self::Boolean(truth) => truth.to_sql_checked(type_, out),
+            Self::Text(text) => text.to_sql_checked(type_, out),
+            Self::Bytes(bytes) => bytes.to_sql_checked(type_, out),
+            Self::Integers(numbers) => numbers.to_sql_checked(type_, out),
+            Self::Texts(texts) => texts.to_sql_checked(type_, out),
+        }
+    }
+
+    fn accepts(_: &Type) -> bool {
+        // Each value looks for itself.
+        true
+    }
+
+    to_sql_checked!();
+}
+
+impl From<PostgresError> for Failure {
+    fn from(error: PostgresError) -> Self {
+        match error {
+            PostgresError::Conflict(message) => Self::Conflict(message),
+            // What no column holds was not given out by the ledger, such as an id with U+0000.
+            PostgresError::Refused(message) => LedgerError::Invalid(message).into(),
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        PostgresError::from(error).into()
+    }
+}
+
+impl ChangeError for Failure {
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Conflict(_))
+    }
 }

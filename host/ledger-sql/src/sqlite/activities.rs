@@ -1,17 +1,16 @@
 //! Activities: applying what arrives, in whatever order and however often.
 
-use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
+use rusqlite::{Connection as Database, params};
 
-use super::{Result, members, next_change};
+use super::members;
+use crate::activities::{REGISTERS, registers};
+use crate::failure::Result;
 use integration_host_contract::Activity;
 use integration_host_ledger::Applied;
-use integration_host_ledger::merge::activity::{ActivityState, Content, Deletion, Effect};
+use integration_host_ledger::merge;
+use integration_host_ledger::merge::activity::{ActivityState, Effect};
 
-pub(super) fn apply(
-    database: &Database,
-    connection: i64,
-    activities: &[Activity],
-) -> Result<Applied> {
+pub fn apply(database: &Database, connection: i64, activities: &[Activity]) -> Result<Applied> {
     let mut applied = Applied::default();
     for activity in activities {
         apply_one(database, connection, activity)?.count(&mut applied);
@@ -21,22 +20,27 @@ pub(super) fn apply(
 
 fn apply_one(database: &Database, connection: i64, activity: &Activity) -> Result<Effect> {
     let found = find(database, connection, &activity.id)?;
-    let Some((number, before)) = found else {
-        let arrived = ActivityState::of(activity);
-        if arrived.is_nothing() {
-            return Ok(Effect::None);
-        }
-        let change = next_change(database)?;
-        insert(database, connection, &activity.id, &arrived, change)?;
-        return Ok(Effect::Changed);
-    };
-    let after = before.clone().after(activity);
-    if after == before {
+    let before = found.as_ref().map(|(_, before)| before);
+    let Some((after, effect)) = merge::activity::apply(before, activity) else {
         return Ok(Effect::None);
+    };
+    match found {
+        None => {
+            let change = next_change(database)?;
+            insert(database, connection, &activity.id, &after, change)?;
+        }
+        Some((number, _)) => {
+            update(database, connection, number, &after, effect != Effect::None)?;
+        }
     }
-    let effect = Effect::between(&before, &after);
-    update(database, connection, number, &after, effect != Effect::None)?;
     Ok(effect)
+}
+
+/// The next place in the change feed.
+fn next_change(database: &Database) -> Result<i64> {
+    Ok(database
+        .prepare_cached("UPDATE ledger_changes SET last = last + 1 RETURNING last")?
+        .query_row([], |row| row.get(0))?)
 }
 
 fn find(
@@ -44,48 +48,18 @@ fn find(
     connection: i64,
     entry_id: &str,
 ) -> Result<Option<(i64, ActivityState)>> {
-    Ok(database
-        .prepare_cached(
-            "SELECT number, content_revision, remote_user, subject, description, start, stop, billable, tags,
-                 content_event, deleted_revision, deleted_event
-             FROM activities WHERE connection = ?1 AND entry_id = ?2",
-        )?
-        .query_row(params![connection, entry_id], |row| Ok((row.get(0)?, known(row)?)))
-        .optional()?)
-}
-
-/// What is known of an activity, from the columns of its registers that begin at the second.
-pub(super) fn known(row: &Row<'_>) -> rusqlite::Result<ActivityState> {
-    let content_revision: Option<String> = row.get(1)?;
-    let content = content_revision
-        .map(|revision| {
-            Ok::<_, rusqlite::Error>(Content {
-                revision,
-                remote_user: row.get(2)?,
-                subject: row.get(3)?,
-                description: row.get(4)?,
-                start: row.get(5)?,
-                stop: row.get(6)?,
-                billable: row.get(7)?,
-                tags: row.get(8)?,
-                event: row.get(9)?,
-            })
-        })
-        .transpose()?;
-    let deleted_revision: Option<String> = row.get(10)?;
-    let deletion = deleted_revision
-        .map(|revision| {
-            Ok::<_, rusqlite::Error>(Deletion {
-                revision,
-                event: row.get(11)?,
-            })
-        })
-        .transpose()?;
-    Ok(ActivityState { content, deletion })
+    let mut statement = database.prepare_cached(&format!(
+        "SELECT number, {REGISTERS} FROM activities WHERE connection = ?1 AND entry_id = ?2"
+    ))?;
+    let mut rows = statement.query(params![connection, entry_id])?;
+    let found = rows.next()?;
+    found
+        .map(|row| Ok((row.get(0)?, registers(row, 1)?)))
+        .transpose()
 }
 
 /// Adds an activity at a place in the change feed.
-pub(super) fn insert(
+pub fn insert(
     database: &Database,
     connection: i64,
     entry_id: &str,

@@ -1,47 +1,32 @@
 //! Activities in the order of a list.
 //!
-//! A list is put together from a few runs of an index, one for each combination of visibility and
-//! class of duration (see the schema). Within a run everything is in the order of the list, and
-//! what still ran at a time is found among what began at most the class's width earlier. Pieces are read
-//! a little at a time. So a page costs the same whatever the ledger holds.
+//! The runs that a list is put together from are read a little at a time, each along its index.
 
 use std::collections::VecDeque;
 
 use jiff::Timestamp;
-use rusqlite::{
-    CachedStatement, Connection as Database, OptionalExtension as _, Row, ToSql, params,
-};
+use rusqlite::{CachedStatement, Connection as Database, Row, ToSql};
 
 use super::titles::Titles;
-use super::{Result, connection_number, rows};
-use integration_host_contract::id::UserId;
+use crate::activities::user_number;
+use crate::backend::{Backend, Scanned, number_if_named};
+use crate::failure::Result;
+use crate::values::Columns as _;
 use integration_host_ledger::ActivityFilter;
+use integration_host_ledger::activity_list::{
+    Place, SPANS, began_after, begins_before, visibilities,
+};
 use integration_host_ledger::unindexed_filter::{Examined, UnindexedFilter};
 
 /// What [`examined`] reads.
-pub(super) const COLUMNS: &str = "connection, remote_user, subject, tags, billable, description";
-
-/// The widths of the classes of duration, in milliseconds, by their number in the schema. `None`: no bound.
-pub(super) const SPANS: [Option<i64>; 5] = [
-    Some(3_600_000),
-    Some(86_400_000),
-    Some(2_764_800_000),
-    None,
-    None,
-];
-
-/// The place of what has no content: before every start.
-pub(super) const WITHOUT_CONTENT: i64 = -1_000_000_000_000_000;
+pub const COLUMNS: &str = "connection, remote_user, subject, tags, billable, description";
 
 /// How much of a run is read first, and at most at once; it doubles from one time to the next.
 const FIRST_PIECE: usize = 16;
 const LARGEST_PIECE: usize = 512;
 
-/// Where an activity is in a list: its start, then its number.
-pub(super) type Place = (i64, i64);
-
 /// What comes next in the order of a list.
-pub(super) enum Next {
+enum Next {
     /// An activity that the list has.
     Matching(Place),
     /// One that it does not have.
@@ -53,7 +38,7 @@ pub(super) enum Next {
 }
 
 /// An index scan over the activities of a list: the runs that its filter needs.
-pub(super) struct ActivityScan<'a> {
+struct ActivityScan<'a> {
     statement: CachedStatement<'a>,
     /// The connection's or the user's number.
     owner: Option<i64>,
@@ -81,16 +66,17 @@ struct Run {
 
 impl<'a> ActivityScan<'a> {
     /// `None`: nothing can match.
-    pub(super) fn new(
+    fn new(
         database: &'a Database,
+        owner: Owner,
         filter: &ActivityFilter,
         cursor: Option<Place>,
         most_examined: usize,
     ) -> Result<Option<Self>> {
-        let connection = owner(database, filter)?;
+        let connection = owner.connection;
         let residual = UnindexedFilter::of(filter);
-        let (owner, connection, which) = match &filter.user {
-            Some(user) => match user_number(database, user)? {
+        let (owner, connection, which) = match owner.user {
+            Some(user) => match user {
                 None => return Ok(None),
                 number => (
                     number,
@@ -137,7 +123,7 @@ impl<'a> ActivityScan<'a> {
         }))
     }
 
-    pub(super) fn next(&mut self, titles: &mut Titles<'_>) -> Result<Next> {
+    fn next(&mut self, titles: &mut Titles<'_>) -> Result<Next> {
         let Self {
             statement,
             owner,
@@ -194,21 +180,20 @@ impl<'a> ActivityScan<'a> {
 }
 
 fn runs(filter: &ActivityFilter, cursor: Option<Place>) -> Vec<Run> {
-    let from = filter.from.map(Timestamp::as_millisecond);
-    let to = filter.to.map(|to| (to.as_millisecond(), 0));
-    let before = cursor.into_iter().chain(to).min().unwrap_or((i64::MAX, 0));
-    // What has no content has no time either.
-    let timeless = i64::from(filter.from.is_none() && filter.to.is_none());
+    let before = begins_before(filter, cursor);
     let mut runs = Vec::new();
     for visibility in visibilities(filter) {
+        let visibility = match &filter.user {
+            None => *visibility,
+            // The index of a user knows `deleted` instead. What is of a user is mapped.
+            Some(_) if visibility % 2 == 0 => visibility / 2,
+            Some(_) => continue,
+        };
         for (span, width) in (0..).zip(SPANS) {
             runs.push(Run {
                 visibility,
                 span,
-                after: match (from, width) {
-                    (Some(from), Some(width)) => from - width,
-                    _ => WITHOUT_CONTENT - timeless,
-                },
+                after: began_after(filter, width),
                 before,
                 piece: FIRST_PIECE,
                 read: VecDeque::new(),
@@ -219,53 +204,67 @@ fn runs(filter: &ActivityFilter, cursor: Option<Place>) -> Vec<Run> {
     runs
 }
 
-/// The values of `visibility`, or of `deleted` where the index is that of a user, who is mapped.
-fn visibilities(filter: &ActivityFilter) -> Vec<i64> {
-    if filter.only_unmapped {
-        return match (filter.user.is_some(), filter.include_deleted) {
-            (true, _) => vec![],
-            (false, false) => vec![1],
-            (false, true) => vec![1, 3],
-        };
-    }
-    match (
-        filter.user.is_some(),
-        filter.include_unmapped,
-        filter.include_deleted,
-    ) {
-        (_, false, false) | (true, true, false) => vec![0],
-        (true, _, true) => vec![0, 1],
-        (false, true, false) => vec![0, 1],
-        (false, false, true) => vec![0, 2],
-        (false, true, true) => vec![0, 1, 2, 3],
-    }
+/// The numbers of those whose activities a filter wants.
+#[derive(Clone, Copy)]
+pub struct Owner {
+    pub connection: Option<i64>,
+    /// `Some(None)`: a user that nobody was mapped to.
+    pub user: Option<Option<i64>>,
 }
 
-/// The number of a filter's connection.
-pub(super) fn owner(database: &Database, filter: &ActivityFilter) -> Result<Option<i64>> {
+/// Whose activities a filter wants.
+pub async fn owner(db: &dyn Backend, filter: &ActivityFilter) -> Result<Owner> {
     filter.ensure_names_connection()?;
-    let connection = filter.connection.as_ref();
-    connection
-        .map(|id| connection_number(database, id))
-        .transpose()
+    Ok(Owner {
+        connection: number_if_named(db, filter.connection.as_ref()).await?,
+        user: match &filter.user {
+            Some(user) => Some(user_number(db, user).await?),
+            None => None,
+        },
+    })
 }
 
-/// The number of a user that somebody was mapped to.
-pub(super) fn user_number(database: &Database, user: &UserId) -> Result<Option<i64>> {
-    Ok(database
-        .prepare_cached("SELECT number FROM users WHERE id = ?1")?
-        .query_row(params![user.as_str()], |row| row.get(0))
-        .optional()?)
+/// Goes through a list up to a page's end, or until about so many activities were looked at.
+pub fn scan(
+    database: &Database,
+    owner: Owner,
+    filter: &ActivityFilter,
+    cursor: Option<Place>,
+    limit: usize,
+    most_examined: usize,
+) -> Result<Scanned> {
+    let mut scanned = Scanned::default();
+    let Some(mut runs) = ActivityScan::new(database, owner, filter, cursor, most_examined)? else {
+        return Ok(scanned);
+    };
+    let mut titles = Titles::new(database);
+    let mut passed = None;
+    loop {
+        match runs.next(&mut titles)? {
+            Next::End => break,
+            Next::Matching(place) if scanned.numbers.len() < limit => {
+                scanned.numbers.push(place.1);
+                passed = Some(place);
+            }
+            Next::Other(place) => passed = Some(place),
+            Next::Matching(_) | Next::Enough => {
+                scanned.next = passed;
+                break;
+            }
+        }
+    }
+    scanned.paths = titles.paths;
+    Ok(scanned)
 }
 
 /// What a filter must know of an activity, from [`COLUMNS`] that begin at `first`.
-pub(super) fn examined<'a>(row: &'a Row<'_>, first: usize) -> rusqlite::Result<Examined<'a>> {
+pub fn examined<'a>(row: &'a Row<'_>, first: usize) -> Result<Examined<'a>> {
     Ok(Examined {
         connection: row.get(first)?,
-        remote_user: rows::text(row, first + 1)?,
-        subject: rows::text(row, first + 2)?,
-        tags: rows::text(row, first + 3)?,
+        remote_user: row.text(first + 1)?,
+        subject: row.text(first + 2)?,
+        tags: row.text(first + 3)?,
         billable: row.get(first + 4)?,
-        description: rows::text(row, first + 5)?,
+        description: row.text(first + 5)?,
     })
 }

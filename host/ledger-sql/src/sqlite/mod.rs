@@ -2,50 +2,48 @@
 
 mod activities;
 mod activity_scan;
-mod connections;
-mod continuity;
-mod dead_letters;
+mod connection;
 mod deliveries;
-mod identity;
-mod listing;
-mod log;
 mod members;
 mod names;
-mod rows;
-mod sessions;
 mod spreading;
 mod subjects;
 mod summary;
-mod team;
 mod titles;
 mod transfer;
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use rusqlite::{Connection as Database, OptionalExtension as _, ffi, params};
 
-use integration_host_contract::id::{ConnectionId, DeliveryId, HookId, RemoteUserId};
-use integration_host_contract::{Changes, TeamMember};
-use integration_host_database::{DatabaseError, OpenError, SqliteDatabase};
+use self::connection::{Sqlite, finished};
+use crate::backend::{
+    Backend, Dialect, Read, SQLITE, Scanned, SqlDatabase, Users, Work, connection_number,
+};
+use crate::failure::{Failure, Result};
+use crate::values::Value;
+use crate::{SqlLedger, identity};
+use integration_host_contract::id::ConnectionId;
+use integration_host_contract::{Changes, User};
+use integration_host_database::{OpenError, SqliteDatabase};
+use integration_host_ledger::activity_list::Place;
+use integration_host_ledger::matching::StoredMember;
+use integration_host_ledger::spreading::{GivenActivity, Shared};
+use integration_host_ledger::titles::Paths;
 use integration_host_ledger::transfer::Transfer;
 use integration_host_ledger::{
-    ActivityFilter, Applied, Backup, BackupFile, Connection, ConnectionSummary, ConnectionUpdate,
-    DeadLetter, Delivery, DeliveryRate, DeliveryRecord, DeliveryStatus, ImportLimits,
-    IntegrationVersion, LeaseStore, Ledger, LedgerActivity, LedgerError, LedgerIdentity,
-    MAX_EXAMINED, MAX_PAGE, MAX_SUMMARIZED, MappingChange, Member, MemberFilter, MemberPage,
-    NewConnection, Page, Retention, Summary, TeamChanges,
+    ActivityFilter, Applied, Backup, BackupFile, DeadLetter, DeliveryRecord, IntegrationVersion,
+    LeaseStore, Ledger, LedgerError, LedgerIdentity, Retention, Summary,
 };
 
-type Result<T, E = Failure> = std::result::Result<T, E>;
-
 /// A ledger in an SQLite database.
-pub struct SqliteLedger {
-    database: LedgerDatabase,
-    retention: Retention,
-}
+pub type SqliteLedger = SqlLedger<Embedded>;
+
+/// The embedded database.
+#[derive(Clone)]
+pub struct Embedded(SqliteDatabase);
 
 impl SqliteLedger {
     /// The ledger in this file, which is made if it is not there. No other process may have it open.
@@ -67,7 +65,7 @@ impl SqliteLedger {
     /// The ledger in this database.
     pub fn new(database: SqliteDatabase) -> Self {
         Self {
-            database: LedgerDatabase(database),
+            database: Embedded(database),
             retention: Retention::default(),
         }
     }
@@ -78,100 +76,150 @@ impl SqliteLedger {
     }
 }
 
-/// The database, whose errors are told as the ledger's.
-struct LedgerDatabase(SqliteDatabase);
+#[async_trait]
+impl SqlDatabase for Embedded {
+    async fn read<A, T>(&self, given: A, query: Work<A, T>) -> Result<T, LedgerError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let read = self.0.read_alone(move |connection| -> Result<T> {
+            finished(query(&Sqlite::new(connection), &given))
+        });
+        Ok(read.await?)
+    }
 
-impl LedgerDatabase {
-    async fn read<T: Send + 'static>(
+    async fn change<A, T>(&self, given: A, change: Work<A, T>) -> Result<T, LedgerError>
+    where
+        A: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let write = self.0.write_alone(move |connection| -> Result<T> {
+            finished(change(&Sqlite::new(connection), &given))
+        });
+        Ok(write.await?)
+    }
+
+    async fn apply(
         &self,
-        query: impl FnOnce(&Database) -> Result<T> + Send + 'static,
-    ) -> Result<T, LedgerError> {
-        Ok(self.0.read(query).await?)
+        id: &ConnectionId,
+        changes: &Changes,
+        delivery: Option<DeliveryRecord>,
+        retention: &Retention,
+    ) -> Result<Applied, LedgerError> {
+        let (id, changes, retention) = (id.clone(), changes.clone(), retention.clone());
+        let write = self.0.write_alone(move |connection| -> Result<Applied> {
+            let sqlite = Sqlite::new(connection);
+            let connection = finished(connection_number(&sqlite, &id))?;
+            let applied = sqlite.with(|database| {
+                subjects::apply(database, connection, &changes.subjects)?;
+                activities::apply(database, connection, &changes.activities)
+            })?;
+            if let Some(delivery) = &delivery {
+                deliveries::record(&sqlite, connection, delivery, &retention)?;
+            }
+            Ok(applied)
+        });
+        Ok(write.await?)
+    }
+}
+
+#[async_trait]
+impl Backend for Sqlite<'_> {
+    fn dialect(&self) -> &'static Dialect {
+        &SQLITE
     }
 
-    async fn write<T: Send + 'static>(
+    async fn query(&self, sql: &str, values: &[Value<'_>], read: &mut Read<'_>) -> Result<()> {
+        self.query_now(sql, values, read)
+    }
+
+    async fn execute(&self, sql: &str, values: &[Value<'_>]) -> Result<u64> {
+        self.execute_now(sql, values)
+    }
+
+    async fn note_heartbeat(&self, now: Timestamp) -> Result<()> {
+        // Whichever clock one asks.
+        let database_now = Timestamp::now();
+        self.execute_now(
+            "INSERT INTO heartbeat (only, at) VALUES (1, $1) ON CONFLICT (only) DO UPDATE
+             SET at = CASE WHEN heartbeat.at <= max($1, $2) + 60000 THEN max(heartbeat.at, $1) ELSE $1 END",
+            &[now.into(), database_now.into()],
+        )?;
+        Ok(())
+    }
+
+    async fn number_users(&self, users: &BTreeMap<&str, &User>) -> Result<Users> {
+        self.with(|database| members::number_users(database, users))
+    }
+
+    async fn put_members(&self, connection: i64, members: &[StoredMember<'_>]) -> Result<()> {
+        self.with(|database| members::put(database, connection, members))
+    }
+
+    async fn spread(&self, _connection: i64, changed: Vec<Shared>) -> Result<()> {
+        self.with(|database| spreading::spread_all(database, &changed))
+    }
+
+    async fn is_alone(&self) -> Result<bool> {
+        Ok(true)
+    }
+
+    async fn hold_feed(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn tell(&self, numbers: &[i64], given: &[GivenActivity]) -> Result<()> {
+        self.with(|database| spreading::tell(database, numbers, given))
+    }
+
+    async fn read_subjects(&self, paths: &mut Paths, subjects: &[(i64, String)]) -> Result<()> {
+        self.with(|database| titles::read(database, paths, subjects))
+    }
+
+    async fn scan(
         &self,
-        change: impl FnOnce(&Database) -> Result<T> + Send + 'static,
-    ) -> Result<T, LedgerError> {
-        Ok(self.0.write(change).await?)
+        filter: &ActivityFilter,
+        cursor: Option<Place>,
+        limit: usize,
+        most_examined: usize,
+    ) -> Result<Scanned> {
+        let owner = activity_scan::owner(self, filter).await?;
+        self.with(|database| {
+            activity_scan::scan(database, owner, filter, cursor, limit, most_examined)
+        })
     }
-}
 
-/// Why something could not be done.
-#[derive(Debug)]
-struct Failure(LedgerError);
-
-impl From<LedgerError> for Failure {
-    fn from(error: LedgerError) -> Self {
-        Self(error)
+    async fn summarize(
+        &self,
+        filter: &ActivityFilter,
+        times: &[i64],
+        now: Timestamp,
+        most_examined: usize,
+    ) -> Result<Summary> {
+        let owner = activity_scan::owner(self, filter).await?;
+        self.with(|database| summary::summarize(database, owner, filter, times, now, most_examined))
     }
-}
 
-impl From<Failure> for LedgerError {
-    fn from(failure: Failure) -> Self {
-        failure.0
-    }
-}
-
-impl From<DatabaseError> for Failure {
-    fn from(error: DatabaseError) -> Self {
-        Self(LedgerError::Unavailable(error.to_string()))
-    }
-}
-
-impl From<rusqlite::Error> for Failure {
-    fn from(error: rusqlite::Error) -> Self {
-        if is_doubled(&error) {
-            let message = format!("it is there already ({error})");
-            return Self(LedgerError::Invalid(message));
+    async fn replace_dead_letter(&self, kept: &DeadLetter, sealed: &[u8]) -> Result<()> {
+        // Deleted first rather than replaced, so that the totals follow.
+        let removed = self.execute_now(
+            "DELETE FROM delivery_requests WHERE delivery = $1 AND sealed = $2",
+            &[kept.place.into(), (&kept.sealed).into()],
+        )?;
+        if removed > 0 {
+            self.execute_now(
+                "INSERT INTO delivery_requests (delivery, sealed) VALUES ($1, $2)",
+                &[kept.place.into(), sealed.into()],
+            )?;
         }
-        DatabaseError::from(error).into()
+        Ok(())
     }
-}
 
-/// Whether something that there may be once was to be added again.
-fn is_doubled(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    matches!(
-        code,
-        Some(ffi::SQLITE_CONSTRAINT_UNIQUE | ffi::SQLITE_CONSTRAINT_PRIMARYKEY)
-    )
-}
-
-/// The number by which the tables know a connection.
-fn connection_number(database: &Database, id: &ConnectionId) -> Result<i64> {
-    database
-        .prepare_cached("SELECT number FROM connections WHERE id = ?1")?
-        .query_row(params![id.as_str()], |row| row.get(0))
-        .optional()?
-        .ok_or_else(|| LedgerError::NotFound(format!("there is no connection {id}")).into())
-}
-
-/// The next place in the change feed.
-fn next_change(database: &Database) -> Result<i64> {
-    Ok(database
-        .prepare_cached("UPDATE ledger_changes SET last = last + 1 RETURNING last")?
-        .query_row([], |row| row.get(0))?)
-}
-
-/// Moves activities to the end of the change feed, in their order there. `which` selects their
-/// numbers, with `?1` and on for `parameters`.
-fn move_to_end(database: &Database, which: &str, parameters: impl rusqlite::Params) -> Result<()> {
-    let sql = format!(
-        "UPDATE activities SET change = (SELECT last FROM ledger_changes) + moved.place
-         FROM (
-             SELECT number, row_number() OVER (ORDER BY change) AS place
-             FROM activities WHERE number IN ({which})
-         ) AS moved
-         WHERE activities.number = moved.number"
-    );
-    let moved = database.prepare_cached(&sql)?.execute(parameters)?;
-    if moved > 0 {
-        database
-            .prepare_cached("UPDATE ledger_changes SET last = last + ?1")?
-            .execute(params![moved as i64])?;
+    async fn count_removed(&self, _removed: &BTreeMap<i64, i64>) -> Result<()> {
+        // Triggers count.
+        Ok(())
     }
-    Ok(())
 }
 
 /// A database file is one host's, so nobody else can get in its way.
@@ -180,313 +228,32 @@ impl LeaseStore for SqliteLedger {}
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn identity(&self) -> Result<LedgerIdentity, LedgerError> {
-        self.database.read(identity::read).await
+        let noted = self
+            .database
+            .read((), |db, ()| Box::pin(identity::noted(db)));
+        noted.await
     }
 
     async fn begin_life(&self) -> Result<LedgerIdentity, LedgerError> {
-        self.database.write(identity::begin_life).await
-    }
-
-    async fn create_connection(&self, new: NewConnection) -> Result<Connection, LedgerError> {
-        self.database
-            .write(move |database| connections::create(database, &new))
-            .await
-    }
-
-    async fn connection(&self, id: &ConnectionId) -> Result<Option<Connection>, LedgerError> {
-        let id = id.clone();
-        self.database
-            .read(move |database| connections::find(database, &id))
-            .await
-    }
-
-    async fn connection_by_hook(&self, hook: &HookId) -> Result<Option<Connection>, LedgerError> {
-        let hook = hook.clone();
-        self.database
-            .read(move |database| connections::find_by_hook(database, &hook))
-            .await
-    }
-
-    async fn connections(&self) -> Result<Vec<Connection>, LedgerError> {
-        self.database.read(connections::all).await
-    }
-
-    async fn scan_connections(
-        &self,
-        after: Option<&ConnectionId>,
-        limit: usize,
-    ) -> Result<Vec<ConnectionSummary>, LedgerError> {
-        let after = after.cloned();
-        self.database
-            .read(move |database| connections::scan_connections(database, after.as_ref(), limit))
-            .await
+        let begin = (self.database).change((), |db, ()| Box::pin(identity::begin_life(db)));
+        begin.await
     }
 
     async fn integrations(&self) -> Result<Vec<IntegrationVersion>, LedgerError> {
-        self.database.read(connections::integrations).await
+        let known = (self.database).read((), |db, ()| Box::pin(identity::integrations(db)));
+        known.await
     }
 
     async fn record_integration(&self, running: &IntegrationVersion) -> Result<(), LedgerError> {
-        let running = running.clone();
-        self.database
-            .write(move |database| connections::record_integration(database, &running))
-            .await
-    }
-
-    async fn update_connection(
-        &self,
-        id: &ConnectionId,
-        update: ConnectionUpdate,
-        now: Timestamp,
-    ) -> Result<Connection, LedgerError> {
-        let id = id.clone();
-        self.database
-            .write(move |database| connections::update(database, &id, &update, now))
-            .await
-    }
-
-    async fn remove_connection(&self, id: &ConnectionId) -> Result<(), LedgerError> {
-        let id = id.clone();
-        self.database
-            .write(move |database| connections::remove(database, &id))
-            .await
-    }
-
-    async fn import_members(
-        &self,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges, LedgerError> {
-        let (id, team, limits) = (id.clone(), team.to_vec(), *limits);
-        self.database
-            .write(move |database| members::import(database, &id, &team, &limits))
-            .await
-    }
-
-    async fn members(
-        &self,
-        id: &ConnectionId,
-        filter: &MemberFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<MemberPage, LedgerError> {
-        let (id, filter, cursor) = (id.clone(), filter.clone(), cursor.map(str::to_owned));
-        self.database
-            .read(move |database| team::page(database, &id, &filter, cursor.as_deref(), limit))
-            .await
-    }
-
-    async fn member(
-        &self,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-    ) -> Result<Option<Member>, LedgerError> {
-        let (id, remote_user) = (id.clone(), remote_user.clone());
-        self.database
-            .read(move |database| team::member(database, &id, &remote_user))
-            .await
-    }
-
-    async fn set_mapping(
-        &self,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member, LedgerError> {
-        let (id, remote_user, change) = (id.clone(), remote_user.clone(), change.clone());
-        self.database
-            .write(move |database| members::set_mapping(database, &id, &remote_user, &change))
-            .await
-    }
-
-    async fn apply(
-        &self,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied, LedgerError> {
-        let (id, changes, retention) = (id.clone(), changes.clone(), self.retention.clone());
-        self.database
-            .write(move |database| {
-                let connection = connection_number(database, &id)?;
-                subjects::apply(database, connection, &changes.subjects)?;
-                let applied = activities::apply(database, connection, &changes.activities)?;
-                if let Some(delivery) = &delivery {
-                    deliveries::record(database, connection, delivery, &retention)?;
-                }
-                Ok(applied)
-            })
-            .await
-    }
-
-    async fn activities(
-        &self,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>, LedgerError> {
-        let (filter, cursor) = (filter.clone(), cursor.map(str::to_owned));
-        self.database
-            .read(move |database| {
-                listing::page(database, &filter, cursor.as_deref(), limit, MAX_EXAMINED)
-            })
-            .await
-    }
-
-    async fn summary(
-        &self,
-        filter: &ActivityFilter,
-        boundaries: &[Timestamp],
-        now: Timestamp,
-    ) -> Result<Summary, LedgerError> {
-        let (filter, boundaries) = (filter.clone(), boundaries.to_vec());
-        self.database
-            .read(move |database| {
-                summary::summarize(database, &filter, &boundaries, now, MAX_SUMMARIZED)
-            })
-            .await
-    }
-
-    async fn activity_ids(
-        &self,
-        id: &ConnectionId,
-        from: Timestamp,
-        to: Timestamp,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, LedgerError> {
-        let (id, after) = (id.clone(), after.map(str::to_owned));
-        self.database
-            .read(move |database| listing::ids(database, &id, from, to, after.as_deref(), limit))
-            .await
-    }
-
-    async fn activities_by_id(
-        &self,
-        id: &ConnectionId,
-        entry_ids: &[String],
-    ) -> Result<Vec<LedgerActivity>, LedgerError> {
-        let (id, mut entry_ids) = (id.clone(), entry_ids.to_vec());
-        entry_ids.truncate(MAX_PAGE);
-        self.database
-            .read(move |database| listing::by_id(database, &id, &entry_ids))
-            .await
-    }
-
-    async fn changes(&self, after: u64, limit: usize) -> Result<Vec<LedgerActivity>, LedgerError> {
-        self.database
-            .read(move |database| listing::changes(database, after, limit))
-            .await
-    }
-
-    async fn spread_changes(&self, most: usize) -> Result<bool, LedgerError> {
-        // Nothing is written while there is nothing to do.
-        if !self.database.read(spreading::is_pending).await? {
-            return Ok(false);
-        }
-        self.database
-            .write(move |database| spreading::step(database, most))
-            .await
-    }
-
-    async fn last_change(&self) -> Result<u64, LedgerError> {
-        self.database.read(listing::last_change).await
-    }
-
-    async fn deliveries(
-        &self,
-        connection: Option<&ConnectionId>,
-        status: Option<DeliveryStatus>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Delivery>, LedgerError> {
-        let (connection, cursor) = (connection.cloned(), cursor.map(str::to_owned));
-        self.database
-            .read(move |database| {
-                log::page(
-                    database,
-                    connection.as_ref(),
-                    status,
-                    cursor.as_deref(),
-                    limit,
-                )
-            })
-            .await
-    }
-
-    async fn delivery_rates(
-        &self,
-        id: &ConnectionId,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Result<Vec<DeliveryRate>, LedgerError> {
-        let id = id.clone();
-        self.database
-            .read(move |database| log::rates(database, &id, from, to))
-            .await
-    }
-
-    async fn delivery(&self, id: &DeliveryId) -> Result<Option<Delivery>, LedgerError> {
-        let id = id.clone();
-        self.database
-            .read(move |database| log::find(database, &id))
-            .await
-    }
-
-    async fn dead_letters(&self, after: u64, limit: usize) -> Result<Vec<DeadLetter>, LedgerError> {
-        self.database
-            .read(move |database| dead_letters::page(database, after, limit))
-            .await
-    }
-
-    async fn replace_dead_letter(
-        &self,
-        kept: &DeadLetter,
-        sealed: Vec<u8>,
-    ) -> Result<(), LedgerError> {
-        let kept = kept.clone();
-        self.database
-            .write(move |database| dead_letters::replace(database, &kept, &sealed))
-            .await
-    }
-
-    async fn failed_deliveries(
-        &self,
-        connection: Option<&ConnectionId>,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<(Vec<Delivery>, u64), LedgerError> {
-        let connection = connection.cloned();
-        self.database
-            .read(move |database| log::failed(database, connection.as_ref(), before, limit))
-            .await
-    }
-
-    async fn look_at_age(
-        &self,
-        now: Timestamp,
-        ran: Duration,
-    ) -> Result<Option<Timestamp>, LedgerError> {
-        self.database
-            .write(move |database| deliveries::look_at_age(database, now, ran))
-            .await
-    }
-
-    async fn prune_deliveries(&self, now: Timestamp) -> Result<bool, LedgerError> {
-        let retention = self.retention.clone();
-        self.database
-            .write(move |database| deliveries::prune_old(database, now, &retention))
-            .await
+        let record = (self.database).change(running.clone(), |db, running| {
+            Box::pin(identity::record_integration(db, running))
+        });
+        record.await
     }
 
     async fn ready(&self) -> Result<(), LedgerError> {
-        Ok(self
-            .database
-            .0
-            .ensure_writable()
-            .await
-            .map_err(Failure::from)?)
+        let ready = self.database.0.ensure_writable().await;
+        Ok(ready.map_err(Failure::from)?)
     }
 
     async fn scrub(&self) {
@@ -502,9 +269,6 @@ impl Ledger for SqliteLedger {
     }
 }
 
-#[cfg(test)]
-mod tests;
-
 #[async_trait]
 impl Backup for SqliteLedger {
     async fn copy(&self) -> Result<Option<BackupFile>, LedgerError> {
@@ -512,3 +276,6 @@ impl Backup for SqliteLedger {
         Ok(copy.map(|(file, size_bytes)| BackupFile { file, size_bytes }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
 use super::titles::Titles;
-use super::{Result, rows};
+use crate::failure::Result;
+use crate::values::Columns;
 use integration_host_contract::id::{ConnectionId, RemoteUserId};
 use integration_host_ledger::totals::Names;
 use integration_host_ledger::{LedgerError, Person, SubjectName};
@@ -55,8 +56,9 @@ impl Lookup<'_> {
         let user = self
             .database
             .prepare_cached("SELECT id, name, email FROM users WHERE number = ?1")?
-            .query_row(params![user], |row| rows::user(row, 0))
-            .optional()?;
+            .query_row(params![user], |row| Ok((row as &dyn Columns).user(0)))
+            .optional()?
+            .transpose()?;
         Ok(Person {
             connection_id: self.find_connection(connection)?,
             remote_user_id: RemoteUserId::new(remote_user),

@@ -2,25 +2,32 @@
 
 use rusqlite::{Connection as Database, params};
 
-use super::titles::Titles;
-use super::{Result, move_to_end, rows};
+use super::connection::json;
+use crate::failure::Result;
 use integration_host_ledger::merge::subject::MAX_DEPTH;
-use integration_host_ledger::spreading::{
-    GivenActivity, MOST_AT_ONCE, MOST_TOGETHER, Noted, Seen, Shared, Step, looked_at,
-};
+use integration_host_ledger::spreading::{GivenActivity, MOST_AT_ONCE, Shared};
 use integration_host_ledger::stored::to_json;
 
 /// How many activities may still be moved at once.
-pub(super) struct Budget(usize);
+pub struct Budget(usize);
 
 impl Budget {
-    pub(super) fn new() -> Self {
+    pub fn new() -> Self {
         Self(MOST_AT_ONCE)
     }
 }
 
+/// Tells the activities that share one of these of its change.
+pub fn spread_all(database: &Database, changed: &[Shared]) -> Result<()> {
+    let mut budget = Budget::new();
+    for shared in changed {
+        spread(database, shared, &mut budget)?;
+    }
+    Ok(())
+}
+
 /// Tells the activities that share something of its change.
-pub(super) fn spread(database: &Database, shared: &Shared, budget: &mut Budget) -> Result<()> {
+pub fn spread(database: &Database, shared: &Shared, budget: &mut Budget) -> Result<()> {
     match few(database, shared, budget.0)? {
         Some((numbers, given)) => {
             budget.0 = budget.0.saturating_sub(numbers.len());
@@ -153,7 +160,7 @@ fn below(
 }
 
 /// Gives activities to users, and moves those that show a change to the end of the change feed.
-fn tell(database: &Database, numbers: &[i64], given: &[GivenActivity]) -> Result<()> {
+pub fn tell(database: &Database, numbers: &[i64], given: &[GivenActivity]) -> Result<()> {
     if numbers.is_empty() {
         return Ok(());
     }
@@ -161,13 +168,22 @@ fn tell(database: &Database, numbers: &[i64], given: &[GivenActivity]) -> Result
     for activity in given {
         give.execute(params![activity.number, activity.user])?;
     }
-    let numbers: Vec<String> = numbers.iter().map(i64::to_string).collect();
-    let numbers = format!("[{}]", numbers.join(","));
-    move_to_end(
-        database,
-        "SELECT value FROM json_each(?1)",
-        params![numbers],
-    )
+    let moved = database
+        .prepare_cached(
+            "UPDATE activities SET change = (SELECT last FROM ledger_changes) + moved.place
+             FROM (
+                 SELECT number, row_number() OVER (ORDER BY change) AS place
+                 FROM activities WHERE number IN (SELECT value FROM json_each(?1))
+             ) AS moved
+             WHERE activities.number = moved.number",
+        )?
+        .execute(params![json(numbers)])?;
+    if moved > 0 {
+        database
+            .prepare_cached("UPDATE ledger_changes SET last = last + ?1")?
+            .execute(params![moved as i64])?;
+    }
+    Ok(())
 }
 
 /// Notes a change whose activities are gone through later, from the beginning if it is noted already. A mapping that keeps
@@ -194,77 +210,4 @@ fn note(database: &Database, shared: &Shared) -> Result<()> {
             shared.keeps_earlier(),
         ])?;
     Ok(())
-}
-
-/// Whether there is something to tell.
-pub(super) fn is_pending(database: &Database) -> Result<bool> {
-    Ok(database
-        .prepare_cached("SELECT EXISTS (SELECT 1 FROM spreading_changes)")?
-        .query_row([], |row| row.get(0))?)
-}
-
-/// Goes on, and moves at most so many activities. False: there is nothing to do.
-pub(super) fn step(database: &Database, most: usize) -> Result<bool> {
-    let noted = noted(database)?;
-    let Some(step) = Step::next(&noted) else {
-        return Ok(false);
-    };
-    let mut statement = database.prepare_cached(
-        "SELECT number, connection, remote_user, subject, user, span = 4, change FROM activities
-         WHERE number > ?1 AND number <= ?2 ORDER BY number LIMIT ?3",
-    )?;
-    let end = step.end.unwrap_or(i64::MAX);
-    let seen: Vec<Seen> = statement
-        .query_map(params![step.passed, end, looked_at(most) as i64], |row| {
-            Ok(Seen {
-                number: row.get(0)?,
-                connection: row.get(1)?,
-                remote_user: row.get(2)?,
-                subject: row.get(3)?,
-                user: row.get(4)?,
-                runs: row.get(5)?,
-                change: row.get(6)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    let mut titles = Titles::new(database);
-    let outcome = step.look(&seen, most, |connection, subject| {
-        titles.path(connection, Some(subject))
-    })?;
-    tell(database, &outcome.moved, &outcome.given)?;
-    for (what, _) in step.whats() {
-        match outcome.passed {
-            Some(passed) => database
-                .prepare_cached("UPDATE spreading_changes SET passed = ?2 WHERE what = ?1")?
-                .execute(params![what, passed])?,
-            None => database
-                .prepare_cached("DELETE FROM spreading_changes WHERE what = ?1")?
-                .execute(params![what])?,
-        };
-    }
-    Ok(true)
-}
-
-fn noted(database: &Database) -> Result<Vec<Noted>> {
-    let mut statement = database.prepare_cached(
-        "SELECT connection, subject, remote_user, user, until, passed, keeps_earlier FROM spreading_changes
-         ORDER BY passed, what LIMIT ?1",
-    )?;
-    let noted = statement
-        .query_map(params![MOST_TOGETHER as i64], |row| {
-            let shared = Shared::of(
-                row.get(0)?,
-                row.get(1)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(6)?,
-            );
-            Ok(Noted {
-                shared: shared.ok_or_else(|| rows::damaged(0, "a change of nothing"))?,
-                until: row.get(4)?,
-                passed: row.get(5)?,
-            })
-        })?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(noted)
 }

@@ -1,27 +1,28 @@
 //! Subjects: what time is spent on, and when its names arrive.
 
-use rusqlite::{Connection as Database, OptionalExtension as _, Row, params};
+use rusqlite::{Connection as Database, params};
 
-use super::Result;
 use super::spreading::{Budget, spread};
+use crate::activities::{SUBJECT_REGISTERS, subject_registers};
+use crate::failure::Result;
 use integration_host_contract::Subject;
-use integration_host_ledger::merge::subject::{Hint, Named, SubjectState};
+use integration_host_ledger::merge::subject::{SubjectState, merged};
 use integration_host_ledger::spreading::Shared;
 
-pub(super) fn apply(database: &Database, connection: i64, subjects: &[Subject]) -> Result<()> {
+pub fn apply(database: &Database, connection: i64, subjects: &[Subject]) -> Result<()> {
     let mut budget = Budget::new();
-    for subject in subjects {
-        let known = find(database, connection, &subject.id)?;
+    for (id, arrived) in merged(subjects) {
+        let known = find(database, connection, id)?;
         let before = known.clone().unwrap_or_default();
-        let after = before.clone().merge(SubjectState::of(subject));
+        let after = before.clone().merge(arrived);
         if known.as_ref() == Some(&after) {
             continue;
         }
-        put(database, connection, &subject.id, &after)?;
-        if (before.name(), before.parent()) != (after.name(), after.parent()) {
+        put(database, connection, id, &after)?;
+        if !before.is_shown_as(&after) {
             let shared = Shared::Subject {
                 connection,
-                id: subject.id.clone(),
+                id: id.to_owned(),
             };
             spread(database, &shared, &mut budget)?;
         }
@@ -30,45 +31,16 @@ pub(super) fn apply(database: &Database, connection: i64, subjects: &[Subject]) 
 }
 
 fn find(database: &Database, connection: i64, id: &str) -> Result<Option<SubjectState>> {
-    Ok(database
-        .prepare_cached(
-            "SELECT named_revision, name, named_parent, hint_revision, hint_parent
-             FROM subjects WHERE connection = ?1 AND id = ?2",
-        )?
-        .query_row(params![connection, id], |row| known(row, 0))
-        .optional()?)
+    let mut statement = database.prepare_cached(&format!(
+        "SELECT {SUBJECT_REGISTERS} FROM subjects WHERE connection = ?1 AND id = ?2"
+    ))?;
+    let mut rows = statement.query(params![connection, id])?;
+    rows.next()?
+        .map(|row| subject_registers(row, 0))
+        .transpose()
 }
 
-/// What is known of a subject, from the five columns of its registers that begin at `first`.
-pub(super) fn known(row: &Row<'_>, first: usize) -> rusqlite::Result<SubjectState> {
-    let named_revision: Option<String> = row.get(first)?;
-    let named = named_revision
-        .map(|revision| {
-            Ok::<_, rusqlite::Error>(Named {
-                revision,
-                name: row.get(first + 1)?,
-                parent: row.get(first + 2)?,
-            })
-        })
-        .transpose()?;
-    let hint_revision: Option<String> = row.get(first + 3)?;
-    let hint = hint_revision
-        .map(|revision| {
-            Ok::<_, rusqlite::Error>(Hint {
-                revision,
-                parent: row.get(first + 4)?,
-            })
-        })
-        .transpose()?;
-    Ok(SubjectState { named, hint })
-}
-
-pub(super) fn put(
-    database: &Database,
-    connection: i64,
-    id: &str,
-    known: &SubjectState,
-) -> Result<()> {
+pub fn put(database: &Database, connection: i64, id: &str, known: &SubjectState) -> Result<()> {
     let (named, hint) = (known.named.as_ref(), known.hint.as_ref());
     database
         .prepare_cached(

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 use rusqlite::{Connection as Database, ToSql};
 
-use super::Result;
-use super::activity_scan::{COLUMNS, SPANS, WITHOUT_CONTENT, examined, owner, user_number};
+use super::activity_scan::{COLUMNS, Owner, examined};
 use super::names::Lookup;
 use super::titles::Titles;
-use integration_host_ledger::summary::milliseconds;
+use crate::failure::Result;
+use integration_host_ledger::activity_list::{SPANS, WITHOUT_CONTENT};
 use integration_host_ledger::summary_accumulator::{Passed, SummaryAccumulator};
 use integration_host_ledger::totals::described;
 use integration_host_ledger::{ActivityFilter, Summary};
@@ -20,24 +20,20 @@ const IS_AWAY: &str = "(SELECT completed AND state <> 'active' FROM connections
          WHERE connections.number = activities.connection)";
 
 /// A summary, for which about so many activities are looked at.
-pub(super) fn summarize(
+pub fn summarize(
     database: &Database,
+    owner: Owner,
     filter: &ActivityFilter,
-    boundaries: &[Timestamp],
+    times: &[i64],
     now: Timestamp,
     most_examined: usize,
 ) -> Result<Summary> {
-    let times = milliseconds(boundaries)?;
     let (Some(&from), Some(&to)) = (times.first(), times.last()) else {
         return Ok(Summary::default());
     };
-    let user = match &filter.user {
-        Some(user) => Some(user_number(database, user)?),
-        None => None,
-    };
-    let mut pass = SummaryAccumulator::new(filter, user, now, &times);
+    let mut pass = SummaryAccumulator::new(filter, owner.user, now, times);
     let mut titles = Titles::new(database);
-    let owner = owner(database, filter)?;
+    let owner = owner.connection;
     let which = match owner {
         Some(_) => "INDEXED BY activities_by_connection WHERE connection = :owner",
         None => "INDEXED BY activities_by_place WHERE :owner IS NULL",

@@ -8,11 +8,15 @@ mod plans;
 use jiff::Timestamp;
 
 use super::*;
-use integration_host_contract::id::{ScopeId, UserId};
+use integration_host_contract::id::{DeliveryId, HookId, RemoteUserId, ScopeId, UserId};
 use integration_host_contract::{
-    Activity, MemberState, RemoteUser, Subject, TimeLog, User, UserMatch,
+    Activity, MemberState, RemoteUser, Subject, TeamMember, TimeLog, UserMatch,
 };
-use integration_host_ledger::{ConnectionState, MAX_PAGE};
+use integration_host_ledger::{
+    Activities as _, ConnectionState, ConnectionUpdate, Connections as _, DeliveryLog as _,
+    DeliveryStatus, Feed as _, ImportLimits, MAX_EXAMINED, MAX_PAGE, MappingChange, MemberFilter,
+    NewConnection, Teams as _,
+};
 
 fn ledger() -> SqliteLedger {
     SqliteLedger::new(SqliteDatabase::open_in_memory().unwrap())

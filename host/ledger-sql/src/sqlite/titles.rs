@@ -1,51 +1,52 @@
-//! The subjects of titles, looked up.
-
-use std::collections::HashMap;
+//! The subjects of titles, looked up one by one.
 
 use rusqlite::{Connection as Database, OptionalExtension as _, params};
 
-use super::Result;
+use crate::failure::Result;
 use integration_host_ledger::SubjectName;
-use integration_host_ledger::titles::{Node, path};
+use integration_host_ledger::titles::{Node, Paths, path};
 
-/// Looks every subject up once, for one page of activities.
-pub(super) struct Titles<'a> {
+/// Looks every subject up once, when it is asked for.
+pub struct Titles<'a> {
     database: &'a Database,
-    /// By connection and id.
-    subjects: HashMap<i64, HashMap<String, Node>>,
+    pub paths: Paths,
 }
 
 impl<'a> Titles<'a> {
-    pub(super) fn new(database: &'a Database) -> Self {
+    pub fn new(database: &'a Database) -> Self {
         Self {
             database,
-            subjects: HashMap::new(),
+            paths: Paths::default(),
         }
     }
 
     /// A subject after what is above it, outermost first.
-    pub(super) fn path(
-        &mut self,
-        connection: i64,
-        subject: Option<&str>,
-    ) -> Result<Vec<SubjectName>> {
-        path(subject, |id| self.node(connection, id))
+    pub fn path(&mut self, connection: i64, subject: Option<&str>) -> Result<Vec<SubjectName>> {
+        path(subject, |id| {
+            node(self.database, &mut self.paths, connection, id)
+        })
     }
+}
 
-    fn node(&mut self, connection: i64, id: &str) -> Result<Node> {
-        let subjects = self.subjects.entry(connection).or_default();
-        if let Some(node) = subjects.get(id) {
-            return Ok(node.clone());
-        }
-        let node = self
-            .database
-            .prepare_cached("SELECT name, parent FROM subjects WHERE connection = ?1 AND id = ?2")?
-            .query_row(params![connection, id], |row| {
-                Ok(Node::new(row.get(0)?, row.get(1)?))
-            })
-            .optional()?
-            .unwrap_or_default();
-        subjects.insert(id.to_owned(), node.clone());
-        Ok(node)
+/// Reads subjects with everything above them.
+pub fn read(database: &Database, paths: &mut Paths, subjects: &[(i64, String)]) -> Result<()> {
+    for (connection, subject) in subjects {
+        path(Some(subject), |id| node(database, paths, *connection, id))?;
     }
+    Ok(())
+}
+
+fn node(database: &Database, paths: &mut Paths, connection: i64, id: &str) -> Result<Node> {
+    if let Some(node) = paths.get(connection, id) {
+        return Ok(node.clone());
+    }
+    let node = database
+        .prepare_cached("SELECT name, parent FROM subjects WHERE connection = ?1 AND id = ?2")?
+        .query_row(params![connection, id], |row| {
+            Ok(Node::new(row.get(0)?, row.get(1)?))
+        })
+        .optional()?
+        .unwrap_or_default();
+    paths.insert(connection, id, node.clone());
+    Ok(node)
 }

@@ -134,6 +134,23 @@ fn prevailing(
     told.or_else(|| one.max(other))
 }
 
+/// An activity after another state of it has arrived, and what that did to it. `None`: it stays as it was.
+pub fn apply(
+    before: Option<&ActivityState>,
+    arrived: &Activity,
+) -> Option<(ActivityState, Effect)> {
+    let Some(before) = before else {
+        let state = ActivityState::of(arrived);
+        return (!state.is_nothing()).then_some((state, Effect::Changed));
+    };
+    let after = before.clone().after(arrived);
+    if after == *before {
+        return None;
+    }
+    let effect = Effect::between(before, &after);
+    Some((after, effect))
+}
+
 /// What applying an activity did to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {

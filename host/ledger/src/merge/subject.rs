@@ -1,5 +1,8 @@
 //! Subjects: what they are called and what they are below.
 
+use std::collections::BTreeMap;
+use std::mem;
+
 use integration_host_contract::Subject;
 
 /// How many subjects deep a title goes.
@@ -24,6 +27,18 @@ pub struct Hint {
     pub revision: String,
     /// The subject it is below.
     pub parent: String,
+}
+
+/// What arrived of each subject, in whatever order and however often.
+pub fn merged<'a>(
+    arrived: impl IntoIterator<Item = &'a Subject>,
+) -> BTreeMap<&'a str, SubjectState> {
+    let mut merged: BTreeMap<&str, SubjectState> = BTreeMap::new();
+    for subject in arrived {
+        let state = merged.entry(&subject.id).or_default();
+        *state = mem::take(state).merge(SubjectState::of(subject));
+    }
+    merged
 }
 
 /// The merged state of a subject: the greatest of all states that arrived, in whatever order.
@@ -76,6 +91,11 @@ impl SubjectState {
             named: self.named.max(other.named),
             hint: self.hint.max(other.hint),
         }
+    }
+
+    /// Whether titles below it show another state of it differently.
+    pub fn is_shown_as(&self, other: &Self) -> bool {
+        (self.name(), self.parent()) == (other.name(), other.parent())
     }
 
     /// Its name, which may be blank.

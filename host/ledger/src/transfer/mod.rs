@@ -87,13 +87,30 @@ pub trait Transfer: Send + Sync {
     ) -> Result<(), LedgerError>;
 }
 
+/// Whether a step of an import that begins after so many lines goes on where the ledger is.
+///
+/// # Errors
+/// It does not.
+pub fn ensure_follows(
+    contents: &Contents,
+    from: u64,
+    step: &ImportProgress,
+) -> Result<(), LedgerError> {
+    let follows = match contents {
+        Contents::Nothing => from == 0,
+        Contents::Export(before) => before.is_followed_by(step, from),
+        Contents::Other => false,
+    };
+    if follows { Ok(()) } else { Err(out_of_step()) }
+}
+
 /// The answer to a record that is there already.
 pub fn doubled() -> LedgerError {
     LedgerError::Invalid("it is there already".to_owned())
 }
 
 /// The answer to a step of an import that does not follow the one before.
-pub fn out_of_step() -> LedgerError {
+fn out_of_step() -> LedgerError {
     LedgerError::Conflict(
         "the ledger is not as this import left it: another import runs, or a host was started"
             .to_owned(),

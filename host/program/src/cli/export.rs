@@ -119,7 +119,7 @@ async fn write(
     let source = Source {
         store: &*kept.store,
         ledger: transfer(kept)?,
-        continuity: &*kept.ledger,
+        coverage: &*kept.ledger,
     };
     let mut teller = ProgressReporter::start(output, None);
     let to = BufWriter::with_capacity(BUFFER_BYTES, to);

@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 use super::{ExportWriter, Footer, Header, Progress, StoredEntry, TransferError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_ledger::transfer::{Record, RecordKind, Transfer};
-use integration_host_ledger::{Continuity, Page};
+use integration_host_ledger::{CoverageLog, Page};
 use integration_host_storage::KeyValueStore;
 
 /// Records read at once.
@@ -24,7 +24,7 @@ pub struct Source<'a> {
     /// The ledger.
     pub ledger: &'a dyn Transfer,
     /// What tells whether a host runs.
-    pub continuity: &'a dyn Continuity,
+    pub coverage: &'a dyn CoverageLog,
 }
 
 /// Writes everything there is. `progress` is told of time and again. What was written is no export before this
@@ -40,7 +40,7 @@ pub async fn export<W: Write + Send + 'static>(
     output: W,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Footer, TransferError> {
-    let heartbeat = source.continuity.last_heartbeat().await?;
+    let heartbeat = source.coverage.last_heartbeat().await?;
     let mut writer = ExportWriter::start(output, header)?;
     for kind in RecordKind::ALL {
         let mut page = source.page(kind, None).await?;
@@ -62,7 +62,7 @@ pub async fn export<W: Write + Send + 'static>(
         }
     }
     // Every host says that it runs, first of all when it starts.
-    if source.continuity.last_heartbeat().await? != heartbeat {
+    if source.coverage.last_heartbeat().await? != heartbeat {
         return Err(TransferError::HostRan);
     }
     writer.finish()

@@ -29,23 +29,24 @@ mod tests {
 
     #[test]
     fn no_call_of_a_provider_is_forgotten() {
-        let providers = [
-            (
-                include_str!("ledger.rs"),
-                include_str!("../../../ledger/src/lib.rs"),
-            ),
-            (
-                include_str!("ledger.rs"),
-                include_str!("../../../ledger/src/continuity.rs"),
-            ),
-            (
-                include_str!("ledger.rs"),
-                include_str!("../../../ledger/src/lease.rs"),
-            ),
-            (
-                include_str!("ledger.rs"),
-                include_str!("../../../ledger/src/session.rs"),
-            ),
+        macro_rules! ledger {
+            ($($part:literal),*) => {
+                [$(include_str!(concat!("../../../ledger/src/", $part, ".rs"))),*]
+            };
+        }
+        let ledger = ledger![
+            "lib",
+            "connection",
+            "team",
+            "activity",
+            "feed",
+            "delivery",
+            "coverage",
+            "lease",
+            "session"
+        ];
+        let ledger = ledger.map(|part| (include_str!("ledger.rs"), part));
+        let others = [
             (
                 include_str!("storage.rs"),
                 include_str!("../../../storage/src/lib.rs"),
@@ -56,9 +57,10 @@ mod tests {
             ),
         ];
         let mut calls = 0;
-        for (bounded, text) in providers {
+        for (bounded, text) in ledger.into_iter().chain(others) {
             let (_, trait_and_rest) = text.split_once("#[auto_impl(Arc)]\npub trait").unwrap();
             let (functions, _) = trait_and_rest.split_once("\n}").unwrap();
+            assert!(functions.contains("fn "), "a trait was not found");
             for line in functions.lines() {
                 let Some((_, signature)) = line.split_once("fn ") else {
                     continue;

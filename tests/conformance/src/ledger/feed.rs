@@ -18,7 +18,7 @@ const ONCE: &str = "Every activity is in the feed once, deleted and unmapped one
     it moves to the end of the feed, behind every place told before.";
 const STILL: &str = "What changes nothing that is seen moves nothing, and activities that move together keep their order.";
 const NAMES: &str = "Names of subjects, of users and of members that change move the activities that show them: at once if \
-    they are few, and otherwise as Ledger::spread_changes goes on, until each has moved since what it shows has changed.";
+    they are few, and otherwise as Feed::spread_changes goes on, until each has moved since what it shows has changed.";
 
 pub(super) const CASES: &[Case] = &[
     case!(

@@ -19,7 +19,7 @@ const TAKEN_BACK: &str = "A decision that is taken back leaves the member undeci
     next import to decide.";
 const ALL_ACTIVITIES: &str = "A mapping by hand goes for all activities of a member, those received before and those \
     still to come, unless it keeps earlier ones with the users they belong to; for many of them as \
-    Ledger::spread_changes goes on.";
+    Feed::spread_changes goes on.";
 
 pub(super) const CASES: &[Case] = &[
     case!(

@@ -30,9 +30,14 @@ pub(crate) fn promises(source: &str, declaration: &str) -> Vec<String> {
     promises.iter().map(|promise| plain(promise)).collect()
 }
 
-/// Without the marks of links and code.
+/// Without the marks of links and code, and without where links lead.
 fn plain(text: &str) -> String {
-    text.replace(['[', ']', '`'], "")
+    let mut parts = text.split("](");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once(')').map_or("", |(_, after)| after));
+    }
+    plain.replace(['[', ']', '`'], "")
 }
 
 /// Fails unless the same promises are written down and checked.

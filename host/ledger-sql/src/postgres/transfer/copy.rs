@@ -7,7 +7,7 @@ use deadpool_postgres::Transaction;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 
-use super::Result;
+use crate::failure::Result;
 use crate::postgres::activities::MappedUsers;
 use integration_host_ledger::merge::activity::{ActivityState, Content};
 

@@ -5,7 +5,7 @@
 
 use deadpool_postgres::{Client, GenericClient, Transaction};
 
-use super::Result;
+use crate::failure::Result;
 use crate::postgres::values::get;
 use integration_host_database::Index;
 use integration_host_database::postgres::{PostgresDatabase, row};

@@ -2,19 +2,18 @@
 
 mod copy;
 mod indexes;
-mod read;
 mod write;
 
 use async_trait::async_trait;
-use deadpool_postgres::{GenericClient, Transaction};
 
 use self::write::Batch;
-use super::values::{get, signed, to_u64};
-use super::{PostgresLedger, Result, identity};
-use integration_host_database::postgres::{execute, row, within_time};
-use integration_host_ledger::transfer::{
-    Contents, ImportProgress, Record, RecordKind, Transfer, out_of_step,
-};
+use super::PostgresLedger;
+use super::connection::Postgres;
+use crate::backend::SqlDatabase as _;
+use crate::failure::{Failure, Result};
+use crate::identity;
+use crate::transfer::{contents, ensure_is_next, note, read};
+use integration_host_ledger::transfer::{Contents, ImportProgress, Record, RecordKind, Transfer};
 use integration_host_ledger::{LedgerError, Page};
 
 #[async_trait]
@@ -25,13 +24,17 @@ impl Transfer for PostgresLedger {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Page<Record>, LedgerError> {
-        let client = self.client().await?;
-        Ok(within_time(read::page(&client, kind, after, limit)).await?)
+        let given = (kind, after.map(str::to_owned), limit);
+        let page = self.database.read(given, |db, (kind, after, limit)| {
+            Box::pin(read::page(db, *kind, after.as_deref(), *limit))
+        });
+        page.await
     }
 
     async fn contents(&self) -> Result<Contents, LedgerError> {
-        let client = self.client().await?;
-        Ok(within_time(contents(&client)).await?)
+        self.database
+            .read((), |db, ()| Box::pin(contents(db)))
+            .await
     }
 
     async fn import_batch(
@@ -40,81 +43,27 @@ impl Transfer for PostgresLedger {
         from: u64,
         arrived: &ImportProgress,
     ) -> Result<(), LedgerError> {
+        let database = &self.database.database;
         if arrived.is_complete {
-            indexes::complete(&mut self.client().await?).await?;
+            let mut client = database.client().await.map_err(Failure::from)?;
+            indexes::complete(&mut client).await?;
         }
         let given = (Batch::sorted(records), from, arrived);
-        let step = self
-            .database
-            .change(&given, |transaction, (batch, from, arrived)| {
-                Box::pin(async move {
-                    ensure_follows(transaction, *from, arrived).await?;
-                    if *from == 0 && !arrived.is_complete {
-                        indexes::set_aside(transaction).await?;
-                    }
-                    batch.store(transaction).await?;
-                    if arrived.is_complete {
-                        identity::begin_life(transaction).await?;
-                    }
-                    note(transaction, arrived).await
-                })
-            });
-        Ok(step.await?)
+        let step = database.change(&given, |transaction, (batch, from, arrived)| {
+            Box::pin(async move {
+                let db = Postgres(transaction);
+                ensure_is_next(&db, *from, arrived).await?;
+                if *from == 0 && !arrived.is_complete {
+                    indexes::set_aside(transaction).await?;
+                }
+                batch.store(transaction).await?;
+                if arrived.is_complete {
+                    identity::begin_life(&db).await?;
+                }
+                note(&db, arrived).await
+            })
+        });
+        let taken: Result<()> = step.await;
+        Ok(taken?)
     }
-}
-
-async fn contents(client: &impl GenericClient) -> Result<Contents> {
-    let arrived = "SELECT export, lines, is_complete FROM arrived_export";
-    if let Some(found) = row(client, arrived, &[]).await? {
-        return Ok(Contents::Export(ImportProgress {
-            export: get(&found, 0)?,
-            lines: to_u64(&found, 1)?,
-            is_complete: get(&found, 2)?,
-        }));
-    }
-    let used = row(client, "SELECT 1 FROM connections LIMIT 1", &[]).await?;
-    Ok(match used {
-        Some(_) => Contents::Other,
-        None => Contents::Nothing,
-    })
-}
-
-async fn ensure_follows(
-    transaction: &Transaction<'_>,
-    from: u64,
-    step: &ImportProgress,
-) -> Result<()> {
-    // Of two imports at the same time, one comes first.
-    row(
-        transaction,
-        "SELECT last FROM ledger_changes FOR UPDATE",
-        &[],
-    )
-    .await?;
-    let follows = match contents(transaction).await? {
-        Contents::Nothing => from == 0,
-        Contents::Export(before) => before.is_followed_by(step, from),
-        Contents::Other => false,
-    };
-    if follows {
-        Ok(())
-    } else {
-        Err(out_of_step().into())
-    }
-}
-
-async fn note(transaction: &Transaction<'_>, arrived: &ImportProgress) -> Result<()> {
-    execute(
-        transaction,
-        "INSERT INTO arrived_export (export, lines, is_complete) VALUES ($1, $2, $3)
-         ON CONFLICT (single) DO UPDATE SET export = excluded.export, lines = excluded.lines,
-             is_complete = excluded.is_complete",
-        &[
-            &arrived.export,
-            &signed(arrived.lines),
-            &arrived.is_complete,
-        ],
-    )
-    .await?;
-    Ok(())
 }

@@ -4,17 +4,19 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use deadpool_postgres::Transaction;
 
-use super::Result;
 use super::copy::{New, copy};
-use crate::postgres::members::Stored;
+use crate::failure::{Failure, Result};
+use crate::postgres::connection::Postgres;
 use crate::postgres::users::number_users;
-use crate::postgres::values::{get, signed};
-use crate::postgres::{Failure, connections, coverage, identity, members, subjects};
+use crate::postgres::values::get;
+use crate::postgres::{members, subjects};
+use crate::teams::recount;
+use crate::transfer::write::{insert_connection, insert_request, take_over_places};
+use crate::values::signed;
 use integration_host_contract::User;
 use integration_host_contract::id::ConnectionId;
 use integration_host_database::postgres::{execute, rows};
-use integration_host_ledger::LedgerError;
-use integration_host_ledger::matching::Held;
+use integration_host_ledger::matching::{Held, StoredMember};
 use integration_host_ledger::merge::activity::ActivityState;
 use integration_host_ledger::merge::subject::SubjectState;
 use integration_host_ledger::transfer::registers::{known_activity, known_subject};
@@ -64,8 +66,9 @@ impl Batch {
     }
 
     pub(super) async fn store(&self, transaction: &Transaction<'_>) -> Result<()> {
+        let db = Postgres(transaction);
         for connection in &self.connections {
-            insert_connection(transaction, connection).await?;
+            insert_connection(&db, connection).await?;
         }
         let numbers = Numbers::read(transaction, self.mentioned()).await?;
         insert_members(transaction, &numbers, &self.members).await?;
@@ -73,11 +76,12 @@ impl Batch {
         self.copy_activities(transaction, &numbers).await?;
         insert_deliveries(transaction, &numbers, &self.deliveries).await?;
         for request in &self.requests {
-            insert_request(transaction, &numbers, request).await?;
+            let connection = numbers.of(&request.connection)?;
+            insert_request(&db, connection, request).await?;
         }
         insert_events(transaction, &numbers, &self.events).await?;
         for ledger in &self.ledgers {
-            take_over_places(transaction, ledger).await?;
+            take_over_places(&db, ledger).await?;
         }
         Ok(())
     }
@@ -126,7 +130,8 @@ impl Batch {
             return Ok(());
         }
         let others = (self.activities.iter()).filter_map(|(.., user)| user.as_ref());
-        let users = number_users(transaction, others).await?;
+        let others = others.map(|user| (user.id.as_str(), user)).collect();
+        let users = number_users(transaction, &others).await?;
         let new = self.activities.iter();
         let new = new.map(|(connection, entry_id, known, place, user)| {
             Ok(New {
@@ -134,7 +139,7 @@ impl Batch {
                 entry_id,
                 known,
                 place: *place,
-                user: user.as_ref().and_then(|user| users.number(&user.id)),
+                user: user.as_ref().and_then(|user| users.number(user)),
             })
         });
         copy(transaction, &new.collect::<Result<Vec<_>>>()?).await
@@ -163,32 +168,6 @@ impl Numbers {
     }
 }
 
-async fn insert_connection(transaction: &Transaction<'_>, moved: &ExportConnection) -> Result<()> {
-    let connection = &moved.connection;
-    let found = rows(
-        transaction,
-        "INSERT INTO connections (id, name, integration, scope_id, scope_name, owner_id, owner_name, hook, state,
-             completed, created_at, updated_at, last_delivery_at)
-         VALUES ($1, '', $2, $3, '', '', '', $4, $5, $6, $7, $7, $8) RETURNING number",
-        &[
-            &connection.id.as_str(),
-            &connection.integration,
-            &connection.scope_id.as_str(),
-            &connection.hook.as_str(),
-            &connection.state.as_str(),
-            &moved.was_active,
-            &connection.created_at.as_millisecond(),
-            &connection.last_delivery_at.map(|at| at.as_millisecond()),
-        ],
-    )
-    .await?;
-    connections::store(transaction, connection).await?;
-    for row in &found {
-        coverage::store(transaction, get(row, 0)?, &connection.coverage).await?;
-    }
-    Ok(())
-}
-
 async fn insert_members(
     transaction: &Transaction<'_>,
     numbers: &Numbers,
@@ -200,12 +179,13 @@ async fn insert_members(
             .into_iter()
             .flatten()
     });
-    let users = number_users(transaction, mentioned).await?;
-    let mut of_connections: BTreeMap<i64, Vec<Stored<'_>>> = BTreeMap::new();
+    let mentioned = mentioned.map(|user| (user.id.as_str(), user)).collect();
+    let users = number_users(transaction, &mentioned).await?;
+    let mut of_connections: BTreeMap<i64, Vec<StoredMember<'_>>> = BTreeMap::new();
     for moved in moved {
         let member = &moved.member;
-        let number = |user: &Option<User>| user.as_ref().and_then(|user| users.number(&user.id));
-        let row = Stored {
+        let number = |user: &Option<User>| user.as_ref().and_then(|user| users.number(user));
+        let row = StoredMember {
             remote_user: &member.remote_user,
             present: member.present,
             held: Held {
@@ -229,7 +209,7 @@ async fn insert_members(
         let keys = ids.map(|id| (connection, id));
         ensure_new(transaction, "members", "remote_user", keys).await?;
         members::put(transaction, connection, &members).await?;
-        members::recount(transaction, connection).await?;
+        recount(&Postgres(transaction), connection).await?;
     }
     Ok(())
 }
@@ -319,29 +299,6 @@ async fn insert_deliveries(
     Ok(())
 }
 
-async fn insert_request(
-    transaction: &Transaction<'_>,
-    numbers: &Numbers,
-    moved: &ExportRequest,
-) -> Result<()> {
-    let connection = numbers.of(&moved.connection)?;
-    let kept = execute(
-        transaction,
-        "INSERT INTO delivery_requests (delivery, sealed)
-         SELECT number, $3 FROM deliveries WHERE id = $1 AND connection = $2",
-        &[&moved.delivery.as_str(), &connection, &moved.sealed],
-    )
-    .await?;
-    if kept == 0 {
-        return Err(LedgerError::NotFound(format!(
-            "there is no delivery {} of the connection {}",
-            moved.delivery, moved.connection
-        ))
-        .into());
-    }
-    Ok(())
-}
-
 async fn insert_events(
     transaction: &Transaction<'_>,
     numbers: &Numbers,
@@ -374,21 +331,5 @@ async fn insert_events(
         ],
     )
     .await?;
-    Ok(())
-}
-
-async fn take_over_places(transaction: &Transaction<'_>, moved: &ExportLedger) -> Result<()> {
-    if let Some(id) = &moved.id {
-        identity::take_over(transaction, id).await?;
-    }
-    execute(
-        transaction,
-        "UPDATE ledger_changes SET last = greatest(last, $1)",
-        &[&signed(moved.last_change)],
-    )
-    .await?;
-    if let Some(at) = moved.heartbeat {
-        coverage::heartbeat(transaction, at).await?;
-    }
     Ok(())
 }

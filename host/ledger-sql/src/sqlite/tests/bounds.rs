@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::{listing, summary};
 use super::*;
+use crate::activities;
 use integration_host_contract::id::SubjectId;
 
 /// Activities of all kinds: short, long, running, deleted, of several subjects, members and connections.
@@ -67,12 +67,17 @@ async fn listed(
 ) -> Vec<String> {
     let (mut found, mut cursor) = (Vec::new(), None);
     loop {
-        let filter = filter.clone();
-        let page = ledger
-            .database
-            .read(move |database| listing::page(database, &filter, cursor.as_deref(), limit, most))
-            .await
-            .unwrap();
+        let given = (filter.clone(), cursor, limit, most);
+        let page = (ledger.database).read(given, |db, (filter, cursor, limit, most)| {
+            Box::pin(activities::page(
+                db,
+                filter,
+                cursor.as_deref(),
+                *limit,
+                *most,
+            ))
+        });
+        let page = page.await.unwrap();
         assert!(page.items.len() <= limit);
         found.extend(page.items.into_iter().map(|activity| activity.entry_id));
         cursor = page.next;
@@ -146,12 +151,12 @@ async fn a_summary_that_would_take_too_long_says_that_it_is_incomplete() {
     });
     apply(&ledger, &id, activities.collect(), vec![]).await;
     for (most, complete) in [(50, true), (49, false), (0, false)] {
-        let week = [time(0), time(100)];
-        let summary = ledger
-            .database
-            .read(move |database| summary::summarize(database, &everything(), &week, time(0), most))
-            .await
-            .unwrap();
+        let week = [time(0), time(100)].map(Timestamp::as_millisecond);
+        let given = (everything(), week, most);
+        let summary = (ledger.database).read(given, |db, (filter, week, most)| {
+            db.summarize(filter, week, time(0), *most)
+        });
+        let summary = summary.await.unwrap();
         assert_eq!((summary.complete, summary.entries), (complete, most as u64));
         if !complete && most > 0 {
             assert_eq!(

@@ -3,7 +3,8 @@
 use rusqlite::Connection as Database;
 
 use super::*;
-use crate::sqlite::{listing, log as delivery_log, summary, transfer};
+use crate::transfer::read;
+use crate::{delivery_log, feed};
 use integration_host_ledger::transfer::RecordKind;
 
 /// What `PRAGMA optimize` by hand counts in a ledger of ten million activities of a hundred connections. It stops counting
@@ -50,15 +51,16 @@ async fn a_page_is_read_from_where_it_begins_whatever_was_counted() {
     database
         .progress_handler(MOST_STEPS, Some(|| true))
         .unwrap();
-    let week = [time(0), time(200)];
-    summary::summarize(&database, &everything(), &week, time(200), 10_000)
+    let sqlite = Sqlite::new(&mut database);
+    let week = [time(0), time(200)].map(Timestamp::as_millisecond);
+    finished(sqlite.summarize(&everything(), &week, time(200), 10_000))
         .expect_err("going through everything is not noticed");
 
-    let feed = listing::changes(&database, 1_000, 10).expect("the change feed");
+    let feed = finished(feed::changes(&sqlite, 1_000, 10)).expect("the change feed");
     assert_eq!(feed.len(), 10);
-    let log = delivery_log::page(&database, None, None, None, 10).expect("the delivery log");
-    assert_eq!(log.items.len(), 10);
+    let log = delivery_log::page(&sqlite, None, None, None, 10);
+    assert_eq!(finished(log).expect("the delivery log").items.len(), 10);
     for kind in RecordKind::ALL {
-        transfer::page(&database, kind, None, 10).unwrap_or_else(|_| panic!("{kind:?}"));
+        finished(read::page(&sqlite, kind, None, 10)).unwrap_or_else(|_| panic!("{kind:?}"));
     }
 }

@@ -4,7 +4,7 @@
 
 use rusqlite::Connection as Database;
 
-use super::Result;
+use crate::failure::Result;
 use integration_host_database::{Index, SqliteDatabase};
 
 fn of_activities() -> impl Iterator<Item = Index> {

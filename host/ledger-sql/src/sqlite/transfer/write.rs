@@ -1,27 +1,28 @@
 //! Taking over what another ledger held.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rusqlite::{Connection as Database, params};
+use rusqlite::params;
 
-use super::Result;
-use crate::sqlite::spreading::Budget;
-use crate::sqlite::{
-    activities, connection_number, connections, continuity, identity, members, subjects,
-};
+use crate::backend::connection_number;
+use crate::coverage::insert_event;
+use crate::failure::Result;
+use crate::sqlite::connection::{Sqlite, finished};
+use crate::sqlite::{activities, members, subjects};
+use crate::teams::recount;
+use crate::transfer::write::{insert_connection, insert_request, take_over_places};
+use crate::values::signed;
 use integration_host_contract::User;
 use integration_host_contract::id::ConnectionId;
-use integration_host_ledger::LedgerError;
-use integration_host_ledger::matching::Held;
+use integration_host_ledger::matching::{Held, StoredMember};
 use integration_host_ledger::transfer::registers::{known_activity, known_subject};
 use integration_host_ledger::transfer::{
-    ExportActivity, ExportConnection, ExportDelivery, ExportEvent, ExportLedger, ExportMember,
-    ExportRequest, ExportSubject, Record, doubled,
+    ExportActivity, ExportDelivery, ExportMember, ExportSubject, Record, doubled,
 };
 
 /// Takes over records in one transaction.
 pub(super) struct Writer<'a> {
-    database: &'a Database,
+    sqlite: &'a Sqlite<'a>,
     /// The numbers of connections that were looked up.
     numbers: HashMap<ConnectionId, i64>,
     /// Connections whose teams have grown.
@@ -29,9 +30,9 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(database: &'a Database) -> Self {
+    pub(super) fn new(sqlite: &'a Sqlite<'a>) -> Self {
         Self {
-            database,
+            sqlite,
             numbers: HashMap::new(),
             teams: BTreeSet::new(),
         }
@@ -39,21 +40,27 @@ impl<'a> Writer<'a> {
 
     pub(super) fn write(&mut self, record: Record) -> Result<()> {
         match record {
-            Record::Connection(moved) => self.connection(&moved),
+            Record::Connection(moved) => finished(insert_connection(self.sqlite, &moved)),
             Record::Member(moved) => self.member(&moved),
             Record::Subject(moved) => self.subject(moved),
             Record::Activity(moved) => self.activity(*moved),
             Record::Delivery(moved) => self.delivery(&moved),
-            Record::Request(moved) => self.request(&moved),
-            Record::Event(moved) => self.event(&moved),
-            Record::Ledger(moved) => self.ledger(&moved),
+            Record::Request(moved) => {
+                let connection = self.number(&moved.connection)?;
+                finished(insert_request(self.sqlite, connection, &moved))
+            }
+            Record::Event(moved) => {
+                let connection = self.number(&moved.connection)?;
+                finished(insert_event(self.sqlite, connection, &moved.event))
+            }
+            Record::Ledger(moved) => finished(take_over_places(self.sqlite, &moved)),
         }
     }
 
     /// Stores what follows from the records.
     pub(super) fn finish(self) -> Result<()> {
         for connection in self.teams {
-            members::recount(self.database, connection)?;
+            finished(recount(self.sqlite, connection))?;
         }
         Ok(())
     }
@@ -62,7 +69,7 @@ impl<'a> Writer<'a> {
         if let Some(number) = self.numbers.get(connection) {
             return Ok(*number);
         }
-        let number = connection_number(self.database, connection)?;
+        let number = finished(connection_number(self.sqlite, connection))?;
         self.numbers.insert(connection.clone(), number);
         Ok(number)
     }
@@ -70,34 +77,13 @@ impl<'a> Writer<'a> {
     /// For what an import and everybody else store in one way, as changes of what may be there.
     fn ensure_new(&self, table: &str, column: &str, connection: i64, id: &str) -> Result<()> {
         let sql = format!("SELECT 1 FROM {table} WHERE connection = ?1 AND {column} = ?2");
-        let mut found = self.database.prepare_cached(&sql)?;
-        match found.exists(params![connection, id])? {
-            true => Err(doubled().into()),
-            false => Ok(()),
-        }
-    }
-
-    fn connection(&self, moved: &ExportConnection) -> Result<()> {
-        let connection = &moved.connection;
-        self.database
-            .prepare_cached(
-                "INSERT INTO connections (id, name, integration, scope_id, scope_name, owner_id, owner_name, hook,
-                     state, completed, created_at, updated_at, last_delivery_at)
-                 VALUES (?1, '', ?2, ?3, '', '', '', ?4, ?5, ?6, ?7, ?7, ?8)",
-            )?
-            .execute(params![
-                connection.id.as_str(),
-                connection.integration,
-                connection.scope_id.as_str(),
-                connection.hook.as_str(),
-                connection.state.as_str(),
-                moved.was_active,
-                connection.created_at.as_millisecond(),
-                connection.last_delivery_at.map(|at| at.as_millisecond()),
-            ])?;
-        let number = self.database.last_insert_rowid();
-        connections::store(self.database, connection)?;
-        continuity::store(self.database, number, &connection.coverage)
+        self.sqlite.with(|database| {
+            let mut found = database.prepare_cached(&sql)?;
+            match found.exists(params![connection, id])? {
+                true => Err(doubled().into()),
+                false => Ok(()),
+            }
+        })
     }
 
     fn member(&mut self, moved: &ExportMember) -> Result<()> {
@@ -105,26 +91,26 @@ impl<'a> Writer<'a> {
         let member = &moved.member;
         let id = member.remote_user.id.as_str();
         self.ensure_new("members", "remote_user", connection, id)?;
-        let number = |user: &Option<User>| {
-            let user = user.as_ref();
-            user.map(|user| members::user_number(self.database, user, &mut Budget::new()))
-                .transpose()
-        };
-        let held = Held {
-            user: number(&member.user)?,
-            matched_by: member.matched_by,
-            unconfirmed: member.unconfirmed,
-            claimed_by: number(&member.claimed_by)?,
-            earlier_user: number(&member.earlier_user)?,
-        };
-        members::put(
-            self.database,
-            connection,
-            &member.remote_user,
-            member.present,
-            &held,
-            member.note.as_deref(),
-        )?;
+        let mentioned = [&member.user, &member.claimed_by, &member.earlier_user];
+        let mentioned = mentioned.into_iter().flatten();
+        let mentioned = mentioned.map(|user| (user.id.as_str(), user)).collect();
+        self.sqlite.with(|database| {
+            let users = members::number_users(database, &mentioned)?;
+            let number = |user: &Option<User>| user.as_ref().and_then(|user| users.number(user));
+            let stored = StoredMember {
+                remote_user: &member.remote_user,
+                present: member.present,
+                held: Held {
+                    user: number(&member.user),
+                    matched_by: member.matched_by,
+                    unconfirmed: member.unconfirmed,
+                    claimed_by: number(&member.claimed_by),
+                    earlier_user: number(&member.earlier_user),
+                },
+                note: member.note.as_deref(),
+            };
+            members::put(database, connection, &[stored])
+        })?;
         self.teams.insert(connection);
         Ok(())
     }
@@ -133,99 +119,53 @@ impl<'a> Writer<'a> {
         let connection = self.number(&moved.connection)?;
         self.ensure_new("subjects", "id", connection, &moved.id)?;
         let known = known_subject(moved.named, moved.hint);
-        subjects::put(self.database, connection, &moved.id, &known)
+        (self.sqlite).with(|database| subjects::put(database, connection, &moved.id, &known))
     }
 
     fn activity(&mut self, moved: ExportActivity) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         let known = known_activity(moved.content, moved.deletion);
         let place = signed(moved.place);
-        activities::insert(self.database, connection, &moved.id, &known, place)?;
-        if let Some(user) = &moved.user {
-            let user = members::user_number(self.database, user, &mut Budget::new())?;
-            self.database
+        self.sqlite.with(|database| {
+            activities::insert(database, connection, &moved.id, &known, place)?;
+            let Some(user) = &moved.user else {
+                return Ok(());
+            };
+            let users = BTreeMap::from([(user.id.as_str(), user)]);
+            let user = members::number_users(database, &users)?.number(user);
+            database
                 .prepare_cached(
                     "UPDATE activities SET user = ?3 WHERE connection = ?1 AND entry_id = ?2",
                 )?
                 .execute(params![connection, moved.id, user])?;
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn delivery(&mut self, moved: &ExportDelivery) -> Result<()> {
         let connection = self.number(&moved.connection)?;
         let record = &moved.record;
-        self.database
-            .prepare_cached(
-                "INSERT INTO deliveries (id, connection, received_at, handled_at, elapsed_us, event_id, status, detail,
-                     size_bytes, attempts, digest)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-            )?
-            .execute(params![
-                record.id.as_str(),
-                connection,
-                record.received_at.as_millisecond(),
-                record.handled_at.as_millisecond(),
-                signed(record.elapsed_us),
-                record.event_id,
-                record.status.as_str(),
-                record.detail,
-                signed(record.size_bytes),
-                moved.attempts,
-                moved.digest,
-            ])?;
-        Ok(())
+        self.sqlite.with(|database| {
+            database
+                .prepare_cached(
+                    "INSERT INTO deliveries (id, connection, received_at, handled_at, elapsed_us, event_id, status,
+                         detail, size_bytes, attempts, digest)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                )?
+                .execute(params![
+                    record.id.as_str(),
+                    connection,
+                    record.received_at.as_millisecond(),
+                    record.handled_at.as_millisecond(),
+                    signed(record.elapsed_us),
+                    record.event_id,
+                    record.status.as_str(),
+                    record.detail,
+                    signed(record.size_bytes),
+                    moved.attempts,
+                    moved.digest,
+                ])?;
+            Ok(())
+        })
     }
-
-    fn request(&mut self, moved: &ExportRequest) -> Result<()> {
-        let connection = self.number(&moved.connection)?;
-        let kept = self
-            .database
-            .prepare_cached(
-                "INSERT INTO delivery_requests (delivery, sealed)
-                 SELECT number, ?3 FROM deliveries WHERE id = ?1 AND connection = ?2",
-            )?
-            .execute(params![moved.delivery.as_str(), connection, moved.sealed])?;
-        if kept == 0 {
-            return Err(LedgerError::NotFound(format!(
-                "there is no delivery {} of the connection {}",
-                moved.delivery, moved.connection
-            ))
-            .into());
-        }
-        Ok(())
-    }
-
-    fn event(&mut self, moved: &ExportEvent) -> Result<()> {
-        let connection = self.number(&moved.connection)?;
-        self.database
-            .prepare_cached(
-                "INSERT INTO connection_events (connection, at, kind, message) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                connection,
-                moved.event.at.as_millisecond(),
-                moved.event.kind.as_str(),
-                moved.event.message,
-            ])?;
-        Ok(())
-    }
-
-    fn ledger(&self, moved: &ExportLedger) -> Result<()> {
-        if let Some(id) = &moved.id {
-            identity::take_over(self.database, id)?;
-        }
-        self.database
-            .prepare_cached("UPDATE ledger_changes SET last = max(last, ?1)")?
-            .execute(params![signed(moved.last_change)])?;
-        if let Some(at) = moved.heartbeat {
-            continuity::heartbeat(self.database, at)?;
-        }
-        Ok(())
-    }
-}
-
-/// A number as the database has it; what is greater than it can say becomes the greatest it can.
-fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
 }

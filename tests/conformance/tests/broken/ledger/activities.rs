@@ -40,15 +40,8 @@ async fn apply_changed(
 
 /// Takes every deletion for one that was told of.
 struct AllIsTold;
-#[async_trait]
-impl Flaw for AllIsTold {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { AllIsTold {
+    apply(self, ledger, id, changes, delivery) {
         let tell = |activity: &mut Activity| {
             if activity.deleted && activity.event_id.is_none() {
                 activity.event_id = Some("event".to_owned());
@@ -56,19 +49,12 @@ impl Flaw for AllIsTold {
         };
         apply_changed(ledger, id, changes, delivery, tell).await
     }
-}
+}}
 
 #[derive(Default)]
 struct TheLastWins(AtomicU64);
-#[async_trait]
-impl Flaw for TheLastWins {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { TheLastWins {
+    apply(self, ledger, id, changes, delivery) {
         let number = |activity: &mut Activity| {
             let place = self.0.fetch_add(1, Ordering::SeqCst);
             activity.revision = format!("{place:09} {}", activity.revision);
@@ -76,33 +62,20 @@ impl Flaw for TheLastWins {
         apply_changed(ledger, id, changes, delivery, number).await
     }
 
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         for activity in &mut page.items {
             activity.revision = activity.revision.split_off(10);
         }
         Ok(page)
     }
-}
+}}
 
 /// Keeps whatever came first.
 #[derive(Default)]
 struct TheFirstWins(tokio::sync::Mutex<()>);
-#[async_trait]
-impl Flaw for TheFirstWins {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { TheFirstWins {
+    apply(self, ledger, id, changes, delivery) {
         let _turn = self.0.lock().await;
         let known = ledger.changes(0, 1000).await?;
         let mut changes = changes.clone();
@@ -111,80 +84,46 @@ impl Flaw for TheFirstWins {
             .retain(|new| known.iter().all(|known| known.entry_id != new.id));
         ledger.apply(id, &changes, delivery).await
     }
-}
+}}
 
 struct Numbers;
-#[async_trait]
-impl Flaw for Numbers {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { Numbers {
+    apply(self, ledger, id, changes, delivery) {
         let pad = |activity: &mut Activity| activity.revision = format!("{:>9}", activity.revision);
         apply_changed(ledger, id, changes, delivery, pad).await
     }
 
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         for activity in &mut page.items {
             activity.revision = activity.revision.trim().to_owned();
         }
         Ok(page)
     }
-}
+}}
 
 struct NothingIsDeleted;
-#[async_trait]
-impl Flaw for NothingIsDeleted {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { NothingIsDeleted {
+    apply(self, ledger, id, changes, delivery) {
         let keep = |activity: &mut Activity| activity.deleted = false;
         apply_changed(ledger, id, changes, delivery, keep).await
     }
-}
+}}
 
 struct AllChanged;
-#[async_trait]
-impl Flaw for AllChanged {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { AllChanged {
+    apply(self, ledger, id, changes, delivery) {
         let applied = ledger.apply(id, changes, delivery).await?;
         Ok(Applied {
             changed: applied.applied,
             ..applied
         })
     }
-}
+}}
 
 struct SortsTags;
-#[async_trait]
-impl Flaw for SortsTags {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { SortsTags {
+    apply(self, ledger, id, changes, delivery) {
         let sort = |activity: &mut Activity| {
             if let Some(content) = &mut activity.content {
                 content.tags.sort();
@@ -193,19 +132,12 @@ impl Flaw for SortsTags {
         };
         apply_changed(ledger, id, changes, delivery, sort).await
     }
-}
+}}
 
 /// As a database does that stores a character in at most three bytes.
 struct ThreeBytes;
-#[async_trait]
-impl Flaw for ThreeBytes {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { ThreeBytes {
+    apply(self, ledger, id, changes, delivery) {
         let drop_others = |activity: &mut Activity| {
             if let Some(content) = &mut activity.content {
                 content
@@ -215,36 +147,22 @@ impl Flaw for ThreeBytes {
         };
         apply_changed(ledger, id, changes, delivery, drop_others).await
     }
-}
+}}
 
 struct Reversed;
-#[async_trait]
-impl Flaw for Reversed {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { Reversed {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         page.items
             .iter_mut()
             .for_each(|activity| activity.title.reverse());
         Ok(page)
     }
-}
+}}
 
 struct ShortPaths;
-#[async_trait]
-impl Flaw for ShortPaths {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { ShortPaths {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         for activity in &mut page.items {
             let first = activity.title.len().saturating_sub(4);
@@ -252,77 +170,49 @@ impl Flaw for ShortPaths {
         }
         Ok(page)
     }
-}
+}}
 
 /// Lets in one state of each subject.
 #[derive(Default)]
 struct TheFirstName(std::sync::Mutex<std::collections::HashSet<String>>);
-#[async_trait]
-impl Flaw for TheFirstName {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { TheFirstName {
+    apply(self, ledger, id, changes, delivery) {
         let mut changes = changes.clone();
         changes.subjects.retain(|subject| {
             subject.name.is_none() || self.0.lock().unwrap().insert(subject.id.clone())
         });
         ledger.apply(id, &changes, delivery).await
     }
-}
+}}
 
 /// Puts everything into the connection that came first.
 #[derive(Default)]
 struct OneConnection(tokio::sync::OnceCell<ConnectionId>);
-#[async_trait]
-impl Flaw for OneConnection {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { OneConnection {
+    apply(self, ledger, id, changes, delivery) {
         let first = self.0.get_or_init(async || id.clone()).await;
         ledger.apply(first, changes, delivery).await
     }
-}
+}}
 
 struct RecordsApart;
-#[async_trait]
-impl Flaw for RecordsApart {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { RecordsApart {
+    apply(self, ledger, id, changes, delivery) {
         let applied = ledger.apply(id, changes, None).await?;
         if delivery.is_some() {
             ledger.apply(id, &Changes::default(), delivery).await?;
         }
         Ok(applied)
     }
-}
+}}
 
 #[derive(Default)]
 struct Doubles(AtomicU64);
-#[async_trait]
-impl Flaw for Doubles {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { Doubles {
+    apply(self, ledger, id, changes, delivery) {
         let number = |activity: &mut Activity| {
             activity.id = format!("{}#{}", activity.id, self.0.fetch_add(1, Ordering::SeqCst));
         };
         apply_changed(ledger, id, changes, delivery, number).await
     }
-}
+}}

@@ -33,15 +33,8 @@ async fn every_handle_has_a_ledger_of_its_own() {
 
 /// Takes a connection for what it was when it was last active.
 struct KeepsTheGap;
-#[async_trait]
-impl Flaw for KeepsTheGap {
-    async fn update_connection(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        update: ConnectionUpdate,
-        now: Timestamp,
-    ) -> Result<Connection> {
+flaw! { KeepsTheGap {
+    update_connection(self, ledger, id, update, now) {
         let before = ledger
             .connection(id)
             .await?
@@ -60,34 +53,22 @@ impl Flaw for KeepsTheGap {
             .await?
             .ok_or_else(|| LedgerError::NotFound(id.to_string()))
     }
-}
+}}
 
 /// As when a mapping reads what there is and writes it later: what came between has no user.
 struct MissesWhatCameBetween;
-#[async_trait]
-impl Flaw for MissesWhatCameBetween {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { MissesWhatCameBetween {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         page.items
             .retain(|activity| !activity.entry_id.ends_with("-3"));
         Ok(page)
     }
-}
+}}
 
 struct LooksFirst;
-#[async_trait]
-impl Flaw for LooksFirst {
-    async fn create_connection(
-        &self,
-        ledger: &SqliteLedger,
-        mut new: NewConnection,
-    ) -> Result<Connection> {
+flaw! { LooksFirst {
+    create_connection(self, ledger, mut new) {
         let is_known = |known: &Connection| known.scope_id == new.scope_id;
         let known = ledger.connections().await?.iter().any(is_known);
         // As long as a database takes to answer.
@@ -98,4 +79,4 @@ impl Flaw for LooksFirst {
         }
         ledger.create_connection(new).await
     }
-}
+}}

@@ -30,13 +30,8 @@ noticed! {
 }
 
 struct Renames;
-#[async_trait]
-impl Flaw for Renames {
-    async fn create_connection(
-        &self,
-        ledger: &SqliteLedger,
-        new: NewConnection,
-    ) -> Result<Connection> {
+flaw! { Renames {
+    create_connection(self, ledger, new) {
         match ledger.create_connection(new.clone()).await {
             Err(LedgerError::Conflict(_)) => {
                 let scope_id = ScopeId::new(format!("{} again", new.scope_id));
@@ -47,16 +42,11 @@ impl Flaw for Renames {
             outcome => outcome,
         }
     }
-}
+}}
 
 struct RevivesAnew;
-#[async_trait]
-impl Flaw for RevivesAnew {
-    async fn create_connection(
-        &self,
-        ledger: &SqliteLedger,
-        new: NewConnection,
-    ) -> Result<Connection> {
+flaw! { RevivesAnew {
+    create_connection(self, ledger, new) {
         let all = ledger.connections().await?;
         let is_known = all.iter().any(|known| known.scope_id == new.scope_id);
         let integration = format!(
@@ -68,48 +58,34 @@ impl Flaw for RevivesAnew {
             .create_connection(NewConnection { integration, ..new })
             .await
     }
-}
+}}
 
 struct AnyHook;
-#[async_trait]
-impl Flaw for AnyHook {
-    async fn connection_by_hook(
-        &self,
-        ledger: &SqliteLedger,
-        hook: &HookId,
-    ) -> Result<Option<Connection>> {
+flaw! { AnyHook {
+    connection_by_hook(self, ledger, hook) {
         let all = ledger.connections().await?;
         Ok(all.into_iter().find(|connection| connection.hook == *hook))
     }
-}
+}}
 
 struct Clears;
-#[async_trait]
-impl Flaw for Clears {
-    async fn update_connection(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        mut update: ConnectionUpdate,
-        now: Timestamp,
-    ) -> Result<Connection> {
+flaw! { Clears {
+    update_connection(self, ledger, id, mut update, now) {
         update.subscription = Some(update.subscription.flatten());
         ledger.update_connection(id, update, now).await
     }
-}
+}}
 
 struct NeverRemoves;
-#[async_trait]
-impl Flaw for NeverRemoves {
-    async fn remove_connection(&self, _: &SqliteLedger, _: &ConnectionId) -> Result<()> {
+flaw! { NeverRemoves {
+    remove_connection(self, _, _) {
         Ok(())
     }
-}
+}}
 
 struct RemovesAnything;
-#[async_trait]
-impl Flaw for RemovesAnything {
-    async fn remove_connection(&self, ledger: &SqliteLedger, id: &ConnectionId) -> Result<()> {
+flaw! { RemovesAnything {
+    remove_connection(self, ledger, id) {
         let state = Some(ConnectionState::Connecting);
         let update = ConnectionUpdate {
             state,
@@ -120,128 +96,82 @@ impl Flaw for RemovesAnything {
             .await?;
         ledger.remove_connection(id).await
     }
-}
+}}
 
 struct Sorted;
-#[async_trait]
-impl Flaw for Sorted {
-    async fn connections(&self, ledger: &SqliteLedger) -> Result<Vec<Connection>> {
+flaw! { Sorted {
+    connections(self, ledger) {
         let mut all = ledger.connections().await?;
         all.sort_by_key(|connection| connection.scope_id.clone());
         Ok(all)
     }
-}
+}}
 
 struct OnlyActive;
-#[async_trait]
-impl Flaw for OnlyActive {
-    async fn scan_connections(
-        &self,
-        ledger: &SqliteLedger,
-        after: Option<&ConnectionId>,
-        limit: usize,
-    ) -> Result<Vec<ConnectionSummary>> {
+flaw! { OnlyActive {
+    scan_connections(self, ledger, after, limit) {
         let mut scan_connections = ledger.scan_connections(after, limit).await?;
         scan_connections.retain(|standing| standing.state == ConnectionState::Active);
         Ok(scan_connections)
     }
-}
+}}
 
 struct KeepsHook;
-#[async_trait]
-impl Flaw for KeepsHook {
-    async fn update_connection(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        update: ConnectionUpdate,
-        now: Timestamp,
-    ) -> Result<Connection> {
+flaw! { KeepsHook {
+    update_connection(self, ledger, id, update, now) {
         let update = ConnectionUpdate {
             hook: None,
             ..update
         };
         ledger.update_connection(id, update, now).await
     }
-}
+}}
 
 struct AllSettled;
-#[async_trait]
-impl Flaw for AllSettled {
-    async fn scan_connections(
-        &self,
-        ledger: &SqliteLedger,
-        after: Option<&ConnectionId>,
-        limit: usize,
-    ) -> Result<Vec<ConnectionSummary>> {
+flaw! { AllSettled {
+    scan_connections(self, ledger, after, limit) {
         let mut scan_connections = ledger.scan_connections(after, limit).await?;
         for standing in &mut scan_connections {
             standing.is_unsettled = false;
         }
         Ok(scan_connections)
     }
-}
+}}
 
 /// Looks for the place of the one that was told last, which is nowhere once that is gone.
 struct AfterExisting;
-#[async_trait]
-impl Flaw for AfterExisting {
-    async fn scan_connections(
-        &self,
-        ledger: &SqliteLedger,
-        after: Option<&ConnectionId>,
-        limit: usize,
-    ) -> Result<Vec<ConnectionSummary>> {
+flaw! { AfterExisting {
+    scan_connections(self, ledger, after, limit) {
         match after {
             Some(id) if ledger.connection(id).await?.is_none() => Ok(Vec::new()),
             after => ledger.scan_connections(after, limit).await,
         }
     }
-}
+}}
 
 struct AcceptsAnything;
-#[async_trait]
-impl Flaw for AcceptsAnything {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { AcceptsAnything {
+    apply(self, ledger, id, changes, delivery) {
         match ledger.apply(id, changes, delivery).await {
             Err(LedgerError::NotFound(_)) => Ok(Applied::default()),
             outcome => outcome,
         }
     }
-}
+}}
 
 struct Unnamed;
-#[async_trait]
-impl Flaw for Unnamed {
-    async fn update_connection(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        mut update: ConnectionUpdate,
-        now: Timestamp,
-    ) -> Result<Connection> {
+flaw! { Unnamed {
+    update_connection(self, ledger, id, mut update, now) {
         if let Some(before) = ledger.connection(id).await? {
             update.name.get_or_insert(before.name);
         }
         ledger.update_connection(id, update, now).await
     }
-}
+}}
 
 struct ForgetsGaps;
-#[async_trait]
-impl Flaw for ForgetsGaps {
-    async fn change_coverage(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        change: CoverageChange,
-    ) -> Result<Coverage> {
+flaw! { ForgetsGaps {
+    change_coverage(self, ledger, id, change) {
         let coverage = ledger.change_coverage(id, change.clone()).await?;
         match (change, &coverage.gap) {
             // The subscription works again, so everything seems to be well.
@@ -256,19 +186,13 @@ impl Flaw for ForgetsGaps {
             _ => Ok(coverage),
         }
     }
-}
+}}
 
 /// Takes the same notice twice for one, as when two read what there is before either writes.
 #[derive(Default)]
 struct TwoAreOne(tokio::sync::Mutex<Option<CoverageChange>>);
-#[async_trait]
-impl Flaw for TwoAreOne {
-    async fn change_coverage(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        change: CoverageChange,
-    ) -> Result<Coverage> {
+flaw! { TwoAreOne {
+    change_coverage(self, ledger, id, change) {
         let mut last = self.0.lock().await;
         let found = ledger.connection(id).await?;
         if let (Some(connection), true) = (found, last.as_ref() == Some(&change)) {
@@ -277,34 +201,21 @@ impl Flaw for TwoAreOne {
         *last = Some(change.clone());
         ledger.change_coverage(id, change).await
     }
-}
+}}
 
 /// Changes a note whatever it is.
 struct ChangesAnyNote;
-#[async_trait]
-impl Flaw for ChangesAnyNote {
-    async fn change_note(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        name: &str,
-        _: Option<&str>,
-        after: Option<&str>,
-    ) -> Result<bool> {
+flaw! { ChangesAnyNote {
+    change_note(self, ledger, id, name, _, after) {
         let before = ledger.note(id, name).await?;
         ledger.change_note(id, name, before.as_deref(), after).await
     }
-}
+}}
 
 #[derive(Default)]
 struct FirstVersion(tokio::sync::Mutex<Vec<String>>);
-#[async_trait]
-impl Flaw for FirstVersion {
-    async fn record_integration(
-        &self,
-        ledger: &SqliteLedger,
-        running: &IntegrationVersion,
-    ) -> Result<()> {
+flaw! { FirstVersion {
+    record_integration(self, ledger, running) {
         let mut seen = self.0.lock().await;
         if seen.contains(&running.id) {
             return Ok(());
@@ -312,50 +223,41 @@ impl Flaw for FirstVersion {
         seen.push(running.id.clone());
         ledger.record_integration(running).await
     }
-}
+}}
 
 struct NoHeartbeat;
-#[async_trait]
-impl Flaw for NoHeartbeat {
-    async fn heartbeat(&self, _: &SqliteLedger, _: Timestamp) -> Result<Option<Timestamp>> {
+flaw! { NoHeartbeat {
+    heartbeat(self, _, _) {
         Ok(None)
     }
-}
+}}
 
 #[derive(Default)]
 struct LastHeartbeat(tokio::sync::Mutex<Option<Timestamp>>);
-#[async_trait]
-impl Flaw for LastHeartbeat {
-    async fn heartbeat(&self, _: &SqliteLedger, now: Timestamp) -> Result<Option<Timestamp>> {
+flaw! { LastHeartbeat {
+    heartbeat(self, _, now) {
         let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap();
         Ok(self.0.lock().await.replace(now))
     }
-}
+}}
 
 #[derive(Default)]
 struct GreatestHeartbeat(tokio::sync::Mutex<Option<Timestamp>>);
-#[async_trait]
-impl Flaw for GreatestHeartbeat {
-    async fn heartbeat(&self, _: &SqliteLedger, now: Timestamp) -> Result<Option<Timestamp>> {
+flaw! { GreatestHeartbeat {
+    heartbeat(self, _, now) {
         let mut last = self.0.lock().await;
         let before = *last;
         *last = before.max(Some(now));
         Ok(before)
     }
-}
+}}
 
 #[derive(Default)]
 struct Repeats(std::sync::atomic::AtomicU64);
-#[async_trait]
-impl Flaw for Repeats {
-    async fn record_event(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        mut event: ConnectionEvent,
-    ) -> Result<()> {
+flaw! { Repeats {
+    record_event(self, ledger, id, mut event) {
         let number = self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         event.message = format!("{} {number}", event.message);
         ledger.record_event(id, event).await
     }
-}
+}}

@@ -96,15 +96,8 @@ async fn record_changed(
 
 #[derive(Default)]
 struct Doubles(AtomicU64);
-#[async_trait]
-impl Flaw for Doubles {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { Doubles {
+    apply(self, ledger, id, changes, delivery) {
         let mut delivery = delivery;
         if let Some(record) = &mut delivery
             && ledger.delivery(&record.id).await?.is_some()
@@ -114,98 +107,56 @@ impl Flaw for Doubles {
         }
         ledger.apply(id, changes, delivery).await
     }
-}
+}}
 
 struct NoEvents;
-#[async_trait]
-impl Flaw for NoEvents {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { NoEvents {
+    apply(self, ledger, id, changes, delivery) {
         record_changed(ledger, id, changes, delivery, |record| {
             record.event_id = None
         })
         .await
     }
-}
+}}
 
 struct NoDigests;
-#[async_trait]
-impl Flaw for NoDigests {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { NoDigests {
+    apply(self, ledger, id, changes, delivery) {
         record_changed(ledger, id, changes, delivery, |record| record.digest = None).await
     }
-}
+}}
 
 struct TakesAnybodys;
-#[async_trait]
-impl Flaw for TakesAnybodys {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { TakesAnybodys {
+    apply(self, ledger, id, changes, delivery) {
         match ledger.apply(id, changes, delivery).await {
             Err(LedgerError::Invalid(_)) => ledger.apply(id, changes, None).await,
             outcome => outcome,
         }
     }
-}
+}}
 
 struct AnyStatus;
-#[async_trait]
-impl Flaw for AnyStatus {
-    async fn deliveries(
-        &self,
-        ledger: &SqliteLedger,
-        connection: Option<&ConnectionId>,
-        _status: Option<DeliveryStatus>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Delivery>> {
+flaw! { AnyStatus {
+    deliveries(self, ledger, connection, _status, cursor, limit) {
         ledger.deliveries(connection, None, cursor, limit).await
     }
-}
+}}
 
 struct SkipsDeliveries;
-#[async_trait]
-impl Flaw for SkipsDeliveries {
-    async fn deliveries(
-        &self,
-        ledger: &SqliteLedger,
-        connection: Option<&ConnectionId>,
-        status: Option<DeliveryStatus>,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Delivery>> {
+flaw! { SkipsDeliveries {
+    deliveries(self, ledger, connection, status, cursor, limit) {
         let mut page = ledger.deliveries(connection, status, cursor, limit).await?;
         if cursor.is_some() && page.items.len() > 1 {
             page.items.remove(0);
         }
         Ok(page)
     }
-}
+}}
 
 struct FailedCount;
-#[async_trait]
-impl Flaw for FailedCount {
-    async fn connection(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-    ) -> Result<Option<Connection>> {
+flaw! { FailedCount {
+    connection(self, ledger, id) {
         let log = ledger.deliveries(Some(id), None, None, 1).await?;
         let latest = log
             .items
@@ -217,33 +168,20 @@ impl Flaw for FailedCount {
             ..connection
         }))
     }
-}
+}}
 
 struct ShiftedMinutes;
-#[async_trait]
-impl Flaw for ShiftedMinutes {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { ShiftedMinutes {
+    apply(self, ledger, id, changes, delivery) {
         let shift =
             |record: &mut DeliveryRecord| record.received_at += SignedDuration::from_secs(30);
         record_changed(ledger, id, changes, delivery, shift).await
     }
-}
+}}
 
 struct AllTimes;
-#[async_trait]
-impl Flaw for AllTimes {
-    async fn delivery_times(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        limit: usize,
-    ) -> Result<Vec<Timestamp>> {
+flaw! { AllTimes {
+    delivery_times(self, ledger, id, limit) {
         let log = ledger.deliveries(Some(id), None, None, limit).await?;
         Ok(log
             .items
@@ -251,18 +189,11 @@ impl Flaw for AllTimes {
             .map(|delivery| delivery.record.received_at)
             .collect())
     }
-}
+}}
 
 struct LosesRequests;
-#[async_trait]
-impl Flaw for LosesRequests {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { LosesRequests {
+    apply(self, ledger, id, changes, delivery) {
         let replace = |record: &mut DeliveryRecord| {
             if record.status == DeliveryStatus::Failed {
                 record.sealed_request.get_or_insert_default();
@@ -270,12 +201,11 @@ impl Flaw for LosesRequests {
         };
         record_changed(ledger, id, changes, delivery, replace).await
     }
-}
+}}
 
 struct NeverSuperseded;
-#[async_trait]
-impl Flaw for NeverSuperseded {
-    async fn delivery(&self, ledger: &SqliteLedger, id: &DeliveryId) -> Result<Option<Delivery>> {
+flaw! { NeverSuperseded {
+    delivery(self, ledger, id) {
         let mut found = ledger.delivery(id).await?;
         if let Some(delivery) = &mut found
             && delivery.record.status == DeliveryStatus::Superseded
@@ -284,120 +214,79 @@ impl Flaw for NeverSuperseded {
         }
         Ok(found)
     }
-}
+}}
 
 struct OldestFirst;
-#[async_trait]
-impl Flaw for OldestFirst {
-    async fn failed_deliveries(
-        &self,
-        ledger: &SqliteLedger,
-        connection: Option<&ConnectionId>,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<(Vec<Delivery>, u64)> {
+flaw! { OldestFirst {
+    failed_deliveries(self, ledger, connection, before, limit) {
         let (mut all, count) = ledger.failed_deliveries(connection, before, 1000).await?;
         all.sort_by_key(|delivery| delivery.record.id.to_string());
         all.truncate(limit);
         Ok((all, count))
     }
-}
+}}
 
 struct EverythingIsReplayed;
-#[async_trait]
-impl Flaw for EverythingIsReplayed {
-    async fn failed_deliveries(
-        &self,
-        ledger: &SqliteLedger,
-        connection: Option<&ConnectionId>,
-        _before: Timestamp,
-        limit: usize,
-    ) -> Result<(Vec<Delivery>, u64)> {
+flaw! { EverythingIsReplayed {
+    failed_deliveries(self, ledger, connection, _before, limit) {
         let failed = Some(DeliveryStatus::Failed);
         let page = ledger.deliveries(connection, failed, None, limit).await?;
         let count = page.items.len() as u64;
         Ok((page.items, count))
     }
-}
+}}
 
 struct Backwards;
-#[async_trait]
-impl Flaw for Backwards {
-    async fn dead_letters(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<DeadLetter>> {
+flaw! { Backwards {
+    dead_letters(self, ledger, after, limit) {
         let mut kept = ledger.dead_letters(after, limit).await?;
         kept.reverse();
         Ok(kept)
     }
-}
+}}
 
 struct AlwaysReplaces;
-#[async_trait]
-impl Flaw for AlwaysReplaces {
-    async fn replace_dead_letter(
-        &self,
-        ledger: &SqliteLedger,
-        kept: &DeadLetter,
-        sealed: Vec<u8>,
-    ) -> Result<()> {
+flaw! { AlwaysReplaces {
+    replace_dead_letter(self, ledger, kept, sealed) {
         let now = ledger.dead_letters(kept.place.saturating_sub(1), 1).await?;
         let now = now.first().unwrap_or(kept);
         ledger.replace_dead_letter(now, sealed).await
     }
-}
+}}
 
 struct PrunesForEver;
-#[async_trait]
-impl Flaw for PrunesForEver {
-    async fn prune_deliveries(&self, ledger: &SqliteLedger, now: Timestamp) -> Result<bool> {
+flaw! { PrunesForEver {
+    prune_deliveries(self, ledger, now) {
         ledger.prune_deliveries(now).await?;
         Ok(true)
     }
-}
+}}
 
 struct PrunesEarly;
-#[async_trait]
-impl Flaw for PrunesEarly {
-    async fn prune_deliveries(&self, ledger: &SqliteLedger, now: Timestamp) -> Result<bool> {
+flaw! { PrunesEarly {
+    prune_deliveries(self, ledger, now) {
         let later = now + SignedDuration::from_hours(24 * 1000);
         ledger.prune_deliveries(later).await
     }
-}
+}}
 
 struct BelievesTheClock;
-#[async_trait]
-impl Flaw for BelievesTheClock {
-    async fn look_at_age(
-        &self,
-        _: &SqliteLedger,
-        now: Timestamp,
-        _: Duration,
-    ) -> Result<Option<Timestamp>> {
+flaw! { BelievesTheClock {
+    look_at_age(self, _, now, _) {
         Ok(Some(now))
     }
-}
+}}
 
 struct ForgetsLooks;
-#[async_trait]
-impl Flaw for ForgetsLooks {
-    async fn look_at_age(
-        &self,
-        _: &SqliteLedger,
-        now: Timestamp,
-        ran: Duration,
-    ) -> Result<Option<Timestamp>> {
+flaw! { ForgetsLooks {
+    look_at_age(self, _, now, ran) {
         Ok(AgeLook::after(None, now, ran).1)
     }
-}
+}}
 
 struct PrunesNothing;
-#[async_trait]
-impl Flaw for PrunesNothing {
-    async fn prune_deliveries(&self, _: &SqliteLedger, _: Timestamp) -> Result<bool> {
+flaw! { PrunesNothing {
+    prune_deliveries(self, _, _) {
         Ok(false)
     }
-}
+}}

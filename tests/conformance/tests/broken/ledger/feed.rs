@@ -20,27 +20,15 @@ noticed! {
 }
 
 struct RepeatsChanges;
-#[async_trait]
-impl Flaw for RepeatsChanges {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { RepeatsChanges {
+    changes(self, ledger, after, limit) {
         ledger.changes(after.saturating_sub(1), limit).await
     }
-}
+}}
 
 struct SkipsChanges;
-#[async_trait]
-impl Flaw for SkipsChanges {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { SkipsChanges {
+    changes(self, ledger, after, limit) {
         let first = if after == 0 {
             0
         } else {
@@ -48,65 +36,45 @@ impl Flaw for SkipsChanges {
         };
         ledger.changes(first, limit).await
     }
-}
+}}
 
 struct SpreadsNothing;
-#[async_trait]
-impl Flaw for SpreadsNothing {
-    async fn spread_changes(&self, _: &SqliteLedger, _: usize) -> Result<bool> {
+flaw! { SpreadsNothing {
+    spread_changes(self, _, _) {
         Ok(false)
     }
-}
+}}
 
 struct SpreadsAtOnce;
-#[async_trait]
-impl Flaw for SpreadsAtOnce {
-    async fn spread_changes(&self, ledger: &SqliteLedger, _: usize) -> Result<bool> {
+flaw! { SpreadsAtOnce {
+    spread_changes(self, ledger, _) {
         ledger.spread_changes(1_000).await
     }
-}
+}}
 
 struct HidesDeleted;
-#[async_trait]
-impl Flaw for HidesDeleted {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { HidesDeleted {
+    changes(self, ledger, after, limit) {
         let mut changes = ledger.changes(after, limit).await?;
         changes.retain(|activity| !activity.deleted);
         Ok(changes)
     }
-}
+}}
 
 struct ForgetsUsers;
-#[async_trait]
-impl Flaw for ForgetsUsers {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { ForgetsUsers {
+    changes(self, ledger, after, limit) {
         let mut changes = ledger.changes(after, limit).await?;
         changes.iter_mut().for_each(|activity| activity.user = None);
         Ok(changes)
     }
-}
+}}
 
 /// As when places are given out before changes are committed: one is seen only after a greater one was.
 #[derive(Default)]
 struct AppearsLate(Mutex<HashSet<u64>>);
-#[async_trait]
-impl Flaw for AppearsLate {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { AppearsLate {
+    changes(self, ledger, after, limit) {
         let mut changes = ledger.changes(after, limit).await?;
         let mut held_back = self.0.lock().unwrap();
         if let Some(first) = changes.first()
@@ -118,18 +86,11 @@ impl Flaw for AppearsLate {
         }
         Ok(changes)
     }
-}
+}}
 
 struct Touches;
-#[async_trait]
-impl Flaw for Touches {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { Touches {
+    apply(self, ledger, id, changes, delivery) {
         let mut touched = changes.clone();
         for activity in &mut touched.activities {
             let last = ledger.last_change().await?;
@@ -137,17 +98,11 @@ impl Flaw for Touches {
         }
         ledger.apply(id, &touched, delivery).await
     }
-}
+}}
 
 struct MovesBackwards;
-#[async_trait]
-impl Flaw for MovesBackwards {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { MovesBackwards {
+    changes(self, ledger, after, limit) {
         let mut changes = ledger.changes(after, limit).await?;
         // Places grow, and the wrong activities are at them.
         let places: Vec<u64> = changes.iter().map(|activity| activity.cursor).collect();
@@ -157,20 +112,13 @@ impl Flaw for MovesBackwards {
         }
         Ok(changes)
     }
-}
+}}
 
 /// Leaves out of the feed whatever a call without activities moved.
 #[derive(Default)]
 struct NamesWithoutPlace(Mutex<HashSet<u64>>);
-#[async_trait]
-impl Flaw for NamesWithoutPlace {
-    async fn apply(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        changes: &Changes,
-        delivery: Option<DeliveryRecord>,
-    ) -> Result<Applied> {
+flaw! { NamesWithoutPlace {
+    apply(self, ledger, id, changes, delivery) {
         let before = ledger.last_change().await?;
         let applied = ledger.apply(id, changes, delivery).await?;
         if changes.activities.is_empty() {
@@ -180,30 +128,18 @@ impl Flaw for NamesWithoutPlace {
         Ok(applied)
     }
 
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+    changes(self, ledger, after, limit) {
         let mut changes = ledger.changes(after, limit).await?;
         changes.retain(|activity| !self.0.lock().unwrap().contains(&activity.cursor));
         Ok(changes)
     }
-}
+}}
 
 /// Leaves out of the feed whatever a mapping moved.
 #[derive(Default)]
 struct MapsUnseen(Mutex<HashSet<u64>>);
-#[async_trait]
-impl Flaw for MapsUnseen {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { MapsUnseen {
+    set_mapping(self, ledger, id, remote_user, change) {
         let before = ledger.last_change().await?;
         let member = ledger.set_mapping(id, remote_user, change).await?;
         let after = ledger.last_change().await?;
@@ -211,14 +147,9 @@ impl Flaw for MapsUnseen {
         Ok(member)
     }
 
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+    changes(self, ledger, after, limit) {
         let mut changes = ledger.changes(after, limit).await?;
         changes.retain(|activity| !self.0.lock().unwrap().contains(&activity.cursor));
         Ok(changes)
     }
-}
+}}

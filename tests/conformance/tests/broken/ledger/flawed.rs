@@ -1,17 +1,10 @@
 //! A ledger with a flaw: every call goes through the flaw, which does by itself what is right.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::keeper::Host;
 use super::*;
-use integration_host_contract::TeamMember;
-use integration_host_contract::id::{DeliveryId, SessionEpoch, SessionId};
-use integration_host_ledger::transfer::{Contents, ImportProgress, Record, RecordKind, Transfer};
-use integration_host_ledger::{
-    ImportLimits, IntegrationVersion, Lease, LeaseAnswer, LeaseStore, LedgerIdentity, Sessions,
-    TeamChanges,
-};
+use integration_host_ledger::{Lease, LeaseAnswer, LeaseStore};
 use tokio::sync::watch;
 
 /// A ledger with a flaw.
@@ -36,71 +29,50 @@ impl<F> Flawed<F> {
 pub(super) struct Flawless;
 impl Flaw for Flawless {}
 
+/// Makes of all calls of a ledger the trait [`Flaw`], the ledger that goes through it, and `flaw!`.
 macro_rules! calls {
-    (
-        Ledger { $($call:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* }
-        Continuity { $($other:ident($($other_argument:ident: $other_type:ty),*) -> $other_answer:ty;)* }
-        Sessions { $($session:ident($($session_argument:ident: $session_type:ty),*) -> $session_answer:ty;)* }
-        Transfer { $($moving:ident($($moving_argument:ident: $moving_type:ty),*) -> $moving_answer:ty;)* }
-    ) => {
+    ($d:tt $($part:ident {
+        $($call:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
+    } $(+ { $($more:tt)* })?)*) => {
         /// What is wrong with a ledger. Each method does by itself what is right.
         #[async_trait]
         pub(super) trait Flaw: Send + Sync + 'static {
-            $(async fn $call(&self, ledger: &SqliteLedger, $($argument: $type),*) -> Result<$answer> {
+            $($(async fn $call(&self, ledger: &SqliteLedger, $($argument: $type),*) -> Result<$answer> {
                 ledger.$call($($argument),*).await
-            })*
-            $(async fn $other(&self, ledger: &SqliteLedger, $($other_argument: $other_type),*) -> Result<$other_answer> {
-                ledger.$other($($other_argument),*).await
-            })*
-            $(async fn $session(&self, ledger: &SqliteLedger, $($session_argument: $session_type),*) -> Result<$session_answer> {
-                ledger.$session($($session_argument),*).await
-            })*
-            $(async fn $moving(&self, ledger: &SqliteLedger, $($moving_argument: $moving_type),*) -> Result<$moving_answer> {
-                ledger.$moving($($moving_argument),*).await
-            })*
+            })*)*
         }
 
-        #[async_trait]
-        impl<F: Flaw> Ledger for Flawed<F> {
+        $(#[async_trait]
+        impl<F: Flaw> $part for Flawed<F> {
             $(async fn $call(&self, $($argument: $type),*) -> Result<$answer> {
                 let _admitted = Host::admit(self.host.as_ref(), stringify!($call)).await?;
                 self.flaw.$call(&self.ledger, $($argument),*).await
             })*
 
-            fn transfer(&self) -> Option<&dyn Transfer> {
-                Some(self)
-            }
+            $($($more)*)?
+        })*
 
-            fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
-                self.host.as_ref().map(Host::watch_growth)
-            }
-
-            async fn close(&self) {
-                self.ledger.close().await;
-            }
+        /// A flaw: the calls that it makes wrong, without the types of what they are given and answer.
+        macro_rules! flaw {
+            // All calls have their types.
+            (@ $d flaw:ty { $d($d done:tt)* }) => {
+                #[async_trait]
+                impl Flaw for $d flaw {
+                    $d($d done)*
+                }
+            };
+            $($((@ $d flaw:ty { $d($d done:tt)* }
+                $call($d this:ident, $d ledger:pat $(, $d $argument:pat)*) $d body:block $d($d rest:tt)*
+            ) => {
+                flaw! { @ $d flaw { $d($d done)*
+                    async fn $call(&$d this, $d ledger: &SqliteLedger, $($d $argument: $type),*) -> Result<$answer> $d body
+                } $d($d rest)* }
+            };)*)*
+            ($d flaw:ty { $d($d calls:tt)* }) => {
+                flaw! { @ $d flaw {} $d($d calls)* }
+            };
         }
-
-        #[async_trait]
-        impl<F: Flaw> Continuity for Flawed<F> {
-            $(async fn $other(&self, $($other_argument: $other_type),*) -> Result<$other_answer> {
-                let _admitted = Host::admit(self.host.as_ref(), stringify!($other)).await?;
-                self.flaw.$other(&self.ledger, $($other_argument),*).await
-            })*
-        }
-
-        #[async_trait]
-        impl<F: Flaw> Sessions for Flawed<F> {
-            $(async fn $session(&self, $($session_argument: $session_type),*) -> Result<$session_answer> {
-                self.flaw.$session(&self.ledger, $($session_argument),*).await
-            })*
-        }
-
-        #[async_trait]
-        impl<F: Flaw> Transfer for Flawed<F> {
-            $(async fn $moving(&self, $($moving_argument: $moving_type),*) -> Result<$moving_answer> {
-                self.flaw.$moving(&self.ledger, $($moving_argument),*).await
-            })*
-        }
+        pub(super) use flaw;
     };
 }
 
@@ -141,45 +113,53 @@ impl<F: Flaw> LeaseStore for Flawed<F> {
 }
 
 calls! {
-    Ledger {
-        identity() -> LedgerIdentity;
-        begin_life() -> LedgerIdentity;
+    $
+    Connections {
         create_connection(new: NewConnection) -> Connection;
         connection(id: &ConnectionId) -> Option<Connection>;
         connection_by_hook(hook: &HookId) -> Option<Connection>;
         connections() -> Vec<Connection>;
         scan_connections(after: Option<&ConnectionId>, limit: usize) -> Vec<ConnectionSummary>;
-        integrations() -> Vec<IntegrationVersion>;
-        record_integration(running: &IntegrationVersion) -> ();
         update_connection(id: &ConnectionId, update: ConnectionUpdate, now: Timestamp) -> Connection;
         remove_connection(id: &ConnectionId) -> ();
+    }
+    Teams {
         import_members(id: &ConnectionId, team: &[TeamMember], limits: &ImportLimits) -> TeamChanges;
         members(id: &ConnectionId, filter: &MemberFilter, cursor: Option<&str>, limit: usize) -> MemberPage;
         member(id: &ConnectionId, remote_user: &RemoteUserId) -> Option<Member>;
         set_mapping(id: &ConnectionId, remote_user: &RemoteUserId, change: &MappingChange) -> Member;
+    }
+    Activities {
         apply(id: &ConnectionId, changes: &Changes, delivery: Option<DeliveryRecord>) -> Applied;
         activities(filter: &ActivityFilter, cursor: Option<&str>, limit: usize) -> Page<LedgerActivity>;
-        summary(filter: &ActivityFilter, boundaries: &[Timestamp], now: Timestamp) -> Summary;
-        activity_ids(id: &ConnectionId, from: Timestamp, to: Timestamp, after: Option<&str>, limit: usize) -> Vec<String>;
         activities_by_id(id: &ConnectionId, entry_ids: &[String]) -> Vec<LedgerActivity>;
+        activity_ids(id: &ConnectionId, from: Timestamp, to: Timestamp, after: Option<&str>, limit: usize) -> Vec<String>;
+        running_ids(id: &ConnectionId, before: Timestamp, limit: usize) -> Vec<String>;
+        summary(filter: &ActivityFilter, boundaries: &[Timestamp], now: Timestamp) -> Summary;
+    }
+    Feed {
         changes(after: u64, limit: usize) -> Vec<LedgerActivity>;
-        spread_changes(most: usize) -> bool;
         last_change() -> u64;
+        spread_changes(most: usize) -> bool;
+    } + {
+        fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
+            self.host.as_ref().map(Host::watch_growth)
+        }
+    }
+    DeliveryLog {
         deliveries(connection: Option<&ConnectionId>, status: Option<DeliveryStatus>, cursor: Option<&str>, limit: usize) -> Page<Delivery>;
-        delivery_rates(id: &ConnectionId, from: Timestamp, to: Timestamp) -> Vec<DeliveryRate>;
         delivery(id: &DeliveryId) -> Option<Delivery>;
+        delivery_rates(id: &ConnectionId, from: Timestamp, to: Timestamp) -> Vec<DeliveryRate>;
+        failed_deliveries(connection: Option<&ConnectionId>, before: Timestamp, limit: usize) -> (Vec<Delivery>, u64);
         dead_letters(after: u64, limit: usize) -> Vec<DeadLetter>;
         replace_dead_letter(kept: &DeadLetter, sealed: Vec<u8>) -> ();
-        failed_deliveries(connection: Option<&ConnectionId>, before: Timestamp, limit: usize) -> (Vec<Delivery>, u64);
         look_at_age(now: Timestamp, ran: Duration) -> Option<Timestamp>;
         prune_deliveries(now: Timestamp) -> bool;
-        ready() -> ();
     }
-    Continuity {
+    CoverageLog {
         heartbeat(now: Timestamp) -> Option<Timestamp>;
         last_heartbeat() -> Option<Timestamp>;
         change_coverage(id: &ConnectionId, change: CoverageChange) -> Coverage;
-        running_ids(id: &ConnectionId, before: Timestamp, limit: usize) -> Vec<String>;
         delivery_times(id: &ConnectionId, limit: usize) -> Vec<Timestamp>;
         note(id: &ConnectionId, name: &str) -> Option<String>;
         change_note(id: &ConnectionId, name: &str, before: Option<&str>, after: Option<&str>) -> bool;
@@ -191,6 +171,21 @@ calls! {
         has_session_ended(epoch: &SessionEpoch, id: &SessionId) -> bool;
         end_session(id: &SessionId) -> ();
         end_all_sessions() -> ();
+    }
+    Ledger {
+        identity() -> LedgerIdentity;
+        begin_life() -> LedgerIdentity;
+        integrations() -> Vec<IntegrationVersion>;
+        record_integration(running: &IntegrationVersion) -> ();
+        ready() -> ();
+    } + {
+        fn transfer(&self) -> Option<&dyn Transfer> {
+            Some(self)
+        }
+
+        async fn close(&self) {
+            self.ledger.close().await;
+        }
     }
     Transfer {
         records(kind: RecordKind, after: Option<&str>, limit: usize) -> Page<Record>;

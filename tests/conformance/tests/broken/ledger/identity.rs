@@ -15,9 +15,8 @@ noticed! {
 }
 
 struct OneForAll;
-#[async_trait]
-impl Flaw for OneForAll {
-    async fn identity(&self, ledger: &SqliteLedger) -> Result<LedgerIdentity> {
+flaw! { OneForAll {
+    identity(self, ledger) {
         let identity = ledger.identity().await?;
         Ok(LedgerIdentity {
             id: LedgerId::new("ledger"),
@@ -25,13 +24,12 @@ impl Flaw for OneForAll {
             ..identity
         })
     }
-}
+}}
 
 #[derive(Default)]
 struct MadeForEach(AtomicU64);
-#[async_trait]
-impl Flaw for MadeForEach {
-    async fn identity(&self, ledger: &SqliteLedger) -> Result<LedgerIdentity> {
+flaw! { MadeForEach {
+    identity(self, ledger) {
         let asked = self.0.fetch_add(1, Ordering::Relaxed);
         let identity = ledger.identity().await?;
         Ok(LedgerIdentity {
@@ -39,15 +37,14 @@ impl Flaw for MadeForEach {
             ..identity
         })
     }
-}
+}}
 
 /// Looks once, as when it is read at start only.
 #[derive(Default)]
 struct BeginsUnseen(OnceLock<LedgerIdentity>);
-#[async_trait]
-impl Flaw for BeginsUnseen {
-    async fn identity(&self, ledger: &SqliteLedger) -> Result<LedgerIdentity> {
+flaw! { BeginsUnseen {
+    identity(self, ledger) {
         let identity = ledger.identity().await?;
         Ok(self.0.get_or_init(|| identity).clone())
     }
-}
+}}

@@ -23,69 +23,41 @@ noticed! {
 }
 
 struct AnyConnection;
-#[async_trait]
-impl Flaw for AnyConnection {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { AnyConnection {
+    activities(self, ledger, filter, cursor, limit) {
         let mut filter = filter.clone();
         if filter.subject.is_none() && filter.remote_user.is_none() {
             filter.connection = None;
         }
         ledger.activities(&filter, cursor, limit).await
     }
-}
+}}
 
 struct TextIsAPattern;
-#[async_trait]
-impl Flaw for TextIsAPattern {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { TextIsAPattern {
+    activities(self, ledger, filter, cursor, limit) {
         let mut filter = filter.clone();
         // `_` is in everything that has a character.
         filter.text = filter.text.filter(|text| text != "_");
         ledger.activities(&filter, cursor, limit).await
     }
-}
+}}
 
 struct SkipsFirst;
-#[async_trait]
-impl Flaw for SkipsFirst {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { SkipsFirst {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         if cursor.is_some() && !page.items.is_empty() {
             page.items.remove(0);
         }
         Ok(page)
     }
-}
+}}
 
 #[derive(Default)]
 struct RepeatsLast(Mutex<Option<LedgerActivity>>);
-#[async_trait]
-impl Flaw for RepeatsLast {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { RepeatsLast {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         let mut last = self.0.lock().unwrap();
         if let (Some(last), Some(first), true) =
@@ -96,18 +68,11 @@ impl Flaw for RepeatsLast {
         last.clone_from(&page.items.last().cloned());
         Ok(page)
     }
-}
+}}
 
 struct ACursorIsATime;
-#[async_trait]
-impl Flaw for ACursorIsATime {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { ACursorIsATime {
+    activities(self, ledger, filter, cursor, limit) {
         let before = cursor.and_then(|cursor| cursor.parse().ok());
         let mut filter = filter.clone();
         filter.to = before.or(filter.to);
@@ -116,36 +81,22 @@ impl Flaw for ACursorIsATime {
         let next = page.next.and(last).map(|start| start.to_string());
         Ok(Page { next, ..page })
     }
-}
+}}
 
 struct AlwaysDeleted;
-#[async_trait]
-impl Flaw for AlwaysDeleted {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { AlwaysDeleted {
+    activities(self, ledger, filter, cursor, limit) {
         let filter = ActivityFilter {
             include_deleted: true,
             ..filter.clone()
         };
         ledger.activities(&filter, cursor, limit).await
     }
-}
+}}
 
 struct Offsets;
-#[async_trait]
-impl Flaw for Offsets {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { Offsets {
+    activities(self, ledger, filter, cursor, limit) {
         let passed: usize = cursor
             .and_then(|cursor| cursor.parse().ok())
             .unwrap_or_default();
@@ -158,18 +109,11 @@ impl Flaw for Offsets {
             next: (end < count).then(|| end.to_string()),
         })
     }
-}
+}}
 
 struct AnyCursor;
-#[async_trait]
-impl Flaw for AnyCursor {
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+flaw! { AnyCursor {
+    activities(self, ledger, filter, cursor, limit) {
         match ledger.activities(filter, cursor, limit).await {
             Err(LedgerError::Invalid(_)) if cursor.is_some() => {
                 ledger.activities(filter, None, limit).await
@@ -177,37 +121,22 @@ impl Flaw for AnyCursor {
             outcome => outcome,
         }
     }
-}
+}}
 
 struct NoBound;
-#[async_trait]
-impl Flaw for NoBound {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { NoBound {
+    changes(self, ledger, after, limit) {
         let mut all = ledger.changes(after, limit).await?;
         if let Some(last) = all.last().filter(|_| all.len() < limit) {
             all.extend(ledger.changes(last.cursor, limit).await?);
         }
         Ok(all)
     }
-}
+}}
 
 struct RunningToo;
-#[async_trait]
-impl Flaw for RunningToo {
-    async fn activity_ids(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        from: Timestamp,
-        to: Timestamp,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>> {
+flaw! { RunningToo {
+    activity_ids(self, ledger, id, from, to, after, limit) {
         let mut ids = ledger.activity_ids(id, from, to, after, limit).await?;
         ids.extend(ledger.running_ids(id, to, limit).await?);
         ids.retain(|id| after.is_none_or(|after| id.as_str() > after));
@@ -215,66 +144,39 @@ impl Flaw for RunningToo {
         ids.truncate(limit);
         Ok(ids)
     }
-}
+}}
 
 /// Finds nothing that was deleted.
 struct DeletedIsGone;
-#[async_trait]
-impl Flaw for DeletedIsGone {
-    async fn activities_by_id(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        entry_ids: &[String],
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { DeletedIsGone {
+    activities_by_id(self, ledger, id, entry_ids) {
         let mut found = ledger.activities_by_id(id, entry_ids).await?;
         found.retain(|activity| !activity.deleted);
         Ok(found)
     }
-}
+}}
 
 struct OldestFirst;
-#[async_trait]
-impl Flaw for OldestFirst {
-    async fn running_ids(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<String>> {
+flaw! { OldestFirst {
+    running_ids(self, ledger, id, before, limit) {
         let mut ids = ledger.running_ids(id, before, limit).await?;
         ids.reverse();
         Ok(ids)
     }
-}
+}}
 
 struct Uncut;
-#[async_trait]
-impl Flaw for Uncut {
-    async fn summary(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        boundaries: &[Timestamp],
-        now: Timestamp,
-    ) -> Result<Summary> {
+flaw! { Uncut {
+    summary(self, ledger, filter, boundaries, now) {
         // What runs is counted to the end, as if it went on.
         let end = boundaries.last().copied().unwrap_or(now);
         ledger.summary(filter, boundaries, end).await
     }
-}
+}}
 
 struct ChosenFacets;
-#[async_trait]
-impl Flaw for ChosenFacets {
-    async fn summary(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        boundaries: &[Timestamp],
-        now: Timestamp,
-    ) -> Result<Summary> {
+flaw! { ChosenFacets {
+    summary(self, ledger, filter, boundaries, now) {
         let mut summary = ledger.summary(filter, boundaries, now).await?;
         if let Some(tag) = &filter.tag {
             summary
@@ -285,22 +187,16 @@ impl Flaw for ChosenFacets {
         }
         Ok(summary)
     }
-}
+}}
 
 /// Shows what runs of a disconnected connection as if it ran on.
 struct NeverFrozen;
-#[async_trait]
-impl Flaw for NeverFrozen {
-    async fn changes(
-        &self,
-        ledger: &SqliteLedger,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<LedgerActivity>> {
+flaw! { NeverFrozen {
+    changes(self, ledger, after, limit) {
         let mut changes = ledger.changes(after, limit).await?;
         for activity in &mut changes {
             activity.frozen = false;
         }
         Ok(changes)
     }
-}
+}}

@@ -14,22 +14,29 @@ mod sessions;
 mod teams;
 mod transfer;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use integration_conformance::Kept;
 use integration_conformance::ledger::ledger_cases;
-use integration_host_contract::id::{ConnectionId, HookId, RemoteUserId};
-use integration_host_contract::{Activity, Changes};
+use integration_host_contract::id::{
+    ConnectionId, DeliveryId, HookId, RemoteUserId, SessionEpoch, SessionId,
+};
+use integration_host_contract::{Activity, Changes, TeamMember};
 use integration_host_database::SqliteDatabase;
+use integration_host_ledger::transfer::{Contents, ImportProgress, Record, RecordKind, Transfer};
 use integration_host_ledger::{
-    ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionSummary, ConnectionUpdate,
-    Continuity, Coverage, CoverageChange, DeadLetter, Delivery, DeliveryRate, DeliveryRecord,
-    DeliveryStatus, Ledger, LedgerActivity, LedgerError, MappingChange, Member, MemberFilter,
-    MemberPage, NewConnection, Page, Retention, Summary,
+    Activities, ActivityFilter, Applied, Connection, ConnectionEvent, ConnectionSummary,
+    ConnectionUpdate, Connections, Coverage, CoverageChange, CoverageLog, DeadLetter, Delivery,
+    DeliveryLog, DeliveryRate, DeliveryRecord, DeliveryStatus, Feed, ImportLimits,
+    IntegrationVersion, Ledger, LedgerActivity, LedgerError, LedgerIdentity, MappingChange, Member,
+    MemberFilter, MemberPage, NewConnection, Page, Retention, Sessions, Summary, TeamChanges,
+    Teams,
 };
 use integration_host_ledger_sql::SqliteLedger;
 use jiff::Timestamp;
 
-use self::flawed::{Flaw, Flawed};
+use self::flawed::{Flaw, Flawed, flaw};
 
 type Result<T> = std::result::Result<T, LedgerError>;
 

@@ -14,34 +14,26 @@ noticed! {
 }
 
 struct KnowsOneEpoch;
-#[async_trait]
-impl Flaw for KnowsOneEpoch {
-    async fn session_epoch(&self, _: &SqliteLedger) -> Result<SessionEpoch> {
+flaw! { KnowsOneEpoch {
+    session_epoch(self, _) {
         Ok(SessionEpoch::new("1"))
     }
-}
+}}
 
 struct EndsNothing;
-#[async_trait]
-impl Flaw for EndsNothing {
-    async fn end_all_sessions(&self, _: &SqliteLedger) -> Result<()> {
+flaw! { EndsNothing {
+    end_all_sessions(self, _) {
         Ok(())
     }
-}
+}}
 
 struct ComparesBeginnings;
-#[async_trait]
-impl Flaw for ComparesBeginnings {
-    async fn has_session_ended(
-        &self,
-        ledger: &SqliteLedger,
-        epoch: &SessionEpoch,
-        id: &SessionId,
-    ) -> Result<bool> {
+flaw! { ComparesBeginnings {
+    has_session_ended(self, ledger, epoch, id) {
         let beginning = SessionId::new(id.as_str().get(..2).unwrap_or(id.as_str()));
         ledger.has_session_ended(epoch, &beginning).await
     }
-}
+}}
 
 /// The number that the suite gives the last session of an epoch.
 fn last() -> SessionId {
@@ -49,24 +41,22 @@ fn last() -> SessionId {
 }
 
 struct ForgetsTheFirst;
-#[async_trait]
-impl Flaw for ForgetsTheFirst {
-    async fn end_session(&self, ledger: &SqliteLedger, id: &SessionId) -> Result<()> {
+flaw! { ForgetsTheFirst {
+    end_session(self, ledger, id) {
         // As if the first made room for the last.
         if *id == SessionId::new(format!("{:032x}", 0)) || *id == last() {
             return Ok(());
         }
         ledger.end_session(id).await
     }
-}
+}}
 
 struct KeepsAll;
-#[async_trait]
-impl Flaw for KeepsAll {
-    async fn end_session(&self, ledger: &SqliteLedger, id: &SessionId) -> Result<()> {
+flaw! { KeepsAll {
+    end_session(self, ledger, id) {
         if *id == last() {
             return Ok(());
         }
         ledger.end_session(id).await
     }
-}
+}}

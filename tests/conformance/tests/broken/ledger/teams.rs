@@ -34,34 +34,20 @@ noticed! {
 
 /// Unmaps whom an import does not match.
 struct ForgetsUnconfirmed;
-#[async_trait]
-impl Flaw for ForgetsUnconfirmed {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { ForgetsUnconfirmed {
+    import_members(self, ledger, id, team, limits) {
         let limits = ImportLimits {
             removals: u64::MAX,
             ..*limits
         };
         ledger.import_members(id, team, &limits).await
     }
-}
+}}
 
 /// Takes the first of a member that is listed twice.
 struct FirstCounts;
-#[async_trait]
-impl Flaw for FirstCounts {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { FirstCounts {
+    import_members(self, ledger, id, team, limits) {
         let mut seen = HashSet::new();
         let first: Vec<TeamMember> = (team.iter())
             .filter(|member| seen.insert(member.remote_user.id.clone()))
@@ -69,19 +55,12 @@ impl Flaw for FirstCounts {
             .collect();
         ledger.import_members(id, &first, limits).await
     }
-}
+}}
 
 /// Takes any confirmation for one of everything.
 struct RemovesAll;
-#[async_trait]
-impl Flaw for RemovesAll {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { RemovesAll {
+    import_members(self, ledger, id, team, limits) {
         let removals = if limits.removals > 0 { u64::MAX } else { 0 };
         let limits = ImportLimits {
             removals,
@@ -89,19 +68,12 @@ impl Flaw for RemovesAll {
         };
         ledger.import_members(id, team, &limits).await
     }
-}
+}}
 
 /// Gives a member's whole history to whoever has the address.
 struct MovesHistory;
-#[async_trait]
-impl Flaw for MovesHistory {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { MovesHistory {
+    import_members(self, ledger, id, team, limits) {
         let changes = ledger.import_members(id, team, limits).await?;
         for member in team {
             if let UserMatch::Matched(user) = &member.matched {
@@ -115,72 +87,44 @@ impl Flaw for MovesHistory {
         }
         Ok(changes)
     }
-}
+}}
 
 struct MovesAll;
-#[async_trait]
-impl Flaw for MovesAll {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { MovesAll {
+    import_members(self, ledger, id, team, limits) {
         let limits = ImportLimits {
             moves: u64::MAX,
             ..*limits
         };
         ledger.import_members(id, team, &limits).await
     }
-}
+}}
 
 struct SaysNothing;
-#[async_trait]
-impl Flaw for SaysNothing {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { SaysNothing {
+    import_members(self, ledger, id, team, limits) {
         let changes = ledger.import_members(id, team, limits).await?;
         Ok(TeamChanges {
             mappings: Vec::new(),
             ..changes
         })
     }
-}
+}}
 
 struct MovesEarlier;
-#[async_trait]
-impl Flaw for MovesEarlier {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { MovesEarlier {
+    set_mapping(self, ledger, id, remote_user, change) {
         let change = MappingChange {
             keeps_earlier: false,
             ..change.clone()
         };
         ledger.set_mapping(id, remote_user, &change).await
     }
-}
+}}
 
 struct DecidesByEmail;
-#[async_trait]
-impl Flaw for DecidesByEmail {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { DecidesByEmail {
+    set_mapping(self, ledger, id, remote_user, change) {
         let matched_by = change.matched_by.map(|_| MatchedBy::Email);
         ledger
             .set_mapping(
@@ -193,20 +137,13 @@ impl Flaw for DecidesByEmail {
             )
             .await
     }
-}
+}}
 
 /// Imports whoever was there before, too.
 #[derive(Default)]
 struct NobodyLeaves(Mutex<Vec<TeamMember>>);
-#[async_trait]
-impl Flaw for NobodyLeaves {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { NobodyLeaves {
+    import_members(self, ledger, id, team, limits) {
         let all = {
             let mut all = self.0.lock().unwrap();
             all.retain(|known| {
@@ -218,36 +155,22 @@ impl Flaw for NobodyLeaves {
         };
         ledger.import_members(id, &all, limits).await
     }
-}
+}}
 
 struct CountsEverybody;
-#[async_trait]
-impl Flaw for CountsEverybody {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { CountsEverybody {
+    import_members(self, ledger, id, team, limits) {
         let changes = ledger.import_members(id, team, limits).await?;
         Ok(TeamChanges {
             joined: team.len() as u64,
             ..changes
         })
     }
-}
+}}
 
 struct IgnoresBefore;
-#[async_trait]
-impl Flaw for IgnoresBefore {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { IgnoresBefore {
+    set_mapping(self, ledger, id, remote_user, change) {
         ledger
             .set_mapping(
                 id,
@@ -259,20 +182,13 @@ impl Flaw for IgnoresBefore {
             )
             .await
     }
-}
+}}
 
 /// Shows nothing to a user that was received before the mapping.
 #[derive(Default)]
 struct ForgetsHistory(Mutex<HashSet<(ConnectionId, String)>>);
-#[async_trait]
-impl Flaw for ForgetsHistory {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { ForgetsHistory {
+    set_mapping(self, ledger, id, remote_user, change) {
         let of_member = ActivityFilter {
             connection: Some(id.clone()),
             remote_user: Some(remote_user.clone()),
@@ -287,13 +203,7 @@ impl Flaw for ForgetsHistory {
         ledger.set_mapping(id, remote_user, change).await
     }
 
-    async fn activities(
-        &self,
-        ledger: &SqliteLedger,
-        filter: &ActivityFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<LedgerActivity>> {
+    activities(self, ledger, filter, cursor, limit) {
         let mut page = ledger.activities(filter, cursor, limit).await?;
         let hidden = self.0.lock().unwrap();
         page.items.retain(|activity| {
@@ -301,36 +211,22 @@ impl Flaw for ForgetsHistory {
         });
         Ok(page)
     }
-}
+}}
 
 struct MapsEverywhere;
-#[async_trait]
-impl Flaw for MapsEverywhere {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { MapsEverywhere {
+    set_mapping(self, ledger, id, remote_user, change) {
         for other in ledger.connections().await? {
             // It may have no such member.
             let _ = ledger.set_mapping(&other.id, remote_user, change).await;
         }
         ledger.set_mapping(id, remote_user, change).await
     }
-}
+}}
 
 struct KeepsOldNames;
-#[async_trait]
-impl Flaw for KeepsOldNames {
-    async fn import_members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        team: &[TeamMember],
-        limits: &ImportLimits,
-    ) -> Result<TeamChanges> {
+flaw! { KeepsOldNames {
+    import_members(self, ledger, id, team, limits) {
         let mut team = team.to_vec();
         for member in &mut team {
             if let Some(known) = ledger.member(id, &member.remote_user.id).await? {
@@ -339,18 +235,11 @@ impl Flaw for KeepsOldNames {
         }
         ledger.import_members(id, &team, limits).await
     }
-}
+}}
 
 struct NobodyIsMissing;
-#[async_trait]
-impl Flaw for NobodyIsMissing {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { NobodyIsMissing {
+    set_mapping(self, ledger, id, remote_user, change) {
         if ledger.member(id, remote_user).await?.is_none() {
             let anybody = integration_host_contract::RemoteUser {
                 id: remote_user.clone(),
@@ -368,18 +257,11 @@ impl Flaw for NobodyIsMissing {
         }
         ledger.set_mapping(id, remote_user, change).await
     }
-}
+}}
 
 struct StaysDecided;
-#[async_trait]
-impl Flaw for StaysDecided {
-    async fn set_mapping(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        remote_user: &RemoteUserId,
-        change: &MappingChange,
-    ) -> Result<Member> {
+flaw! { StaysDecided {
+    set_mapping(self, ledger, id, remote_user, change) {
         let matched_by = Some(change.matched_by.unwrap_or(MatchedBy::Manual));
         ledger
             .set_mapping(
@@ -392,72 +274,43 @@ impl Flaw for StaysDecided {
             )
             .await
     }
-}
+}}
 
 struct CountsNobody;
-#[async_trait]
-impl Flaw for CountsNobody {
-    async fn connection(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-    ) -> Result<Option<Connection>> {
+flaw! { CountsNobody {
+    connection(self, ledger, id) {
         let found = ledger.connection(id).await?;
         Ok(found.map(|connection| Connection {
             users_mapped: 0,
             ..connection
         }))
     }
-}
+}}
 
 struct ByBytes;
-#[async_trait]
-impl Flaw for ByBytes {
-    async fn members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        filter: &MemberFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<MemberPage> {
+flaw! { ByBytes {
+    members(self, ledger, id, filter, cursor, limit) {
         let mut page = ledger.members(id, filter, cursor, limit).await?;
         page.members
             .sort_by_key(|member| member.remote_user.name.clone());
         Ok(page)
     }
-}
+}}
 
 struct NoWayBack;
-#[async_trait]
-impl Flaw for NoWayBack {
-    async fn members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        filter: &MemberFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<MemberPage> {
+flaw! { NoWayBack {
+    members(self, ledger, id, filter, cursor, limit) {
         let page = ledger.members(id, filter, cursor, limit).await?;
         Ok(MemberPage {
             previous: None,
             ..page
         })
     }
-}
+}}
 
 struct Ascii;
-#[async_trait]
-impl Flaw for Ascii {
-    async fn members(
-        &self,
-        ledger: &SqliteLedger,
-        id: &ConnectionId,
-        filter: &MemberFilter,
-        cursor: Option<&str>,
-        limit: usize,
-    ) -> Result<MemberPage> {
+flaw! { Ascii {
+    members(self, ledger, id, filter, cursor, limit) {
         let mut page = ledger.members(id, filter, cursor, limit).await?;
         let query = filter.query.as_deref().unwrap_or_default().trim();
         if !query.is_ascii() {
@@ -467,4 +320,4 @@ impl Flaw for Ascii {
         }
         Ok(page)
     }
-}
+}}

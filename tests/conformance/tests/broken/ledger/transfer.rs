@@ -15,33 +15,19 @@ noticed! {
 }
 
 struct BeginsLate;
-#[async_trait]
-impl Flaw for BeginsLate {
-    async fn records(
-        &self,
-        ledger: &SqliteLedger,
-        kind: RecordKind,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page<Record>> {
+flaw! { BeginsLate {
+    records(self, ledger, kind, after, limit) {
         let mut page = ledger.records(kind, after, limit).await?;
         if after.is_some() && !page.items.is_empty() {
             page.items.remove(0);
         }
         Ok(page)
     }
-}
+}}
 
 struct GivesOutAnew;
-#[async_trait]
-impl Flaw for GivesOutAnew {
-    async fn import_batch(
-        &self,
-        ledger: &SqliteLedger,
-        mut records: Vec<Record>,
-        from: u64,
-        arrived: &ImportProgress,
-    ) -> Result<()> {
+flaw! { GivesOutAnew {
+    import_batch(self, ledger, mut records, from, arrived) {
         for (record, place) in records.iter_mut().zip(from..) {
             if let Record::Activity(activity) = record {
                 activity.place = place + 1;
@@ -49,52 +35,31 @@ impl Flaw for GivesOutAnew {
         }
         ledger.import_batch(records, from, arrived).await
     }
-}
+}}
 
 struct LosesTheLast;
-#[async_trait]
-impl Flaw for LosesTheLast {
-    async fn import_batch(
-        &self,
-        ledger: &SqliteLedger,
-        mut records: Vec<Record>,
-        from: u64,
-        arrived: &ImportProgress,
-    ) -> Result<()> {
+flaw! { LosesTheLast {
+    import_batch(self, ledger, mut records, from, arrived) {
         if !matches!(records.last(), Some(Record::Connection(_))) {
             records.pop();
         }
         ledger.import_batch(records, from, arrived).await
     }
-}
+}}
 
 struct TakesAnyStep;
-#[async_trait]
-impl Flaw for TakesAnyStep {
-    async fn import_batch(
-        &self,
-        ledger: &SqliteLedger,
-        records: Vec<Record>,
-        from: u64,
-        arrived: &ImportProgress,
-    ) -> Result<()> {
+flaw! { TakesAnyStep {
+    import_batch(self, ledger, records, from, arrived) {
         match ledger.import_batch(records, from, arrived).await {
             Err(LedgerError::Conflict(_)) => Ok(()),
             taken_over => taken_over,
         }
     }
-}
+}}
 
 struct KeepsWhatFits;
-#[async_trait]
-impl Flaw for KeepsWhatFits {
-    async fn import_batch(
-        &self,
-        ledger: &SqliteLedger,
-        mut records: Vec<Record>,
-        from: u64,
-        arrived: &ImportProgress,
-    ) -> Result<()> {
+flaw! { KeepsWhatFits {
+    import_batch(self, ledger, mut records, from, arrived) {
         let taken_over = ledger.import_batch(records.clone(), from, arrived).await;
         if taken_over.is_err() {
             records.pop();
@@ -102,18 +67,11 @@ impl Flaw for KeepsWhatFits {
         }
         taken_over
     }
-}
+}}
 
 struct ForgetsTheId;
-#[async_trait]
-impl Flaw for ForgetsTheId {
-    async fn import_batch(
-        &self,
-        ledger: &SqliteLedger,
-        mut records: Vec<Record>,
-        from: u64,
-        arrived: &ImportProgress,
-    ) -> Result<()> {
+flaw! { ForgetsTheId {
+    import_batch(self, ledger, mut records, from, arrived) {
         for record in &mut records {
             if let Record::Ledger(moved) = record {
                 moved.id = None;
@@ -121,19 +79,12 @@ impl Flaw for ForgetsTheId {
         }
         ledger.import_batch(records, from, arrived).await
     }
-}
+}}
 
 struct PassesOver;
-#[async_trait]
-impl Flaw for PassesOver {
-    async fn import_batch(
-        &self,
-        ledger: &SqliteLedger,
-        mut records: Vec<Record>,
-        from: u64,
-        arrived: &ImportProgress,
-    ) -> Result<()> {
+flaw! { PassesOver {
+    import_batch(self, ledger, mut records, from, arrived) {
         records.dedup();
         ledger.import_batch(records, from, arrived).await
     }
-}
+}}

@@ -22,30 +22,16 @@ noticed! {
 }
 
 struct DropsAWrite;
-#[async_trait]
-impl Flaw for DropsAWrite {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { DropsAWrite {
+    commit(self, store, connection, expected, writes) {
         let kept = writes.len() - usize::from(writes.len() > 2);
         store.commit(connection, expected, &writes[..kept]).await
     }
-}
+}}
 
 struct DropsDeletions;
-#[async_trait]
-impl Flaw for DropsDeletions {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { DropsDeletions {
+    commit(self, store, connection, expected, writes) {
         let puts: Vec<_> = writes
             .iter()
             .filter(|write| write.value.is_some())
@@ -53,64 +39,36 @@ impl Flaw for DropsDeletions {
             .collect();
         store.commit(connection, expected, &puts).await
     }
-}
+}}
 
 struct IgnoresExpectations;
-#[async_trait]
-impl Flaw for IgnoresExpectations {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        _expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { IgnoresExpectations {
+    commit(self, store, connection, _expected, writes) {
         store.commit(connection, &[], writes).await
     }
-}
+}}
 
 struct ChecksWrittenKeys;
-#[async_trait]
-impl Flaw for ChecksWrittenKeys {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { ChecksWrittenKeys {
+    commit(self, store, connection, expected, writes) {
         let is_written =
             |expected: &&Expectation| writes.iter().any(|write| write.key == expected.key);
         let expected: Vec<_> = expected.iter().filter(is_written).cloned().collect();
         store.commit(connection, &expected, writes).await
     }
-}
+}}
 
 struct ChecksTheFirst;
-#[async_trait]
-impl Flaw for ChecksTheFirst {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { ChecksTheFirst {
+    commit(self, store, connection, expected, writes) {
         let first = &expected[..expected.len().min(1)];
         store.commit(connection, first, writes).await
     }
-}
+}}
 
 pub(super) struct WritesHalf;
-#[async_trait]
-impl Flaw for WritesHalf {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { WritesHalf {
+    commit(self, store, connection, expected, writes) {
         let outcome = store.commit(connection, expected, writes).await?;
         if outcome == Commit::Conflict {
             store
@@ -119,18 +77,11 @@ impl Flaw for WritesHalf {
         }
         Ok(outcome)
     }
-}
+}}
 
 struct WritesInTwoParts;
-#[async_trait]
-impl Flaw for WritesInTwoParts {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { WritesInTwoParts {
+    commit(self, store, connection, expected, writes) {
         if store.commit(connection, expected, &[]).await? == Commit::Conflict {
             return Ok(Commit::Conflict);
         }
@@ -140,18 +91,11 @@ impl Flaw for WritesInTwoParts {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         store.commit(connection, &[], second).await
     }
-}
+}}
 
 struct ChecksThenWrites;
-#[async_trait]
-impl Flaw for ChecksThenWrites {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { ChecksThenWrites {
+    commit(self, store, connection, expected, writes) {
         if store.commit(connection, expected, &[]).await? == Commit::Conflict {
             return Ok(Commit::Conflict);
         }
@@ -159,18 +103,11 @@ impl Flaw for ChecksThenWrites {
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         store.commit(connection, &[], writes).await
     }
-}
+}}
 
 struct LastOfTwo;
-#[async_trait]
-impl Flaw for LastOfTwo {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { LastOfTwo {
+    commit(self, store, connection, expected, writes) {
         let mut last: Vec<Write> = Vec::new();
         for write in writes {
             last.retain(|earlier| earlier.key != write.key);
@@ -178,18 +115,11 @@ impl Flaw for LastOfTwo {
         }
         store.commit(connection, expected, &last).await
     }
-}
+}}
 
 struct RefusesNothing;
-#[async_trait]
-impl Flaw for RefusesNothing {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { RefusesNothing {
+    commit(self, store, connection, expected, writes) {
         if writes.is_empty() {
             return Err(StorageError::Invalid(
                 "there is nothing to write".to_owned(),
@@ -197,7 +127,7 @@ impl Flaw for RefusesNothing {
         }
         store.commit(connection, expected, writes).await
     }
-}
+}}
 
 /// Changes every value that is written.
 async fn commit_changed(
@@ -218,50 +148,29 @@ async fn commit_changed(
 }
 
 struct CutsValues;
-#[async_trait]
-impl Flaw for CutsValues {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { CutsValues {
+    commit(self, store, connection, expected, writes) {
         let cut = |value: &[u8]| value[..value.len().min(1 << 20)].to_vec();
         commit_changed(store, connection, expected, writes, cut).await
     }
-}
+}}
 
 struct KeepsText;
-#[async_trait]
-impl Flaw for KeepsText {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { KeepsText {
+    commit(self, store, connection, expected, writes) {
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned().into_bytes();
         commit_changed(store, connection, expected, writes, text).await
     }
-}
+}}
 
 #[derive(Default)]
 struct OneAtATime(tokio::sync::Mutex<()>);
-#[async_trait]
-impl Flaw for OneAtATime {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { OneAtATime {
+    commit(self, store, connection, expected, writes) {
         let busy = |_| StorageError::Unavailable("busy".to_owned());
         let _turn = self.0.try_lock().map_err(busy)?;
         // As long as a database takes to answer.
         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         store.commit(connection, expected, writes).await
     }
-}
+}}

@@ -35,62 +35,34 @@ async fn commit_with(
 }
 
 struct ForgetsExpiry;
-#[async_trait]
-impl Flaw for ForgetsExpiry {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { ForgetsExpiry {
+    commit(self, store, connection, expected, writes) {
         commit_with(store, connection, expected, writes, |_| None).await
     }
-}
+}}
 
 struct WholeSeconds;
-#[async_trait]
-impl Flaw for WholeSeconds {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { WholeSeconds {
+    commit(self, store, connection, expected, writes) {
         let cut = |at: Timestamp| Timestamp::from_second(at.as_second()).ok();
         commit_with(store, connection, expected, writes, cut).await
     }
-}
+}}
 
 struct IgnoresThePast(Arc<dyn Clock>);
-#[async_trait]
-impl Flaw for IgnoresThePast {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { IgnoresThePast {
+    commit(self, store, connection, expected, writes) {
         let now = self.0.now();
         commit_with(store, connection, expected, writes, |at| {
             (at > now).then_some(at)
         })
         .await
     }
-}
+}}
 
 struct KeepsTheOldExpiry;
-#[async_trait]
-impl Flaw for KeepsTheOldExpiry {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { KeepsTheOldExpiry {
+    commit(self, store, connection, expected, writes) {
         let mut changed = writes.to_vec();
         for write in &mut changed {
             if let Ok(Some(entry)) = store.get(connection, &write.key).await {
@@ -99,7 +71,7 @@ impl Flaw for KeepsTheOldExpiry {
         }
         store.commit(connection, expected, &changed).await
     }
-}
+}}
 
 /// A store for which time stands still, and the clock that it should go by.
 struct Still {
@@ -150,104 +122,47 @@ macro_rules! still {
 }
 still!(ReadsOnly ListsAndReads FiltersPages);
 
-#[async_trait]
-impl Flaw for ReadsOnly {
-    async fn get(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        key: &str,
-    ) -> Result<Option<Entry>> {
+flaw! { ReadsOnly {
+    get(self, _, connection, key) {
         self.0.get(connection, key).await
     }
 
-    async fn list(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+    list(self, _, connection, prefix, after, limit) {
         self.0.store.list(connection, prefix, after, limit).await
     }
 
-    async fn commit(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+    commit(self, _, connection, expected, writes) {
         self.0.store.commit(connection, expected, writes).await
     }
-}
+}}
 
-#[async_trait]
-impl Flaw for ListsAndReads {
-    async fn get(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        key: &str,
-    ) -> Result<Option<Entry>> {
+flaw! { ListsAndReads {
+    get(self, _, connection, key) {
         self.0.get(connection, key).await
     }
 
-    async fn list(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+    list(self, _, connection, prefix, after, limit) {
         let mut entries = self.0.list(connection, prefix, after, usize::MAX).await?;
         entries.truncate(limit);
         Ok(entries)
     }
 
-    async fn commit(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+    commit(self, _, connection, expected, writes) {
         self.0.store.commit(connection, expected, writes).await
     }
-}
+}}
 
-/// Removes what is expired when it commits, but only after a page was filled with it.
-#[async_trait]
-impl Flaw for FiltersPages {
-    async fn get(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        key: &str,
-    ) -> Result<Option<Entry>> {
+// Removes what is expired when it commits, but only after a page was filled with it.
+flaw! { FiltersPages {
+    get(self, _, connection, key) {
         self.0.get(connection, key).await
     }
 
-    async fn list(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+    list(self, _, connection, prefix, after, limit) {
         self.0.list(connection, prefix, after, limit).await
     }
 
-    async fn commit(
-        &self,
-        _: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+    commit(self, _, connection, expected, writes) {
         let all = self.0.store.list(connection, "", None, usize::MAX).await?;
         let expired = all.iter().filter(|entry| !self.0.is_present(entry));
         let gone: Vec<_> = expired
@@ -260,4 +175,4 @@ impl Flaw for FiltersPages {
         self.0.store.commit(connection, &[], &gone).await?;
         self.0.store.commit(connection, expected, writes).await
     }
-}
+}}

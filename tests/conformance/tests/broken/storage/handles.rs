@@ -74,14 +74,8 @@ async fn every_handle_remembers_what_it_read() {
 
 #[derive(Default)]
 struct Remembers(Mutex<HashMap<(ConnectionId, String), Option<Entry>>>);
-#[async_trait]
-impl Flaw for Remembers {
-    async fn get(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        key: &str,
-    ) -> Result<Option<Entry>> {
+flaw! { Remembers {
+    get(self, store, connection, key) {
         let place = (connection.clone(), key.to_owned());
         let remembered = self.0.lock().unwrap().get(&place).cloned();
         if let Some(entry) = remembered {
@@ -92,18 +86,12 @@ impl Flaw for Remembers {
         Ok(found)
     }
 
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+    commit(self, store, connection, expected, writes) {
         // What this handle writes it forgets; what others write it does not hear of.
         self.0.lock().unwrap().clear();
         store.commit(connection, expected, writes).await
     }
-}
+}}
 
 noticed! {
     a_dropped_call_stays_in_the_way: |_| NeverLetsGo::default() => a_dropped_call_leaves_nothing_half_done,
@@ -113,15 +101,8 @@ noticed! {
 
 #[derive(Default)]
 struct NeverLetsGo(std::sync::atomic::AtomicBool);
-#[async_trait]
-impl Flaw for NeverLetsGo {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { NeverLetsGo {
+    commit(self, store, connection, expected, writes) {
         use std::sync::atomic::Ordering::SeqCst;
         if self.0.swap(true, SeqCst) {
             return Err(StorageError::Unavailable(
@@ -133,19 +114,11 @@ impl Flaw for NeverLetsGo {
         self.0.store(false, SeqCst);
         outcome
     }
-}
+}}
 
 struct Announced;
-#[async_trait]
-impl Flaw for Announced {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { Announced {
+    list(self, store, connection, prefix, after, limit) {
         if store.list(connection, "", None, 1).await?.is_empty() {
             return Err(StorageError::Invalid(format!(
                 "there is no connection {connection}"
@@ -153,22 +126,15 @@ impl Flaw for Announced {
         }
         store.list(connection, prefix, after, limit).await
     }
-}
+}}
 
 struct CutsAtTheBound;
-#[async_trait]
-impl Flaw for CutsAtTheBound {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { CutsAtTheBound {
+    commit(self, store, connection, expected, writes) {
         let mut writes = writes.to_vec();
         for value in writes.iter_mut().filter_map(|write| write.value.as_mut()) {
             value.truncate(integration_host_storage::MAX_STORED_BYTES);
         }
         store.commit(connection, expected, &writes).await
     }
-}
+}}

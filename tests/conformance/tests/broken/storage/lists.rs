@@ -18,16 +18,8 @@ noticed! {
 }
 
 struct Skips;
-#[async_trait]
-impl Flaw for Skips {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { Skips {
+    list(self, store, connection, prefix, after, limit) {
         let mut entries = store
             .list(connection, prefix, after, limit.saturating_add(1))
             .await?;
@@ -37,25 +29,17 @@ impl Flaw for Skips {
         entries.truncate(limit);
         Ok(entries)
     }
-}
+}}
 
 struct Repeats;
-#[async_trait]
-impl Flaw for Repeats {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { Repeats {
+    list(self, store, connection, prefix, after, limit) {
         let mut entries = all(store, connection, prefix).await?;
         entries.retain(|entry| after.is_none_or(|after| entry.key.as_str() >= after));
         entries.truncate(limit);
         Ok(entries)
     }
-}
+}}
 
 /// Everything with a prefix.
 async fn all(store: &MemoryStore, connection: &ConnectionId, prefix: &str) -> Result<Vec<Entry>> {
@@ -79,21 +63,13 @@ async fn filtered(
 }
 
 struct LikePatterns;
-#[async_trait]
-impl Flaw for LikePatterns {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { LikePatterns {
+    list(self, store, connection, prefix, after, limit) {
         let pattern: Vec<char> = prefix.chars().chain(['%']).collect();
         let is_like = |key: &str| is_like(&key.chars().collect::<Vec<_>>(), &pattern);
         filtered(store, connection, after, limit, is_like).await
     }
-}
+}}
 
 /// What `LIKE` does.
 fn is_like(text: &[char], pattern: &[char]) -> bool {
@@ -107,33 +83,17 @@ fn is_like(text: &[char], pattern: &[char]) -> bool {
 }
 
 struct IgnoresCase;
-#[async_trait]
-impl Flaw for IgnoresCase {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { IgnoresCase {
+    list(self, store, connection, prefix, after, limit) {
         let prefix = prefix.to_lowercase();
         let begins = |key: &str| key.to_lowercase().starts_with(&prefix);
         filtered(store, connection, after, limit, begins).await
     }
-}
+}}
 
 struct Collates;
-#[async_trait]
-impl Flaw for Collates {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { Collates {
+    list(self, store, connection, prefix, after, limit) {
         let order = |key: &str| (key.to_lowercase(), key.to_owned());
         let mut entries = all(store, connection, prefix).await?;
         entries.sort_by_key(|entry| order(&entry.key));
@@ -141,55 +101,31 @@ impl Flaw for Collates {
         entries.truncate(limit);
         Ok(entries)
     }
-}
+}}
 
 struct Unordered;
-#[async_trait]
-impl Flaw for Unordered {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { Unordered {
+    list(self, store, connection, prefix, after, limit) {
         let mut entries = store.list(connection, prefix, after, limit).await?;
         entries.sort_by_key(|entry| entry.key.len());
         Ok(entries)
     }
-}
+}}
 
 struct NeedsAfter;
-#[async_trait]
-impl Flaw for NeedsAfter {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { NeedsAfter {
+    list(self, store, connection, prefix, after, limit) {
         let everything = all(store, connection, "").await?;
         if after.is_some_and(|after| everything.iter().all(|entry| entry.key != after)) {
             return Ok(Vec::new());
         }
         store.list(connection, prefix, after, limit).await
     }
-}
+}}
 
 struct Folders;
-#[async_trait]
-impl Flaw for Folders {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { Folders {
+    list(self, store, connection, prefix, after, limit) {
         let folder = prefix.trim_end_matches('/');
         let is_in = |key: &str| {
             let rest = key.strip_prefix(folder);
@@ -197,36 +133,20 @@ impl Flaw for Folders {
         };
         filtered(store, connection, after, limit, is_in).await
     }
-}
+}}
 
 struct ShortPages;
-#[async_trait]
-impl Flaw for ShortPages {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { ShortPages {
+    list(self, store, connection, prefix, after, limit) {
         store.list(connection, prefix, after, limit.min(500)).await
     }
-}
+}}
 
 /// Goes on after so many entries rather than after a key.
 #[derive(Default)]
 struct Offsets(Mutex<Option<(String, usize)>>);
-#[async_trait]
-impl Flaw for Offsets {
-    async fn list(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Entry>> {
+flaw! { Offsets {
+    list(self, store, connection, prefix, after, limit) {
         let mut entries = all(store, connection, prefix).await?;
         let mut place = self.0.lock().unwrap();
         let passed = match (&*place, after) {
@@ -241,4 +161,4 @@ impl Flaw for Offsets {
             .map(|last| (last.key.clone(), passed + entries.len()));
         Ok(entries)
     }
-}
+}}

@@ -54,6 +54,51 @@ trait Flaw: Send + Sync + 'static {
     }
 }
 
+/// A flaw: the calls that it makes wrong, without the types of what they are given and answer.
+macro_rules! flaw {
+    (@ $flaw:ty { $($done:tt)* }) => {
+        #[async_trait]
+        impl Flaw for $flaw {
+            $($done)*
+        }
+    };
+    (@ $flaw:ty { $($done:tt)* }
+        get($this:ident, $store:pat, $connection:pat, $key:pat) $body:block $($rest:tt)*
+    ) => {
+        flaw! { @ $flaw { $($done)*
+            async fn get(
+                &$this, $store: &MemoryStore, $connection: &ConnectionId, $key: &str,
+            ) -> Result<Option<Entry>> $body
+        } $($rest)* }
+    };
+    (@ $flaw:ty { $($done:tt)* }
+        list($this:ident, $store:pat, $connection:pat, $prefix:pat, $after:pat, $limit:pat)
+        $body:block $($rest:tt)*
+    ) => {
+        flaw! { @ $flaw { $($done)*
+            async fn list(
+                &$this, $store: &MemoryStore, $connection: &ConnectionId, $prefix: &str,
+                $after: Option<&str>, $limit: usize,
+            ) -> Result<Vec<Entry>> $body
+        } $($rest)* }
+    };
+    (@ $flaw:ty { $($done:tt)* }
+        commit($this:ident, $store:pat, $connection:pat, $expected:pat, $writes:pat)
+        $body:block $($rest:tt)*
+    ) => {
+        flaw! { @ $flaw { $($done)*
+            async fn commit(
+                &$this, $store: &MemoryStore, $connection: &ConnectionId,
+                $expected: &[Expectation], $writes: &[Write],
+            ) -> Result<Commit> $body
+        } $($rest)* }
+    };
+    ($flaw:ty { $($calls:tt)* }) => {
+        flaw! { @ $flaw {} $($calls)* }
+    };
+}
+use flaw;
+
 /// A store with a flaw.
 struct Flawed<F> {
     store: Arc<MemoryStore>,

@@ -148,15 +148,8 @@ impl Misversioned for OneForAll {
 }
 
 struct ParsesVersions;
-#[async_trait]
-impl Flaw for ParsesVersions {
-    async fn commit(
-        &self,
-        store: &MemoryStore,
-        connection: &ConnectionId,
-        expected: &[Expectation],
-        writes: &[Write],
-    ) -> Result<Commit> {
+flaw! { ParsesVersions {
+    commit(self, store, connection, expected, writes) {
         for version in expected
             .iter()
             .filter_map(|expected| expected.version.as_ref())
@@ -166,4 +159,4 @@ impl Flaw for ParsesVersions {
         }
         store.commit(connection, expected, writes).await
     }
-}
+}}

@@ -7,7 +7,9 @@ use anyhow::Result;
 use end_to_end::large_ledger::{Shape, fill_data};
 use integration_host_contract::id::{SubjectId, UserId};
 use integration_host_database::SqliteDatabase;
-use integration_host_ledger::{ActivityFilter, DeliveryStatus, Ledger as _, MemberFilter};
+use integration_host_ledger::{
+    Activities as _, ActivityFilter, DeliveryLog as _, DeliveryStatus, MemberFilter, Teams as _,
+};
 use integration_host_ledger_sql::SqliteLedger;
 use jiff::{SignedDuration, Timestamp};
 

@@ -16,9 +16,9 @@ use integration_host_contract::{
 };
 use integration_host_database::SqliteDatabase;
 use integration_host_ledger::{
-    Attention, ConnectionEvent, ConnectionState, ConnectionUpdate, Continuity as _, CoverageChange,
-    DeliveryRecord, DeliveryStatus, EventKind, ImportLimits, Ledger as _, MappingChange,
-    NewConnection, SeenQuotas,
+    Activities as _, Attention, ConnectionEvent, ConnectionState, ConnectionUpdate,
+    Connections as _, CoverageChange, CoverageLog as _, DeliveryRecord, DeliveryStatus, EventKind,
+    ImportLimits, MappingChange, NewConnection, SeenQuotas, Teams as _,
 };
 use integration_host_ledger_sql::SqliteLedger;
 use integration_host_seal::{KeySource, SealingKeys};

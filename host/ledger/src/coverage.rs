@@ -346,7 +346,6 @@ impl EventKind {
 /// - The coverage after a change is what [`Coverage::after`] says, and what the connection shows from then on; of changes
 ///   at once none is lost.
 /// - A connection that becomes active covers from that moment on and has no gap, whatever it had before.
-/// - Running are the activities that began before the time, have no end and are not deleted, newest first.
 /// - Delivery times are when the accepted deliveries of a connection arrived, those recorded last first.
 /// - A note is what it was last changed to, and is changed only from what the caller knows it to be: of changes at once
 ///   one is made. It is gone with its connection.
@@ -354,7 +353,7 @@ impl EventKind {
 ///   message as the newest is left out.
 #[async_trait]
 #[auto_impl(Arc)]
-pub trait Continuity: Send + Sync + 'static {
+pub trait CoverageLog: Send + Sync + 'static {
     /// Records that a host runs, and returns when one last did.
     async fn heartbeat(&self, now: Timestamp) -> Result<Option<Timestamp>, LedgerError>;
 
@@ -367,14 +366,6 @@ pub trait Continuity: Send + Sync + 'static {
         id: &ConnectionId,
         change: CoverageChange,
     ) -> Result<Coverage, LedgerError>;
-
-    /// Ids of activities that began before a time and still run as far as the ledger knows, newest first.
-    async fn running_ids(
-        &self,
-        id: &ConnectionId,
-        before: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<String>, LedgerError>;
 
     /// When the last accepted deliveries arrived, newest first.
     async fn delivery_times(

@@ -1,4 +1,4 @@
-//! Which ledger this is, and which life of its change feed.
+//! Which server answers, and whether another life of the change feed has begun with it.
 //!
 //! A database that was brought back to an earlier moment has another timeline, and one that was brought back elsewhere
 //! another system identifier. Whoever sees either for the first time begins a life.
@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use deadpool_postgres::{Client, GenericClient, Transaction};
+use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use super::sessions::begin_epoch;
+use super::connection::Postgres;
 use super::values::get;
-use super::{Failure, Result};
-use integration_host_contract::id::{FeedLife, LedgerId};
+use crate::failure::{Failure, Result};
+use crate::identity::{begin_life, identity};
 use integration_host_database::postgres::{execute, row};
 use integration_host_ledger::{LedgerError, LedgerIdentity};
 
@@ -67,15 +67,6 @@ pub(super) async fn read(client: &Client, tells_nothing: &TellsNothing) -> Resul
     })
 }
 
-/// The id alone.
-pub(super) async fn id(client: &impl GenericClient) -> Result<LedgerId> {
-    let found = row(client, "SELECT id FROM ledger_identity", &[]).await?;
-    Ok(LedgerId::new(get::<String>(
-        &found.ok_or_else(missing)?,
-        0,
-    )?))
-}
-
 async fn ask(client: &Client, sql: &str) -> Result<Option<Row>, tokio_postgres::Error> {
     let statement = client.prepare_cached(sql).await?;
     client.query_opt(&statement, &[]).await
@@ -100,33 +91,9 @@ pub(super) async fn settle(transaction: &Transaction<'_>, server: &str) -> Resul
     let note = "UPDATE ledger_identity SET server = $1";
     execute(transaction, note, &[&server]).await?;
     match noted {
-        Some(_) => begin_life(transaction).await,
+        Some(_) => begin_life(&Postgres(transaction)).await,
         None => identity(&found),
     }
-}
-
-pub(super) async fn begin_life(transaction: &Transaction<'_>) -> Result<LedgerIdentity> {
-    let begin =
-        "UPDATE ledger_identity SET life = $1, is_first = false RETURNING id, life, is_first";
-    let life = FeedLife::generate();
-    let begun = row(transaction, begin, &[&life.as_str()]).await?;
-    begin_epoch(transaction).await?;
-    identity(&begun.ok_or_else(missing)?)
-}
-
-/// Takes over the id of the ledger that this one is made of.
-pub(super) async fn take_over(transaction: &Transaction<'_>, id: &LedgerId) -> Result<()> {
-    let take_over = "UPDATE ledger_identity SET id = $1";
-    execute(transaction, take_over, &[&id.as_str()]).await?;
-    Ok(())
-}
-
-fn identity(row: &Row) -> Result<LedgerIdentity> {
-    Ok(LedgerIdentity {
-        id: LedgerId::new(get::<String>(row, 0)?),
-        life: FeedLife::new(get::<String>(row, 1)?),
-        is_first_life: get(row, 2)?,
-    })
 }
 
 fn missing() -> Failure {
