@@ -65,7 +65,7 @@ pub struct Person {
     pub remote_user_id: RemoteUserId,
     /// The member's name; `None`: no import has listed the member.
     pub name: Option<String>,
-    /// The user the member is mapped to.
+    /// The user whose the newest of the member's activities is, of those that were looked at.
     pub user: Option<User>,
 }
 

@@ -61,7 +61,7 @@ impl SummaryAccumulator {
             user,
         } = *passed;
         let totals = &mut self.totals;
-        let person = totals.person(activity.connection, remote_user, user);
+        let person = totals.person(activity.connection, remote_user, start, user);
         let subject =
             (activity.subject).map(|subject| totals.subject(activity.connection, subject));
         totals.count_tags(activity.tags)?;

@@ -32,7 +32,9 @@ pub struct Totals {
 struct PersonTotal {
     connection: i64,
     remote_user: String,
-    user: Option<i64>,
+    /// When the newest activity began, and whose it is: a mapping may have left earlier ones with somebody else. Then the
+    /// order does not matter in which activities are passed.
+    newest: (i64, Option<i64>),
     /// Whatever else the filter says.
     seen: u64,
     time: Vec<i64>,
@@ -70,6 +72,7 @@ impl Totals {
         &mut self,
         connection: i64,
         remote_user: &str,
+        start: i64,
         user: Option<i64>,
     ) -> usize {
         let next = self.people.len();
@@ -78,7 +81,7 @@ impl Totals {
             self.people.push(PersonTotal {
                 connection,
                 remote_user: remote_user.to_owned(),
-                user,
+                newest: (start, user),
                 seen: 0,
                 time: vec![0; self.time.len()],
                 entries: 0,
@@ -86,6 +89,7 @@ impl Totals {
         }
         if let Some(person) = self.people.get_mut(number) {
             person.seen += 1;
+            person.newest = person.newest.max((start, user));
         }
         number
     }
@@ -130,7 +134,7 @@ impl Totals {
 
     /// The numbers of users who were seen.
     pub fn users(&self) -> impl Iterator<Item = i64> {
-        self.people.iter().filter_map(|person| person.user)
+        self.people.iter().filter_map(|person| person.newest.1)
     }
 
     /// Adds an activity, split at the boundaries.
@@ -221,7 +225,7 @@ pub fn described(mut totals: Totals, names: &mut impl Names) -> Result<Summary> 
         running: totals.running,
         people: people.described(|person| {
             Ok(PersonTime {
-                person: names.person(person.connection, &person.remote_user, person.user)?,
+                person: names.person(person.connection, &person.remote_user, person.newest.1)?,
                 time: durations(&person.time),
                 entries: person.entries,
             })
@@ -231,7 +235,7 @@ pub fn described(mut totals: Totals, names: &mut impl Names) -> Result<Summary> 
         facets: Facets {
             people: seen.described(|person| {
                 Ok(Counted {
-                    value: names.person(person.connection, &person.remote_user, person.user)?,
+                    value: names.person(person.connection, &person.remote_user, person.newest.1)?,
                     entries: person.seen,
                 })
             })?,
