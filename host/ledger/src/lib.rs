@@ -65,8 +65,8 @@ pub use self::summary::{
     SubjectPath, SubjectTime, Summary,
 };
 pub use self::team::Teams;
-use integration_host_contract::deadline::Unanswered;
 use integration_host_contract::ErrorCode;
+use integration_host_contract::deadline::Unanswered;
 
 pub use self::connection_summary::ConnectionScan;
 pub use self::delivery::SUPERSEDED;

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::{error, info, warn};
 
+use super::lease::Fenced;
 use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
@@ -195,32 +196,6 @@ impl Host {
         self.notice_gap(id, noticed).await
     }
 
-    /// Binds a connection again whose secrets are there and of which nothing else is: with a new signing secret, which the
-    /// webhook is given.
-    pub(super) async fn bind_again(&self, connection: &Connection) -> Result<(), HostError> {
-        let id = &connection.id;
-        warn!(connection = %id, "what the integration had stored of a connection was lost; it is bound again");
-        self.notice_loss(id).await?;
-        let integration = &self.inner.parts.integration;
-        let context = self.context(id);
-        integration.connect(&context, &connection.scope_id).await?;
-        let callback = self.callback(connection).await?;
-        let subscription = self.subscribe(connection, &context, callback).await?;
-        let update = ConnectionUpdate {
-            subscription: Some(Some(subscription)),
-            ..ConnectionUpdate::default()
-        };
-        let ledger = &self.ledger;
-        ledger.update_connection(id, update, self.now()).await?;
-        info!(connection = %id, "a connection was bound again");
-        let message =
-            "What was stored of the connection had been lost; the webhook was given a new signing secret."
-                .to_owned();
-        self.record(id, EventKind::SubscriptionRepaired, message)
-            .await;
-        Ok(())
-    }
-
     /// A delivery came that nothing is stored to verify with: the connection is looked at, at once and then every few
     /// minutes.
     pub(super) fn look_at_loss_of(&self, id: &ConnectionId) {
@@ -245,5 +220,33 @@ impl Host {
             Some(connection) if self.has_lost(&connection.id).await? => Ok(Some(connection.id)),
             _ => Ok(None),
         }
+    }
+}
+
+impl Fenced {
+    /// Binds a connection again whose secrets are there and of which nothing else is: with a new signing secret, which the
+    /// webhook is given.
+    pub(super) async fn bind_again(&self, connection: &Connection) -> Result<(), HostError> {
+        let id = &connection.id;
+        warn!(connection = %id, "what the integration had stored of a connection was lost; it is bound again");
+        self.notice_loss(id).await?;
+        let integration = &self.inner.parts.integration;
+        let context = self.context(id);
+        integration.connect(&context, &connection.scope_id).await?;
+        let callback = self.callback(connection).await?;
+        let subscription = self.subscribe(connection, &context, callback).await?;
+        let update = ConnectionUpdate {
+            subscription: Some(Some(subscription)),
+            ..ConnectionUpdate::default()
+        };
+        let ledger = &self.ledger;
+        ledger.update_connection(id, update, self.now()).await?;
+        info!(connection = %id, "a connection was bound again");
+        let message =
+            "What was stored of the connection had been lost; the webhook was given a new signing secret."
+                .to_owned();
+        self.record(id, EventKind::SubscriptionRepaired, message)
+            .await;
+        Ok(())
     }
 }

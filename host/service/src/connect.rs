@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::info;
 
 use super::background::policy::needs_a_person;
-use super::lease::LeaseGuard;
+use super::lease::{Fenced, LeaseGuard};
 use super::{Host, HostError};
 use integration_host_contract::id::{ConnectionId, HookId, ScopeId};
 use integration_host_contract::{ErrorCode, TestReport};
@@ -207,60 +207,9 @@ impl Host {
             name: Some(name),
             ..ConnectionUpdate::default()
         };
-        let ledger = self.fenced_by(guard).ledger;
-        let named = ledger.update_connection(&connection.id, update, self.now());
+        let service = self.fenced_by(guard);
+        let named = (service.ledger).update_connection(&connection.id, update, self.now());
         Ok(named.await?)
-    }
-
-    async fn establish(
-        &self,
-        connection: &Connection,
-        secrets: Secrets,
-        progress: impl Fn(ConnectStep) + Send + Sync,
-    ) -> Result<Connection, HostError> {
-        let parts = &self.inner.parts;
-        let id = &connection.id;
-        progress(ConnectStep::Saving);
-        // Wrong ones must not take the place of those an earlier attempt left behind to find its webhook with.
-        let given = self.context_with(id, SecretSource::Given(secrets.clone()));
-        let bound = parts
-            .integration
-            .connect(&given, &connection.scope_id)
-            .await?;
-        self.ensure_in_charge()?;
-        self.inner.secrets.put(id, &secrets).await?;
-        let context = self.context(id);
-        progress(ConnectStep::Subscribing);
-        // The hook answers from here on: the remote service calls it before `subscribe` returns.
-        let callback = self.callback(connection).await?;
-        let subscription = self.subscribe(connection, &context, callback).await?;
-        progress(ConnectStep::ImportingTeam);
-        // Without the team the connection works; people are told if only they can help.
-        let team = self.import_team(id, &ImportLimits::default()).await.err();
-        if let Some(error) = &team {
-            let message = format!("The team could not be imported: {error}");
-            self.record(id, EventKind::TeamFailed, message).await;
-        }
-        let attention = team
-            .filter(|error| needs_a_person(error.code))
-            .map(|error| Attention {
-                code: error.code.as_str().to_owned(),
-                message: error.message,
-            });
-        let update = ConnectionUpdate {
-            name: connection.name.is_empty().then(|| bound.scope.name.clone()),
-            scope_name: Some(bound.scope.name),
-            owner: Some(bound.account),
-            state: Some(ConnectionState::Active),
-            attention: Some(attention),
-            subscription: Some(Some(subscription)),
-            unsettled_since: Some(None),
-            ..ConnectionUpdate::default()
-        };
-        Ok(self
-            .ledger
-            .update_connection(id, update, parts.clock.now())
-            .await?)
     }
 
     /// Renames a connection.
@@ -290,45 +239,6 @@ impl Host {
         let guard = self.inner.leases.hold(id).await?;
         let service = self.for_person().fenced_by(&guard);
         service.replace_secrets_in_turn(id, secrets).await
-    }
-
-    async fn replace_secrets_in_turn(
-        &self,
-        id: &ConnectionId,
-        secrets: Secrets,
-    ) -> Result<Connection, HostError> {
-        let connection = self.connection(id).await?;
-        if self.has_lost(id).await? {
-            self.notice_loss(id).await?;
-        }
-        let parts = &self.inner.parts;
-        let given = self.context_with(id, SecretSource::Given(secrets.clone()));
-        let bound = parts
-            .integration
-            .connect(&given, &connection.scope_id)
-            .await?;
-        let callback = self.callback(&connection).await?;
-        let subscription = self.subscribe(&connection, &given, callback).await?;
-        self.ensure_in_charge()?;
-        self.inner.secrets.put(id, &secrets).await?;
-        self.scrub().await;
-        let update = ConnectionUpdate {
-            scope_name: Some(bound.scope.name),
-            owner: Some(bound.account),
-            subscription: Some(Some(subscription)),
-            ..ConnectionUpdate::default()
-        };
-        self.ledger
-            .update_connection(id, update, parts.clock.now())
-            .await?;
-        let labels = self.manifest().secrets.iter();
-        let labels: Vec<&str> = labels.map(|field| field.label.as_str()).collect();
-        let message = format!("A new {} is used from now on.", labels.join(" and "));
-        self.record(id, EventKind::SecretsReplaced, message).await;
-        self.set_attention(&connection, None).await?;
-        // What was not confirmed while the old ones failed is read now.
-        self.inner.background.maintain_now(id);
-        self.connection(id).await
     }
 
     pub(super) fn begin_upkeep(&self, id: &ConnectionId) {
@@ -440,5 +350,97 @@ impl Host {
     /// be, because a fetch did not get all of them. Known to the host that does the work.
     pub fn names_are_loading(&self, id: &ConnectionId) -> bool {
         self.inner.background.names_are_due(id)
+    }
+}
+
+impl Fenced {
+    async fn establish(
+        &self,
+        connection: &Connection,
+        secrets: Secrets,
+        progress: impl Fn(ConnectStep) + Send + Sync,
+    ) -> Result<Connection, HostError> {
+        let parts = &self.inner.parts;
+        let id = &connection.id;
+        progress(ConnectStep::Saving);
+        // Wrong ones must not take the place of those an earlier attempt left behind to find its webhook with.
+        let given = self.context_with(id, SecretSource::Given(secrets.clone()));
+        let bound = parts
+            .integration
+            .connect(&given, &connection.scope_id)
+            .await?;
+        self.ensure_in_charge()?;
+        self.inner.secrets.put(id, &secrets).await?;
+        let context = self.context(id);
+        progress(ConnectStep::Subscribing);
+        // The hook answers from here on: the remote service calls it before `subscribe` returns.
+        let callback = self.callback(connection).await?;
+        let subscription = self.subscribe(connection, &context, callback).await?;
+        progress(ConnectStep::ImportingTeam);
+        // Without the team the connection works; people are told if only they can help.
+        let team = self.import_team(id, &ImportLimits::default()).await.err();
+        if let Some(error) = &team {
+            let message = format!("The team could not be imported: {error}");
+            self.record(id, EventKind::TeamFailed, message).await;
+        }
+        let attention = team
+            .filter(|error| needs_a_person(error.code))
+            .map(|error| Attention {
+                code: error.code.as_str().to_owned(),
+                message: error.message,
+            });
+        let update = ConnectionUpdate {
+            name: connection.name.is_empty().then(|| bound.scope.name.clone()),
+            scope_name: Some(bound.scope.name),
+            owner: Some(bound.account),
+            state: Some(ConnectionState::Active),
+            attention: Some(attention),
+            subscription: Some(Some(subscription)),
+            unsettled_since: Some(None),
+            ..ConnectionUpdate::default()
+        };
+        Ok(self
+            .ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?)
+    }
+
+    async fn replace_secrets_in_turn(
+        &self,
+        id: &ConnectionId,
+        secrets: Secrets,
+    ) -> Result<Connection, HostError> {
+        let connection = self.connection(id).await?;
+        if self.has_lost(id).await? {
+            self.notice_loss(id).await?;
+        }
+        let parts = &self.inner.parts;
+        let given = self.context_with(id, SecretSource::Given(secrets.clone()));
+        let bound = parts
+            .integration
+            .connect(&given, &connection.scope_id)
+            .await?;
+        let callback = self.callback(&connection).await?;
+        let subscription = self.subscribe(&connection, &given, callback).await?;
+        self.ensure_in_charge()?;
+        self.inner.secrets.put(id, &secrets).await?;
+        self.scrub().await;
+        let update = ConnectionUpdate {
+            scope_name: Some(bound.scope.name),
+            owner: Some(bound.account),
+            subscription: Some(Some(subscription)),
+            ..ConnectionUpdate::default()
+        };
+        self.ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?;
+        let labels = self.manifest().secrets.iter();
+        let labels: Vec<&str> = labels.map(|field| field.label.as_str()).collect();
+        let message = format!("A new {} is used from now on.", labels.join(" and "));
+        self.record(id, EventKind::SecretsReplaced, message).await;
+        self.set_attention(&connection, None).await?;
+        // What was not confirmed while the old ones failed is read now.
+        self.inner.background.maintain_now(id);
+        self.connection(id).await
     }
 }

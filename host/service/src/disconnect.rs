@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::{info, warn};
 
 use super::background::policy::{needs_a_person, next_look};
+use super::lease::Fenced;
 use super::{Host, HostError};
 use integration_host_contract::ErrorCode;
 use integration_host_contract::id::ConnectionId;
@@ -24,6 +25,25 @@ impl Host {
         service.disconnect_in_turn(id).await
     }
 
+    /// Binds a connection again of which storage has lost something, so that its webhook is found by its callback URL; not
+    /// if only a person can help.
+    async fn found_again(&self, connection: &Connection) -> Result<bool, HostError> {
+        let id = &connection.id;
+        if !self.holds_secrets(id).await? {
+            return Ok(false);
+        }
+        let integration = &self.inner.parts.integration;
+        let context = self.context(id);
+        let bound = integration.connect(&context, &connection.scope_id).await;
+        match bound.map_err(HostError::from) {
+            Ok(_) => Ok(true),
+            Err(error) if needs_a_person(error.code) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Fenced {
     async fn disconnect_in_turn(&self, id: &ConnectionId) -> Result<Option<String>, HostError> {
         // Another host may have come first.
         let connection = self.connection(id).await?;
@@ -60,23 +80,6 @@ impl Host {
         };
         self.record(id, EventKind::Disconnected, message).await;
         Ok(stays)
-    }
-
-    /// Binds a connection again of which storage has lost something, so that its webhook is found by its callback URL; not
-    /// if only a person can help.
-    async fn found_again(&self, connection: &Connection) -> Result<bool, HostError> {
-        let id = &connection.id;
-        if !self.holds_secrets(id).await? {
-            return Ok(false);
-        }
-        let integration = &self.inner.parts.integration;
-        let context = self.context(id);
-        let bound = integration.connect(&context, &connection.scope_id).await;
-        match bound.map_err(HostError::from) {
-            Ok(_) => Ok(true),
-            Err(error) if needs_a_person(error.code) => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// Undoes what a failed or interrupted attempt to connect has done, or looks once more for the webhook of one. Returns
@@ -128,22 +131,6 @@ impl Host {
         Ok(None)
     }
 
-    async fn change_state(
-        &self,
-        id: &ConnectionId,
-        state: ConnectionState,
-    ) -> Result<(), HostError> {
-        let parts = &self.inner.parts;
-        let update = ConnectionUpdate {
-            state: Some(state),
-            ..ConnectionUpdate::default()
-        };
-        self.ledger
-            .update_connection(id, update, parts.clock.now())
-            .await?;
-        Ok(())
-    }
-
     /// Removes the webhook at the remote service; or says what stays there, because nothing gives access to it any more.
     async fn remove_webhook(&self, id: &ConnectionId) -> Result<Option<String>, HostError> {
         let Some(connection) = self.ledger.connection(id).await? else {
@@ -173,6 +160,22 @@ impl Host {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn change_state(
+        &self,
+        id: &ConnectionId,
+        state: ConnectionState,
+    ) -> Result<(), HostError> {
+        let parts = &self.inner.parts;
+        let update = ConnectionUpdate {
+            state: Some(state),
+            ..ConnectionUpdate::default()
+        };
+        self.ledger
+            .update_connection(id, update, parts.clock.now())
+            .await?;
+        Ok(())
     }
 
     async fn mark_disconnected(&self, id: &ConnectionId) -> Result<(), HostError> {

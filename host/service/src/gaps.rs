@@ -8,6 +8,7 @@ use tracing::{info, warn};
 
 use super::background::not_before;
 use super::background::policy::{earlier, later, needs_a_person};
+use super::lease::Fenced;
 use super::reconcile::{Kind, LONGEST_RANGE, Progress, Reserve, outcome};
 use super::{Host, HostError, moment};
 use integration_host_contract::id::ConnectionId;
@@ -75,15 +76,6 @@ impl Host {
         );
         self.record(id, EventKind::GapNoticed, message).await;
         Ok(())
-    }
-
-    /// Reads the gap of a connection whose deliveries arrive again, and closes it. When something stood
-    /// in the way before, deliveries are not believed to arrive until the subscription was renewed.
-    /// Returns after which time to go on, if what is left of the quota is for people.
-    pub(super) async fn close_gap(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
-        let closed = self.close_gap_as_far(id).await;
-        self.inner.kept_back.has_ended(id);
-        closed
     }
 
     async fn close_gap_as_far(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
@@ -333,5 +325,16 @@ impl Host {
         let ledger = &self.ledger;
         ledger.change_coverage(&connection.id, obstructed).await?;
         self.set_attention(connection, Some(obstacle)).await
+    }
+}
+
+impl Fenced {
+    /// Reads the gap of a connection whose deliveries arrive again, and closes it. When something stood
+    /// in the way before, deliveries are not believed to arrive until the subscription was renewed.
+    /// Returns after which time to go on, if what is left of the quota is for people.
+    pub(super) async fn close_gap(&self, id: &ConnectionId) -> Result<Option<Duration>, HostError> {
+        let closed = self.close_gap_as_far(id).await;
+        self.inner.kept_back.has_ended(id);
+        closed
     }
 }

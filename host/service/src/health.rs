@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tracing::{info, warn};
 
 use super::background::policy::{later, needs_attention};
+use super::lease::Fenced;
 use super::{Host, HostError};
 use integration_host_contract::id::ConnectionId;
 use integration_host_contract::sentence::sentence;
@@ -38,68 +39,6 @@ impl Host {
         self.connection(id).await?;
         let guard = self.inner.leases.hold(id).await?;
         self.fenced_by(&guard).compare_in_turn(id).await
-    }
-
-    async fn compare_in_turn(&self, id: &ConnectionId) -> Result<Health, HostError> {
-        let connection = self.connection(id).await?;
-        self.ensure_readable(id).await?;
-        self.ensure_held(&connection).await?;
-        let since = self.now();
-        let checked = match self.check_and_repair(&connection).await {
-            // Nothing of it is stored, and what is wrong at the remote service would be no error.
-            Err(error) if error.code == ErrorCode::NotFound => {
-                match self.bind_again(&connection).await {
-                    Ok(()) => self.check_and_repair(&connection).await,
-                    Err(error) => Err(error),
-                }
-            }
-            checked => checked,
-        };
-        match checked {
-            Ok((health, trouble)) => {
-                self.take_note(&connection, since, &health, trouble).await?;
-                Ok(health)
-            }
-            Err(error) => {
-                self.note_failure(&connection, &error).await?;
-                Err(error)
-            }
-        }
-    }
-
-    /// Returns the health after the repair, and what was wrong before it.
-    async fn check_and_repair(
-        &self,
-        connection: &Connection,
-    ) -> Result<(Health, Option<IntegrationError>), HostError> {
-        let id = &connection.id;
-        let integration = &self.inner.parts.integration;
-        let context = self.context(id);
-        let callback = self.callback(connection).await?;
-        let mut health = integration.check(&context, callback.clone()).await?;
-        let trouble = health.problem.as_ref().map(|problem| problem.error.clone());
-        if health
-            .problem
-            .as_ref()
-            .is_some_and(|problem| problem.repairable)
-        {
-            match self.subscribe(connection, &context, callback).await {
-                Ok(subscription) => {
-                    info!(connection = %id, "the webhook subscription was repaired");
-                    health.subscription = Some(subscription);
-                    health.problem = None;
-                }
-                Err(error) => {
-                    warn!(connection = %id, %error, "the webhook subscription cannot be repaired");
-                    if let Some(problem) = &mut health.problem {
-                        problem.error.code = error.code;
-                        problem.error.message = error.message;
-                        problem.error.retry_after_seconds = error.retry_after_seconds;
-                    }
-                }
-            }
-        }
-        Ok((health, trouble))
     }
 
     /// Records what a check found.
@@ -320,6 +259,70 @@ impl Host {
             ..Changes::default()
         };
         self.apply(id, &changes, None).await.map(drop)
+    }
+}
+
+impl Fenced {
+    async fn compare_in_turn(&self, id: &ConnectionId) -> Result<Health, HostError> {
+        let connection = self.connection(id).await?;
+        self.ensure_readable(id).await?;
+        self.ensure_held(&connection).await?;
+        let since = self.now();
+        let checked = match self.check_and_repair(&connection).await {
+            // Nothing of it is stored, and what is wrong at the remote service would be no error.
+            Err(error) if error.code == ErrorCode::NotFound => {
+                match self.bind_again(&connection).await {
+                    Ok(()) => self.check_and_repair(&connection).await,
+                    Err(error) => Err(error),
+                }
+            }
+            checked => checked,
+        };
+        match checked {
+            Ok((health, trouble)) => {
+                self.take_note(&connection, since, &health, trouble).await?;
+                Ok(health)
+            }
+            Err(error) => {
+                self.note_failure(&connection, &error).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Returns the health after the repair, and what was wrong before it.
+    async fn check_and_repair(
+        &self,
+        connection: &Connection,
+    ) -> Result<(Health, Option<IntegrationError>), HostError> {
+        let id = &connection.id;
+        let integration = &self.inner.parts.integration;
+        let context = self.context(id);
+        let callback = self.callback(connection).await?;
+        let mut health = integration.check(&context, callback.clone()).await?;
+        let trouble = health.problem.as_ref().map(|problem| problem.error.clone());
+        if health
+            .problem
+            .as_ref()
+            .is_some_and(|problem| problem.repairable)
+        {
+            match self.subscribe(connection, &context, callback).await {
+                Ok(subscription) => {
+                    info!(connection = %id, "the webhook subscription was repaired");
+                    health.subscription = Some(subscription);
+                    health.problem = None;
+                }
+                Err(error) => {
+                    warn!(connection = %id, %error, "the webhook subscription cannot be repaired");
+                    if let Some(problem) = &mut health.problem {
+                        problem.error.code = error.code;
+                        problem.error.message = error.message;
+                        problem.error.retry_after_seconds = error.retry_after_seconds;
+                    }
+                }
+            }
+        }
+        Ok((health, trouble))
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::collections::HashMap;
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -47,8 +48,7 @@ pub(super) struct LeaseManager {
     queue: Arc<JobQueue>,
 }
 
-/// A lease on one connection; dropping it gives it back. What it is for is done with
-/// [`Host::fenced_by`](super::Host::fenced_by).
+/// A lease on one connection; dropping it gives it back. What it is for is done with a handle of its own, [`Fenced`].
 pub(super) struct LeaseGuard {
     shared: Vec<SharedLease>,
     _local: Option<OwnedMutexGuard<()>>,
@@ -340,15 +340,29 @@ impl Host {
     }
 
     /// A handle that acts only while this lease is held, and those that this handle needs already.
-    pub(super) fn fenced_by(&self, guard: &LeaseGuard) -> Self {
-        let mut service = self.clone();
+    pub(super) fn fenced_by(&self, guard: &LeaseGuard) -> Fenced {
+        let mut host = self.clone();
         if let Some(fenced) = self.ledger.fenced(&guard.leases()) {
-            service.ledger = fenced;
+            host.ledger = fenced;
         }
-        service.lease_deadlines.extend(guard.lease_deadlines());
-        service
+        host.lease_deadlines.extend(guard.lease_deadlines());
+        Fenced(host)
     }
+}
 
+/// A handle that acts only while leases are held. It has what must not be done without one: what changes something at the
+/// remote service, or changes secrets as a whole, and background work.
+pub(super) struct Fenced(Host);
+
+impl Deref for Fenced {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.0
+    }
+}
+
+impl Fenced {
     /// Asked before storage is changed without regard to what it holds, because storage knows nothing of leases.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use super::background::not_before;
 use super::background::policy::{Comparison, Rhythm, earlier, later, needs_a_person, to_std};
+use super::lease::Fenced;
 use super::reconcile::{Kind, Progress, Reserve, outcome};
 use super::{Host, HostError, moment};
 use integration_host_contract::clock::is_ahead;
@@ -19,57 +20,6 @@ use integration_host_ledger::{Connection, CoverageChange, EventKind, ImportLimit
 const RHYTHM: usize = 300;
 
 impl Host {
-    /// Checks and repairs a connection, closes its gap and imports its team. Returns when to do so
-    /// again, if not at the usual time.
-    pub(super) async fn look_after(
-        &self,
-        id: &ConnectionId,
-    ) -> Result<Option<Duration>, HostError> {
-        let health = match self.compare(id).await {
-            // Reading draws on another quota than checking may, and what is missing need not wait for the latter.
-            Err(error) if error.code == ErrorCode::QuotaExhausted => {
-                self.read_open_gap(id).await?;
-                return Err(error);
-            }
-            health => health?,
-        };
-        match health.problem {
-            Some(problem) => {
-                if can_read(problem.error.code) {
-                    self.read_open_gap(id).await?;
-                }
-                give_up(problem).map(|()| None)
-            }
-            None => {
-                let closed = match self.close_gap(id).await {
-                    Ok(Some(wait)) => return Ok(Some(wait)),
-                    Err(error) if !is_of_one_request(&error) => return Err(error),
-                    closed => closed.map(drop),
-                };
-                // What is left of the quota is for people.
-                if let Some(wait) = self.kept_back(id).await? {
-                    return closed.map(|()| Some(not_before(wait)));
-                }
-                let imported = self.import_team(id, &ImportLimits::default()).await;
-                if let Err(error) = &imported {
-                    let message = format!("The team could not be imported: {error}");
-                    self.record(id, EventKind::TeamFailed, message).await;
-                }
-                let imported = match imported {
-                    Err(error) if !is_of_one_request(&error) => return Err(error),
-                    imported => imported.map(drop),
-                };
-                self.inner.background.refresh_names_now(id);
-                if closed.is_ok()
-                    && let Err(error) = self.compare_at_leisure(id).await
-                {
-                    debug!(connection = %id, %error, "what can wait has to wait");
-                }
-                closed.and(imported).map(|()| None)
-            }
-        }
-    }
-
     /// Looks further than deliveries and gaps do, as far as the quota has requests to spare. It goes on with the next
     /// upkeep where it stops.
     async fn compare_at_leisure(&self, id: &ConnectionId) -> Result<(), HostError> {
@@ -77,46 +27,6 @@ impl Host {
         self.ask_for_missing(id, Reserve::ForPeople).await?;
         self.read_changes(id).await?;
         self.sweep(id).await
-    }
-
-    /// Sees whether deliveries have stopped. Returns when to look again.
-    pub(super) async fn watch(&self, connection: Connection) -> Result<Duration, HostError> {
-        let id = &connection.id;
-        let schedule = self.schedule();
-        if connection.coverage.gap.is_some() {
-            return Ok(schedule.silence);
-        }
-        let now = self.now();
-        let mut delivered_at = self.ledger.delivery_times(id, RHYTHM).await?;
-        delivered_at.retain(|at| !is_ahead(*at, now));
-        let rhythm = Rhythm {
-            delivered_at,
-            connected_at: connection.coverage.connected_at,
-            reconciled_at: connection.coverage.reconciled_at,
-            verified_at: connection.coverage.verified_at,
-        };
-        let comparison = rhythm.comparison(now, schedule);
-        if let Comparison::NotBefore(due) = comparison {
-            // The rhythm may be another by then.
-            return Ok(to_std(due.duration_since(now)).min(schedule.silence));
-        }
-        let health = match self.compare(id).await {
-            Ok(health) => health,
-            // Nothing was asked, so that it costs nothing to try again soon.
-            Err(error) if error.found_no_turn => return Err(error),
-            // Upkeep tries again; two of them would cost twice the quota. Before it resets there is nothing to see.
-            Err(error) => {
-                let asked =
-                    Duration::from_secs(error.retry_after_seconds.unwrap_or_default().into());
-                return Ok(schedule.silence.max(asked.min(self.longest_wait())));
-            }
-        };
-        if health.problem.is_some() || self.connection(id).await?.coverage.gap.is_some() {
-            self.inner.background.maintain_now(id);
-            return Ok(schedule.silence);
-        }
-        let wait = self.compare_activities(&connection, comparison).await?;
-        Ok(wait.map_or(schedule.silence / 2, not_before))
     }
 
     /// Compares recent activities with the remote service. What no delivery has reported is the surest sign that
@@ -213,6 +123,99 @@ impl Host {
         self.record(id, kind, message).await;
         self.inner.background.close_gap_now(id);
         Ok(())
+    }
+}
+
+impl Fenced {
+    /// Checks and repairs a connection, closes its gap and imports its team. Returns when to do so
+    /// again, if not at the usual time.
+    pub(super) async fn look_after(
+        &self,
+        id: &ConnectionId,
+    ) -> Result<Option<Duration>, HostError> {
+        let health = match self.compare(id).await {
+            // Reading draws on another quota than checking may, and what is missing need not wait for the latter.
+            Err(error) if error.code == ErrorCode::QuotaExhausted => {
+                self.read_open_gap(id).await?;
+                return Err(error);
+            }
+            health => health?,
+        };
+        match health.problem {
+            Some(problem) => {
+                if can_read(problem.error.code) {
+                    self.read_open_gap(id).await?;
+                }
+                give_up(problem).map(|()| None)
+            }
+            None => {
+                let closed = match self.close_gap(id).await {
+                    Ok(Some(wait)) => return Ok(Some(wait)),
+                    Err(error) if !is_of_one_request(&error) => return Err(error),
+                    closed => closed.map(drop),
+                };
+                // What is left of the quota is for people.
+                if let Some(wait) = self.kept_back(id).await? {
+                    return closed.map(|()| Some(not_before(wait)));
+                }
+                let imported = self.import_team(id, &ImportLimits::default()).await;
+                if let Err(error) = &imported {
+                    let message = format!("The team could not be imported: {error}");
+                    self.record(id, EventKind::TeamFailed, message).await;
+                }
+                let imported = match imported {
+                    Err(error) if !is_of_one_request(&error) => return Err(error),
+                    imported => imported.map(drop),
+                };
+                self.inner.background.refresh_names_now(id);
+                if closed.is_ok()
+                    && let Err(error) = self.compare_at_leisure(id).await
+                {
+                    debug!(connection = %id, %error, "what can wait has to wait");
+                }
+                closed.and(imported).map(|()| None)
+            }
+        }
+    }
+
+    /// Sees whether deliveries have stopped. Returns when to look again.
+    pub(super) async fn watch(&self, connection: Connection) -> Result<Duration, HostError> {
+        let id = &connection.id;
+        let schedule = self.schedule();
+        if connection.coverage.gap.is_some() {
+            return Ok(schedule.silence);
+        }
+        let now = self.now();
+        let mut delivered_at = self.ledger.delivery_times(id, RHYTHM).await?;
+        delivered_at.retain(|at| !is_ahead(*at, now));
+        let rhythm = Rhythm {
+            delivered_at,
+            connected_at: connection.coverage.connected_at,
+            reconciled_at: connection.coverage.reconciled_at,
+            verified_at: connection.coverage.verified_at,
+        };
+        let comparison = rhythm.comparison(now, schedule);
+        if let Comparison::NotBefore(due) = comparison {
+            // The rhythm may be another by then.
+            return Ok(to_std(due.duration_since(now)).min(schedule.silence));
+        }
+        let health = match self.compare(id).await {
+            Ok(health) => health,
+            // Nothing was asked, so that it costs nothing to try again soon.
+            Err(error) if error.found_no_turn => return Err(error),
+            // Upkeep tries again; two of them would cost twice the quota. Before it resets there is nothing to see.
+            Err(error) => {
+                let asked =
+                    Duration::from_secs(error.retry_after_seconds.unwrap_or_default().into());
+                return Ok(schedule.silence.max(asked.min(self.longest_wait())));
+            }
+        };
+        if health.problem.is_some() || self.connection(id).await?.coverage.gap.is_some() {
+            self.inner.background.maintain_now(id);
+            return Ok(schedule.silence);
+        }
+        let wait = self.compare_activities(&connection, comparison).await?;
+        Ok(wait.map_or(schedule.silence / 2, not_before))
     }
 }
 

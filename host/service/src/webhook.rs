@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tracing::{info, warn};
 
 use super::background::policy::{needs_a_person, settles};
+use super::lease::Fenced;
 use super::{Host, HostError};
 use integration_host_contract::id::{ConnectionId, HookId};
 use integration_host_contract::{Callback, ErrorCode, Health, Subscription};
@@ -43,38 +44,6 @@ impl Host {
             holder,
             take_over: false,
         })
-    }
-
-    /// Makes the webhook exist. The caller holds the connection's lease.
-    pub(super) async fn subscribe(
-        &self,
-        connection: &Connection,
-        context: &CallContext,
-        callback: Callback,
-    ) -> Result<Subscription, HostError> {
-        let now = self.now();
-        self.note_unsettled(connection, Some(now)).await?;
-        let integration = &self.inner.parts.integration;
-        let outcome = integration.subscribe(context, callback).await;
-        let outcome = outcome.map_err(HostError::from);
-        let known = match &outcome {
-            // One that is being connected is not known to have it until that is recorded.
-            Ok(_) if connection.state == ConnectionState::Connecting => None,
-            // Whatever was asked for earlier was found, or is found by the next check.
-            Ok(_) => Some(None),
-            // Nothing was asked for that could still come, or it was refused.
-            Err(error) if settles(error.code) || !context.unanswered.load(Ordering::Relaxed) => {
-                Some(connection.unsettled_since)
-            }
-            Err(_) => None,
-        };
-        if let Some(unsettled_since) = known
-            && let Err(error) = self.note_unsettled(connection, unsettled_since).await
-        {
-            // Then it is looked for in vain.
-            warn!(connection = %connection.id, %error, "what became of a webhook could not be noted");
-        }
-        outcome
     }
 
     /// Notes since when a webhook may come into being that nothing here knows of; `None`: none may.
@@ -168,6 +137,40 @@ impl Host {
         let health = self.check(id).await;
         self.inner.background.maintain_now(id);
         health
+    }
+}
+
+impl Fenced {
+    /// Makes the webhook exist. The caller holds the connection's lease.
+    pub(super) async fn subscribe(
+        &self,
+        connection: &Connection,
+        context: &CallContext,
+        callback: Callback,
+    ) -> Result<Subscription, HostError> {
+        let now = self.now();
+        self.note_unsettled(connection, Some(now)).await?;
+        let integration = &self.inner.parts.integration;
+        let outcome = integration.subscribe(context, callback).await;
+        let outcome = outcome.map_err(HostError::from);
+        let known = match &outcome {
+            // One that is being connected is not known to have it until that is recorded.
+            Ok(_) if connection.state == ConnectionState::Connecting => None,
+            // Whatever was asked for earlier was found, or is found by the next check.
+            Ok(_) => Some(None),
+            // Nothing was asked for that could still come, or it was refused.
+            Err(error) if settles(error.code) || !context.unanswered.load(Ordering::Relaxed) => {
+                Some(connection.unsettled_since)
+            }
+            Err(_) => None,
+        };
+        if let Some(unsettled_since) = known
+            && let Err(error) = self.note_unsettled(connection, unsettled_since).await
+        {
+            // Then it is looked for in vain.
+            warn!(connection = %connection.id, %error, "what became of a webhook could not be noted");
+        }
+        outcome
     }
 
     /// Stores what an integration has kept elsewhere.

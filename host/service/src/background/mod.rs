@@ -23,6 +23,7 @@ use self::job_queue::Job;
 pub(super) use self::job_queue::JobQueue;
 use self::policy::wait_after;
 pub(super) use self::reserve::KeptBack;
+use super::lease::Fenced;
 use super::{Host, HostError, Inner};
 use integration_host_contract::clock::is_ahead;
 use integration_host_contract::id::{ConnectionId, random_bytes};
@@ -283,6 +284,54 @@ impl Host {
         }
     }
 
+    /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it or a webhook may
+    /// still come into being.
+    async fn undo(
+        &self,
+        queue: &JobQueue,
+        id: &ConnectionId,
+    ) -> Result<Option<Duration>, HostError> {
+        // An attempt that begins at this moment has its lease afterwards.
+        let beginning = self.inner.leases.beginning.lock().await;
+        let guard = self.inner.leases.try_hold(id).await?;
+        drop(beginning);
+        let Some(guard) = guard else {
+            return Ok(Some(self.schedule().retry));
+        };
+        let service = self.fenced_by(&guard);
+        // It may have been taken up, or come to an end, just before.
+        match self.ledger.connection(id).await? {
+            Some(connection) if connection.state == ConnectionState::Connecting => {
+                if let Some(wait) = self.may_be_at_work(&connection) {
+                    return Ok(Some(wait));
+                }
+                info!(connection = %id, "undoing an unfinished connection");
+            }
+            Some(connection)
+                if connection.state == ConnectionState::Disconnected
+                    && connection.unsettled_since.is_some() => {}
+            _ => return Ok(None),
+        }
+        let again = service.abandon(id).await?;
+        if again.is_none() {
+            queue.forget(id);
+        }
+        Ok(again)
+    }
+
+    /// For how long another host may be just about to work on an unfinished connection.
+    fn may_be_at_work(&self, connection: &Connection) -> Option<Duration> {
+        let time = self.inner.leases.time_if_shared()?;
+        let (now, updated) = (self.now(), connection.updated_at);
+        if is_ahead(updated, now) {
+            return None;
+        }
+        let passed = Duration::try_from(now.duration_since(updated)).unwrap_or_default();
+        time.checked_sub(passed)
+    }
+}
+
+impl Fenced {
     /// Does work, plans when to do it again, and returns in how long that is.
     async fn work_in_turn(
         &self,
@@ -341,52 +390,6 @@ impl Host {
             queue.plan(id, work, Instant::now() + delay);
         }
         delay
-    }
-
-    /// Undoes what was interrupted, and returns after which time to look again, if somebody is at it or a webhook may
-    /// still come into being.
-    async fn undo(
-        &self,
-        queue: &JobQueue,
-        id: &ConnectionId,
-    ) -> Result<Option<Duration>, HostError> {
-        // An attempt that begins at this moment has its lease afterwards.
-        let beginning = self.inner.leases.beginning.lock().await;
-        let guard = self.inner.leases.try_hold(id).await?;
-        drop(beginning);
-        let Some(guard) = guard else {
-            return Ok(Some(self.schedule().retry));
-        };
-        let service = self.fenced_by(&guard);
-        // It may have been taken up, or come to an end, just before.
-        match self.ledger.connection(id).await? {
-            Some(connection) if connection.state == ConnectionState::Connecting => {
-                if let Some(wait) = self.may_be_at_work(&connection) {
-                    return Ok(Some(wait));
-                }
-                info!(connection = %id, "undoing an unfinished connection");
-            }
-            Some(connection)
-                if connection.state == ConnectionState::Disconnected
-                    && connection.unsettled_since.is_some() => {}
-            _ => return Ok(None),
-        }
-        let again = service.abandon(id).await?;
-        if again.is_none() {
-            queue.forget(id);
-        }
-        Ok(again)
-    }
-
-    /// For how long another host may be just about to work on an unfinished connection.
-    fn may_be_at_work(&self, connection: &Connection) -> Option<Duration> {
-        let time = self.inner.leases.time_if_shared()?;
-        let (now, updated) = (self.now(), connection.updated_at);
-        if is_ahead(updated, now) {
-            return None;
-        }
-        let passed = Duration::try_from(now.duration_since(updated)).unwrap_or_default();
-        time.checked_sub(passed)
     }
 
     /// Does work, and returns after which time to do it again.
