@@ -77,45 +77,69 @@ impl std::error::Error for Error {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// Short stable name.
-    pub id: String,
+    pub id: &'static str,
     /// Name for people.
-    pub name: String,
+    pub name: &'static str,
     /// The integration's version.
-    pub version: String,
+    pub version: &'static str,
     /// One sentence for people.
-    pub description: String,
+    pub description: &'static str,
+    /// What people call a workspace.
+    pub scope_noun: Noun,
+    /// The kinds of subject, outermost first.
+    pub subject_kinds: &'static [SubjectKind],
+    /// The id of the kind whose hours a host compares.
+    pub charted_kind: &'static str,
     /// Secrets a person must give.
-    pub secrets: Vec<SecretField>,
+    pub secrets: &'static [SecretField],
     /// Host names the integration calls.
-    pub hosts: Vec<String>,
+    pub hosts: &'static [&'static str],
     /// How fast requests may be sent.
     pub pacing: Pacing,
     /// What a subscription needs of the host.
     pub webhook: WebhookRequirements,
 }
 
+/// What people call something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noun {
+    /// One.
+    pub singular: &'static str,
+    /// Several.
+    pub plural: &'static str,
+}
+
+/// A kind of subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SubjectKind {
+    /// What stands before the first `/` in the ids of its subjects.
+    pub id: &'static str,
+    /// What people call one.
+    pub noun: Noun,
+}
+
 /// A field of the form in which a person gives secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretField {
     /// The name by which `http` refers to it.
-    pub name: String,
+    pub name: &'static str,
     /// What the form calls it.
-    pub label: String,
+    pub label: &'static str,
     /// Where a person finds it, in a sentence.
-    pub help: String,
+    pub help: &'static str,
     /// The page where a person finds it.
-    pub help_url: String,
+    pub help_url: &'static str,
     /// Values that people take for it and that are something else.
-    pub mistaken: Vec<MistakenSecret>,
+    pub mistaken: &'static [MistakenSecret],
 }
 
 /// A value that is not the secret asked for, which the host recognises before it is sent anywhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MistakenSecret {
     /// How such values begin.
-    pub prefix: String,
+    pub prefix: &'static str,
     /// What it is, and what is needed instead.
-    pub message: String,
+    pub message: &'static str,
 }
 
 /// A bucket of `burst` requests that refills evenly.
@@ -135,7 +159,7 @@ pub struct WebhookRequirements {
     /// Whether the callback must be an https URL on the internet.
     pub public_https: bool,
     /// The header with a delivery's signature, in lower case.
-    pub signature_header: String,
+    pub signature_header: &'static str,
     /// How deliveries are signed; `None`: only the integration can tell.
     pub signature: Option<SignatureScheme>,
 }
@@ -144,11 +168,11 @@ pub struct WebhookRequirements {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignatureScheme {
     /// What stands before the signature.
-    pub prefix: String,
+    pub prefix: &'static str,
     /// The key under which the secrets are stored.
-    pub storage_key: String,
+    pub storage_key: &'static str,
     /// The members of the stored object that are secrets.
-    pub secret_members: Vec<String>,
+    pub secret_members: &'static [&'static str],
 }
 
 /// The Toggl account an API token belongs to.

@@ -45,6 +45,10 @@ fn the_manifest_says_what_the_host_needs() {
     assert_eq!(manifest.hosts, ["api.track.toggl.com"]);
     assert_eq!(manifest.secrets[0].name, "api-token");
     assert_eq!(manifest.webhook.signature_header, "x-webhook-signature-256");
+    assert_eq!(manifest.scope_noun.plural, "workspaces");
+    let kinds = manifest.subject_kinds.iter().map(|kind| kind.id);
+    assert_eq!(kinds.collect::<Vec<_>>(), ["client", "project", "task"]);
+    assert_eq!(manifest.charted_kind, "project");
 }
 
 #[test]
@@ -162,17 +166,17 @@ fn the_manifest_names_where_the_signing_secrets_are() {
     let host = FakeHost::connected();
     let scheme = Toggl::describe().webhook.signature.unwrap();
     assert_eq!(scheme.prefix, "sha256=");
-    let stored = host.state(&scheme.storage_key);
-    let present = &stored[&scheme.secret_members[0]];
+    let stored = host.state(scheme.storage_key);
+    let present = &stored[scheme.secret_members[0]];
     assert_eq!(present.as_str(), Some(host.secret().as_str()));
-    for member in &scheme.secret_members {
+    for member in scheme.secret_members {
         assert!(
             stored.get(member).is_some(),
             "`{member}` is not stored: {stored}"
         );
     }
     let others = stored.as_object().unwrap().iter();
-    let mut others = others.filter(|(name, _)| !scheme.secret_members.contains(name));
+    let mut others = others.filter(|(name, _)| !scheme.secret_members.contains(&name.as_str()));
     assert!(others.all(|(name, _)| !name.contains("secret")), "{stored}");
 }
 

@@ -31,7 +31,7 @@ enum Task {
     /// Shows the whole path live: a sandbox Toggl, the host, a connected workspace, time arriving
     #[command(disable_help_flag = true)]
     Demo {
-        /// Passed on to `integration-host demo`; see its --help
+        /// Passed on to `toggl-sandbox demo`; see its --help
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
@@ -94,12 +94,12 @@ fn run(task: Task) -> Result<()> {
             let component = build::component()?;
             let (host, sandbox) = build::demo_programs()?;
             command::replace_self(
-                std::process::Command::new(host)
+                std::process::Command::new(sandbox)
                     .arg("demo")
                     .arg("--component")
                     .arg(component)
-                    .arg("--sandbox")
-                    .arg(sandbox)
+                    .arg("--host")
+                    .arg(host)
                     .args(arguments),
             )
         }

@@ -36,7 +36,7 @@ identifiers! {
     ConnectionId;
     /// The unguessable last part of a connection's callback URL.
     HookId;
-    /// A scope at the remote service: for Toggl, a workspace.
+    /// A scope at the remote service, such as a workspace.
     ScopeId;
     /// A member of a remote team.
     RemoteUserId;

@@ -120,7 +120,7 @@ impl ErrorCode {
 /// What a host needs to know before it can offer the integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
-    /// Short stable name, such as `toggl`.
+    /// Short stable name.
     pub id: String,
     /// Name for people.
     pub name: String,
@@ -128,6 +128,12 @@ pub struct Manifest {
     pub version: String,
     /// One sentence for people.
     pub description: String,
+    /// What people call what a connection is bound to.
+    pub scope_noun: Noun,
+    /// The kinds of subject, outermost first.
+    pub subject_kinds: Vec<SubjectKind>,
+    /// The id of the kind whose hours are compared in a chart; `None`: of whatever time was spent on, as it is.
+    pub charted_kind: Option<String>,
     /// Secrets a person must give.
     pub secrets: Vec<SecretField>,
     /// Host names the integration calls.
@@ -140,6 +146,54 @@ pub struct Manifest {
     pub signature_header: String,
     /// How deliveries are signed; `None`: only the integration can tell.
     pub signature: Option<SignatureScheme>,
+}
+
+impl Manifest {
+    /// The kind whose hours are compared in a chart.
+    pub fn charted(&self) -> Option<&SubjectKind> {
+        let charted = self.charted_kind.as_ref()?;
+        self.subject_kinds.iter().find(|kind| kind.id == *charted)
+    }
+
+    /// What people call the secrets: by its label if there is one, such as “API token”.
+    pub fn secrets_name(&self) -> &str {
+        match self.secrets.as_slice() {
+            [secret] => &secret.label,
+            _ => "secrets",
+        }
+    }
+}
+
+/// What people call something, as it stands within a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noun {
+    /// One, such as `workspace`.
+    pub singular: String,
+    /// Several, such as `workspaces`.
+    pub plural: String,
+}
+
+impl Noun {
+    /// One of them, whichever: `a workspace`. By its first letter, which is right for most words.
+    pub fn with_article(&self) -> String {
+        let article = match self
+            .singular
+            .starts_with(['a', 'e', 'i', 'o', 'A', 'E', 'I', 'O'])
+        {
+            true => "an",
+            false => "a",
+        };
+        format!("{article} {}", self.singular)
+    }
+}
+
+/// A kind of subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectKind {
+    /// What stands before the first `/` in the ids of its subjects, such as `project`.
+    pub id: String,
+    /// What people call one.
+    pub noun: Noun,
 }
 
 /// How deliveries are signed: the header holds the prefix and then the encoded signature of the raw body.
@@ -253,7 +307,7 @@ pub struct Account {
     pub email: Option<String>,
 }
 
-/// What a connection is bound to: for Toggl, a workspace.
+/// What a connection is bound to, such as a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// Id at the remote service.
@@ -409,7 +463,7 @@ pub struct TimeLog {
     pub tags: Vec<String>,
 }
 
-/// Something time is spent on: for Toggl, a client, a project or a task.
+/// Something time is spent on, such as a project or a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subject {
     /// Stable id within the connection, such as `project/42`.

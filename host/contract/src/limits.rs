@@ -24,7 +24,7 @@ pub struct Limits {
     /// A call that answers a delivery, from start to end.
     #[serde(rename = "delivery_timeout_ms", with = "milliseconds")]
     pub delivery_timeout: Duration,
-    /// Any other call, from start to end. Connecting a large workspace is paced at one request a second.
+    /// Any other call, from start to end. Connecting a large scope is paced at one request a second.
     #[serde(rename = "call_timeout_ms", with = "milliseconds")]
     pub call_timeout: Duration,
     /// HTTP requests one call may make. Repetitions of one that failed in passing do not count.

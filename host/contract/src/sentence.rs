@@ -105,14 +105,27 @@ pub fn on_one_line(text: &str) -> Cow<'_, str> {
 
 /// The text as a sentence: with a capital at its beginning and a full stop at its end.
 pub fn sentence(text: &str) -> String {
-    let text = text.trim();
-    let mut characters = text.chars();
-    let first = characters.next().map(char::to_uppercase);
-    let mut sentence: String = first.into_iter().flatten().chain(characters).collect();
+    let mut sentence = capitalised(text.trim());
     if !sentence.ends_with(['.', '!', '?', '…']) {
         sentence.push('.');
     }
     sentence
+}
+
+/// The text with a capital at its beginning.
+pub fn capitalised(text: &str) -> String {
+    let mut characters = text.chars();
+    let first = characters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(characters).collect()
+}
+
+/// What is given as people say that it is one of them: “client, project or task”.
+pub fn one_of(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [several @ .., last] => format!("{} or {last}", several.join(", ")),
+    }
 }
 
 /// A time to wait, as people say it: rounded up, in the largest unit that is exact enough.
@@ -157,6 +170,17 @@ mod tests {
             duration_in_words(Duration::from_millis(29_001)),
             "30 seconds"
         );
+    }
+
+    #[test]
+    fn choices_are_named_as_people_say_it() {
+        assert_eq!(
+            one_of(&["client", "project", "task"]),
+            "client, project or task"
+        );
+        assert_eq!(one_of(&["board", "card"]), "board or card");
+        assert_eq!(one_of(&["card"]), "card");
+        assert_eq!(capitalised("über uns"), "Über uns");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub enum LoadError {
     #[error("the WebAssembly engine cannot start: {0}")]
     Engine(String),
     /// The bytes are something else altogether.
-    #[error("it is not WebAssembly; name the file of a component, such as toggl.wasm")]
+    #[error("it is not WebAssembly; name the file of a component")]
     NotWebAssembly,
     /// The bytes are a core module.
     #[error(

@@ -109,7 +109,7 @@ impl Integration {
     /// What a person is told when the connection may store nothing more.
     fn note_of_full_storage(&self) -> String {
         format!(
-            "Names of new projects cannot be looked up, because {}: raise `storage_keys_per_connection` and `storage_bytes_per_connection` in [limits].",
+            "Names that are new cannot be looked up, because {}: raise `storage_keys_per_connection` and `storage_bytes_per_connection` in [limits].",
             self.engine.storage_full().text
         )
     }

@@ -15,6 +15,9 @@ const MAX_SECRETS: usize = 4;
 /// The most secrets, and the most hosts, one integration can ask for.
 const MAX_ENTRIES: usize = 32;
 
+/// The longest noun, in bytes.
+const MAX_NOUN_BYTES: usize = 40;
+
 /// The longest text of a manifest, in bytes.
 const MAX_TEXT_BYTES: usize = 2_000;
 
@@ -45,6 +48,9 @@ pub(super) fn fault(manifest: &Manifest) -> Option<String> {
                     .to_owned(),
             );
         }
+    }
+    if let Some(fault) = fault_of_nouns(manifest) {
+        return Some(fault);
     }
     let fields = secrets
         .iter()
@@ -92,9 +98,78 @@ pub(super) fn fault(manifest: &Manifest) -> Option<String> {
     None
 }
 
+/// What is wrong with what things are called.
+fn fault_of_nouns(manifest: &Manifest) -> Option<String> {
+    let kinds = &manifest.subject_kinds;
+    if kinds.len() > MAX_ENTRIES {
+        return Some(format!(
+            "manifest names more than {MAX_ENTRIES} kinds of subject"
+        ));
+    }
+    let mut ids = BTreeSet::new();
+    for kind in kinds {
+        if !is_short_name(&kind.id) || !ids.insert(&kind.id) {
+            return Some(
+                "kinds of subject have not each an id of their own of lower-case letters, digits and `-`"
+                    .to_owned(),
+            );
+        }
+    }
+    if let Some(charted) = &manifest.charted_kind
+        && !ids.contains(charted)
+    {
+        return Some("charted kind is none of its kinds of subject".to_owned());
+    }
+    let nouns = kinds.iter().map(|kind| &kind.noun);
+    let mut words = nouns
+        .chain([&manifest.scope_noun])
+        .flat_map(|noun| [&noun.singular, &noun.plural]);
+    (!words.all(|word| is_noun(word))).then(|| {
+        format!(
+            "scope noun, or that of a kind of subject, is not one to {MAX_NOUN_BYTES} bytes of letters with single spaces between words"
+        )
+    })
+}
+
+/// Whether a word can stand within a sentence, and at its beginning.
+fn is_noun(word: &str) -> bool {
+    word.len() <= MAX_NOUN_BYTES
+        && word
+            .split(' ')
+            .all(|part| !part.is_empty() && part.chars().all(char::is_alphabetic))
+}
+
 fn is_short_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
         && name
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_noun;
+
+    #[test]
+    fn a_noun_fits_into_a_sentence() {
+        for good in ["workspace", "team space", "Projekt", "Kundin", "câmara"] {
+            assert!(is_noun(good), "{good:?}");
+        }
+        let long = "w".repeat(41);
+        for bad in [
+            "",
+            " ",
+            " workspace",
+            "workspace ",
+            "team  space",
+            "work\nspace",
+            "<b>workspace",
+            "workspace1",
+            "work-space",
+            "\u{202e}workspace",
+            &long,
+        ] {
+            assert!(!is_noun(bad), "{bad:?} would stand on pages");
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub(super) enum Problems {
         license(name = "Apache-2.0")
     ),
     tags(
-        (name = "connections", description = "Connecting scopes of a remote service: for Toggl, workspaces"),
+        (name = "connections", description = "Connecting scopes of a remote service"),
         (name = "users", description = "Who is who"),
         (name = "activities", description = "The time people logged"),
         (name = "deliveries", description = "What remote services sent"),
@@ -34,6 +34,7 @@ pub(super) enum Problems {
         (name = "operations", description = "What operators watch")
     ),
     paths(
+        connections::integration,
         connections::test,
         connections::connect,
         connections::list,

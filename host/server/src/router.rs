@@ -76,6 +76,7 @@ fn admin_routes() -> Router<AppState> {
         .route("/api/v1/sessions", delete(operations::end_sessions));
     routes
         .route("/metrics", get(operations::metrics))
+        .route("/api/v1/integration", get(connections::integration))
         .route("/api/v1/test", post(connections::test))
         .route(
             "/api/v1/connections",

@@ -31,7 +31,7 @@ use integration_host_storage::{KeyValueStore, MemoryStore};
 /// use integration_host::Host;
 /// use integration_host_ledger_sql::SqliteLedger;
 ///
-/// let host = Host::builder(std::fs::read("toggl.wasm")?)
+/// let host = Host::builder(std::fs::read("integration.wasm")?)
 ///     .ledger(SqliteLedger::open("host.db")?)
 ///     .public_url("https://time.example.com")
 ///     .start()

@@ -10,7 +10,7 @@
 //! use integration_host::Host;
 //! use integration_host_ledger_sql::SqliteLedger;
 //!
-//! let host = Host::builder(std::fs::read("toggl.wasm")?)
+//! let host = Host::builder(std::fs::read("integration.wasm")?)
 //!     .ledger(SqliteLedger::in_memory()?)
 //!     .public_url("https://time.example.com")
 //!     .start()

@@ -87,14 +87,21 @@ impl Host {
         if stored.unreadable == 0 {
             return Ok(());
         }
+        let manifest = self.manifest();
         let message = if let Some(key_id) = stored.missing_keys.first() {
             format!(
                 "what is stored of this connection was sealed with the key {key_id}, which this host does not have: give it that key too, after the present one, and start it again"
             )
         } else if let Err(StorageError::Invalid(_)) = self.inner.secrets.get(id).await {
-            "the stored secret cannot be read, because it was changed or moved outside of this program: give the API token again with set-token".to_owned()
+            format!(
+                "the stored secret cannot be read, because it was changed or moved outside of this program: give the {} again with set-token",
+                manifest.secrets_name()
+            )
         } else {
-            "what is stored of this connection cannot be read, because it was changed or moved outside of this program: restore a backup, or disconnect the workspace and connect it again".to_owned()
+            format!(
+                "what is stored of this connection cannot be read, because it was changed or moved outside of this program: restore a backup, or disconnect the {} and connect it again",
+                manifest.scope_noun.singular
+            )
         };
         error!(connection = %id, "{message}");
         let attention = Attention {

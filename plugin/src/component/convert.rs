@@ -177,12 +177,22 @@ impl From<model::Error> for contract::Error {
 impl From<model::Manifest> for contract::Manifest {
     fn from(manifest: model::Manifest) -> Self {
         Self {
-            id: manifest.id,
-            name: manifest.name,
-            version: manifest.version,
-            description: manifest.description,
-            secrets: manifest.secrets.into_iter().map(Into::into).collect(),
-            hosts: manifest.hosts,
+            id: manifest.id.into(),
+            name: manifest.name.into(),
+            version: manifest.version.into(),
+            description: manifest.description.into(),
+            scope_noun: manifest.scope_noun.into(),
+            subject_kinds: manifest
+                .subject_kinds
+                .iter()
+                .map(|kind| contract::SubjectKind {
+                    id: kind.id.into(),
+                    noun: kind.noun.into(),
+                })
+                .collect(),
+            charted_kind: Some(manifest.charted_kind.into()),
+            secrets: manifest.secrets.iter().map(Into::into).collect(),
+            hosts: texts(manifest.hosts),
             pacing: contract::Pacing {
                 burst: manifest.pacing.burst,
                 requests_per_minute: manifest.pacing.requests_per_minute,
@@ -190,35 +200,50 @@ impl From<model::Manifest> for contract::Manifest {
             },
             webhook: contract::WebhookRequirements {
                 public_https: manifest.webhook.public_https,
-                signature_header: manifest.webhook.signature_header,
+                signature_header: manifest.webhook.signature_header.into(),
                 signature: manifest
                     .webhook
                     .signature
                     .map(|scheme| contract::SignatureScheme {
-                        prefix: scheme.prefix,
+                        prefix: scheme.prefix.into(),
                         algorithm: contract::SignatureAlgorithm::HmacSha256,
                         encoding: contract::SignatureEncoding::Hex,
-                        storage_key: scheme.storage_key,
-                        secret_members: scheme.secret_members,
+                        storage_key: scheme.storage_key.into(),
+                        secret_members: texts(scheme.secret_members),
                     }),
             },
         }
     }
 }
 
-impl From<model::SecretField> for contract::SecretField {
-    fn from(field: model::SecretField) -> Self {
+#[inline(never)]
+fn texts(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).into()).collect()
+}
+
+impl From<model::Noun> for contract::Noun {
+    #[inline(never)]
+    fn from(noun: model::Noun) -> Self {
         Self {
-            name: field.name,
-            label: field.label,
-            help: field.help,
-            help_url: field.help_url,
+            singular: noun.singular.into(),
+            plural: noun.plural.into(),
+        }
+    }
+}
+
+impl From<&model::SecretField> for contract::SecretField {
+    fn from(field: &model::SecretField) -> Self {
+        Self {
+            name: field.name.into(),
+            label: field.label.into(),
+            help: field.help.into(),
+            help_url: field.help_url.into(),
             mistaken: field
                 .mistaken
-                .into_iter()
+                .iter()
                 .map(|mistaken| contract::MistakenSecret {
-                    prefix: mistaken.prefix,
-                    message: mistaken.message,
+                    prefix: mistaken.prefix.into(),
+                    message: mistaken.message.into(),
                 })
                 .collect(),
         }

@@ -24,7 +24,7 @@ pub(crate) enum Kind {
 impl Kind {
     pub const ALL: [Self; 3] = [Self::Task, Self::Project, Self::Client];
 
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Task => "task",
             Self::Project => "project",
@@ -37,7 +37,7 @@ impl Kind {
     }
 
     /// What several are called.
-    pub fn plural(self) -> &'static str {
+    pub const fn plural(self) -> &'static str {
         match self {
             Self::Task => "tasks",
             Self::Project => "projects",

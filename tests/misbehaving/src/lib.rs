@@ -19,7 +19,7 @@ wit_bindgen::generate!({ path: "../../wit", world: "integration-component", gene
 use attempts::{attempt, returns, stored_attempt};
 use exports::worksights::integration::integration::{
     Account, BoundScope, Callback, DeliveryOutcome, DeliveryResult, Error, Guest, Health, Manifest,
-    NameRefresh, Pacing, Reconciliation, Scope, SecretField, Selection, Subscription, Team,
+    NameRefresh, Noun, Pacing, Reconciliation, Scope, SecretField, Selection, Subscription, Team,
     TestReport, WebhookRequest, WebhookRequirements, WebhookResponse,
 };
 
@@ -32,6 +32,12 @@ impl Guest for Misbehaving {
             name: "Misbehaving".into(),
             version: "0.1.0".into(),
             description: "Tries what it must not be able to do.".into(),
+            scope_noun: Noun {
+                singular: "attempt".into(),
+                plural: "attempts".into(),
+            },
+            subject_kinds: Vec::new(),
+            charted_kind: None,
             secrets: vec![SecretField {
                 name: "api-token".into(),
                 label: "API token".into(),

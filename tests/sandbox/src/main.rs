@@ -1,16 +1,20 @@
-//! `toggl-sandbox`: the sandbox Toggl as a program.
+//! `toggl-sandbox`: the sandbox Toggl as a program, and a demo of a host with it.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+mod demo;
 
-use clap::Parser;
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
 use toggl_sandbox::{
     Sandbox, Scenario, control,
     scenario::{DEFAULT_SCENARIO, DEFAULT_TOKEN},
 };
 
 #[derive(Parser)]
-#[command(version, about = "A sandbox Toggl: API v9, Reports v3 and Webhooks v1 on a loopback port", after_long_help = after_help())]
+#[command(version, about = "A sandbox Toggl: API v9, Reports v3 and Webhooks v1 on a loopback port", after_long_help = after_help(), args_conflicts_with_subcommands = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Where to listen; port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8787")]
     listen: SocketAddr,
@@ -20,6 +24,13 @@ struct Arguments {
     /// Prints the built-in scenario, to start one's own from, and exits.
     #[arg(long)]
     print_scenario: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The whole path, live: a sandbox Toggl, a host, a connected workspace, and time arriving
+    #[command(after_help = demo::EXAMPLES)]
+    Demo(demo::Arguments),
 }
 
 fn after_help() -> String {
@@ -38,14 +49,24 @@ async fn main() -> ExitCode {
         .init();
     match run(Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has read enough, as `head` does.
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
 }
 
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    let cause = error.downcast_ref::<io::Error>();
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(Command::Demo(arguments)) = arguments.command {
+        return demo::run(arguments).await;
+    }
     if arguments.print_scenario {
         print!("{DEFAULT_SCENARIO}");
         return Ok(());

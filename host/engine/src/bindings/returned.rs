@@ -9,9 +9,10 @@ use crate::result_limits::{ResultLimits, Returned, sentence_of};
 use integration_host_contract::id::{RemoteUserId, ScopeId, UserId};
 use integration_host_contract::{
     Account, Activity, BoundScope, Changes, DeliveryOutcome, DeliveryResult, Health, Manifest,
-    MemberState, MistakenSecret, NameRefresh, Pacing, Problem, Quota, Reconciliation, RemoteUser,
-    Scope, SecretField, SignatureAlgorithm, SignatureEncoding, SignatureScheme, Subject,
-    Subscription, Team, TeamMember, TestReport, TimeLog, User, UserMatch, WebhookResponse,
+    MemberState, MistakenSecret, NameRefresh, Noun, Pacing, Problem, Quota, Reconciliation,
+    RemoteUser, Scope, SecretField, SignatureAlgorithm, SignatureEncoding, SignatureScheme,
+    Subject, SubjectKind, Subscription, Team, TeamMember, TestReport, TimeLog, User, UserMatch,
+    WebhookResponse,
 };
 
 /// A time the component gave, brought into the range that can be written as a date.
@@ -59,6 +60,9 @@ impl Returned for wit::Manifest {
             name: limits.exact(self.name),
             version: limits.exact(self.version),
             description: limits.exact(self.description),
+            scope_noun: self.scope_noun.take(limits),
+            subject_kinds: limits.list(self.subject_kinds),
+            charted_kind: self.charted_kind.map(|kind| limits.exact(kind)),
             secrets: limits.list(self.secrets),
             hosts: limits.each(self.hosts, ResultLimits::exact),
             pacing: Pacing {
@@ -69,6 +73,28 @@ impl Returned for wit::Manifest {
             public_https: self.webhook.public_https,
             signature_header: limits.exact(self.webhook.signature_header),
             signature: self.webhook.signature.take(limits),
+        }
+    }
+}
+
+impl Returned for wit::Noun {
+    type Plain = Noun;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> Noun {
+        Noun {
+            singular: limits.exact(self.singular),
+            plural: limits.exact(self.plural),
+        }
+    }
+}
+
+impl Returned for wit::SubjectKind {
+    type Plain = SubjectKind;
+
+    fn take(self, limits: &mut ResultLimits<'_>) -> SubjectKind {
+        SubjectKind {
+            id: limits.exact(self.id),
+            noun: self.noun.take(limits),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::super::{Authorization, Credential, GuestRequest};
-use integration_host_contract::{Manifest, Pacing, SecretField};
+use integration_host_contract::{Manifest, Noun, Pacing, SecretField};
 use integration_host_seal::secret::{Secret, Secrets};
 
 pub const HOST: &str = "api.example";
@@ -24,6 +24,12 @@ pub fn manifest(pacing: Pacing) -> Manifest {
         name: "Example".to_owned(),
         version: "1.0.0".to_owned(),
         description: String::new(),
+        scope_noun: Noun {
+            singular: "workspace".to_owned(),
+            plural: "workspaces".to_owned(),
+        },
+        subject_kinds: Vec::new(),
+        charted_kind: None,
         secrets: vec![secret("api-token"), secret("other")],
         hosts: vec![HOST.to_owned(), "other.example".to_owned()],
         pacing,

@@ -44,7 +44,7 @@ pub(super) struct Arguments {
     /// With this in the title only; case does not matter
     #[arg(long)]
     text: Option<String>,
-    /// On this subject, such as a project, or one below it only: an id from `subjects` in the JSON
+    /// On this subject, or one below it only: an id from `subjects` in the JSON
     #[arg(long, value_name = "ID", requires = "connection")]
     subject: Option<String>,
     /// Also those of team members who are mapped to nobody
@@ -201,7 +201,7 @@ fn show_list(list: &ActivityList) -> String {
     text
 }
 
-pub(super) fn show_one(activity: &ActivityView) -> String {
+fn show_one(activity: &ActivityView) -> String {
     let mut parts = vec![
         activity.start.map_or("–".to_owned(), moment),
         duration(activity),

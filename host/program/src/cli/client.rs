@@ -14,11 +14,11 @@ use crate::config::ensure_path;
 use integration_host_contract::sentence::{duration_in_words, quoted};
 use integration_host_http::address::is_loopback;
 use integration_host_server::AdminToken;
-use integration_host_server::api::{ConnectionList, ConnectionView, Problem};
+use integration_host_server::api::{ConnectionList, ConnectionView, IntegrationView, Problem};
 
 /// Connecting to the host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One answer. Connecting a large workspace takes minutes, because the remote service paces it.
+/// One answer. Connecting what is large takes minutes, because the remote service paces it.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A client with the admin token.
@@ -118,6 +118,11 @@ impl Client {
     ) -> Result<Response, Failure> {
         self.exchange(self.request(Method::GET, path)?.query(query))
             .await
+    }
+
+    /// What the host runs.
+    pub(super) async fn integration(&self) -> Result<IntegrationView, Failure> {
+        self.get(&["integration"], &[]).await
     }
 
     /// The connection with this id or, if there is just one, this name.
@@ -243,7 +248,7 @@ mod tests {
 
     fn connection(id: &str, name: &str) -> ConnectionView {
         serde_json::from_value(json!({
-            "id": id, "name": name, "integration": "toggl", "scope": {"id": "43", "name": name},
+            "id": id, "name": name, "integration": "example", "scope": {"id": "43", "name": name},
             "owner": {"id": "7", "name": "Ada", "email": null}, "status": "active",
             "attention": null, "subscription": null, "users": {"mapped": 0, "total": 0},
             "callback_url": "", "created_at": "2026-03-01T08:00:00Z",

@@ -10,14 +10,14 @@ use super::output::{Output, printable};
 use super::secrets::TokenSource;
 use super::table::Table;
 use integration_host_server::api::{
-    ConnectRequestBody, ConnectionView, ReplaceSecretsRequest, ScopeView, TestReportView,
+    ConnectRequestBody, ConnectionView, NounView, ReplaceSecretsRequest, ScopeView, TestReportView,
     TestRequest,
 };
 
 pub(super) const TEST_EXAMPLES: &str = "\
 Examples:
   TOGGL_API_TOKEN=… integration-host test
-  pass show toggl | integration-host test --token-stdin";
+  pass show token | integration-host test --token-stdin";
 
 pub(super) const CONNECT_EXAMPLES: &str = "\
 Examples:
@@ -28,6 +28,17 @@ pub(super) const SET_TOKEN_EXAMPLES: &str = "\
 Example:
   TOGGL_API_TOKEN=… integration-host set-token Studio";
 
+/// What integrations call a scope: words by which the flag `--scope` goes too.
+const SCOPE_ALIASES: [&str; 1] = ["workspace"];
+
+/// The flag that names a scope, in the integration's word if it goes by that.
+fn scope_flag(noun: &str) -> &str {
+    match SCOPE_ALIASES.contains(&noun) {
+        true => noun,
+        false => "scope",
+    }
+}
+
 #[derive(Args, Debug)]
 pub(super) struct TestArguments {
     #[command(flatten)]
@@ -36,10 +47,10 @@ pub(super) struct TestArguments {
 
 #[derive(Args, Debug)]
 pub(super) struct ConnectArguments {
-    /// The workspace's id, from `test`; needed if the token could connect several
-    #[arg(long, value_name = "ID")]
-    workspace: Option<String>,
-    /// What to call the connection [default: the workspace's name]
+    /// The id of what to connect, from `test`; needed if the token could connect several
+    #[arg(long, value_name = "ID", visible_aliases = SCOPE_ALIASES)]
+    scope: Option<String>,
+    /// What to call the connection [default: the name at the remote service]
     #[arg(long)]
     name: Option<String>,
     #[command(flatten)]
@@ -60,14 +71,17 @@ pub(super) async fn test(
     client: &Client,
     output: &Output,
 ) -> Result<(), Failure> {
-    let secrets = arguments.token.read()?;
+    let integration = client.integration().await?;
+    let secrets = arguments.token.read(&integration)?;
     let report: TestReportView = client
         .send(Method::POST, &["test"], &TestRequest { secrets })
         .await?;
-    output.answer(&report, show_report)
+    output.answer(&report, |report| {
+        show_report(report, &integration.scope_noun)
+    })
 }
 
-fn show_report(report: &TestReportView) -> String {
+fn show_report(report: &TestReportView, noun: &NounView) -> String {
     let mut text = format!(
         "The token is accepted. It belongs to {}{}.\n\n",
         printable(&report.account.name),
@@ -77,11 +91,11 @@ fn show_report(report: &TestReportView) -> String {
         }
     );
     if report.scopes.is_empty() {
-        text.push_str("It reaches no workspace.");
+        text.push_str(&format!("It reaches no {}.", noun.singular));
         return text;
     }
     let mut table = Table::new(&[
-        "WORKSPACE",
+        &noun.singular.to_uppercase(),
         "NAME",
         "ORGANIZATION",
         "PLAN",
@@ -110,7 +124,8 @@ fn show_report(report: &TestReportView) -> String {
     }
     if let Some(scope) = report.scopes.iter().find(|scope| scope.connectable) {
         text.push_str(&format!(
-            "\nNext: integration-host connect --workspace {}",
+            "\nNext: integration-host connect --{} {}",
+            scope_flag(&noun.singular),
             printable(&scope.id)
         ));
     }
@@ -123,21 +138,25 @@ pub(super) async fn connect(
     client: &Client,
     output: &Output,
 ) -> Result<(), Failure> {
-    let secrets = arguments.token.read()?;
-    let scope_id = match arguments.workspace {
+    let integration = client.integration().await?;
+    let noun = &integration.scope_noun;
+    let secrets = arguments.token.read(&integration)?;
+    let scope_id = match arguments.scope {
         Some(id) => id,
         None => {
-            output.progress("Looking for the workspace …");
+            output.progress(&format!("Looking for the {} …", noun.singular));
             let request = TestRequest {
                 secrets: secrets.clone(),
             };
             let report: TestReportView = client.send(Method::POST, &["test"], &request).await?;
-            only_connectable(report.scopes)?
+            only_connectable(report.scopes, noun)?
         }
     };
     output.progress(&format!(
-        "Connecting workspace {} … (a large one takes a minute, because Toggl limits how fast it may be read)",
-        printable(&scope_id)
+        "Connecting {} {} … (a large one takes a minute, because {} limits how fast it may be read)",
+        noun.singular,
+        printable(&scope_id),
+        printable(&integration.name)
     ));
     let request = ConnectRequestBody {
         secrets,
@@ -150,13 +169,13 @@ pub(super) async fn connect(
     output.answer(&connection, |connection| {
         format!(
             "Connected.\n\n{}\nNext: integration-host users {id}\n      integration-host activities --connection {id} --follow",
-            describe(connection),
+            describe(connection, noun),
             id = printable(&connection.id)
         )
     })
 }
 
-fn only_connectable(scopes: Vec<ScopeView>) -> Result<String, Failure> {
+fn only_connectable(scopes: Vec<ScopeView>, noun: &NounView) -> Result<String, Failure> {
     let (connectable, others): (Vec<_>, Vec<_>) =
         scopes.into_iter().partition(|scope| scope.connectable);
     let list = |scopes: &[ScopeView]| {
@@ -168,9 +187,13 @@ fn only_connectable(scopes: Vec<ScopeView>) -> Result<String, Failure> {
     };
     match (connectable.as_slice(), others.as_slice()) {
         ([scope], _) => Ok(scope.id.clone()),
-        ([], []) => Err(Failure::failed("the token reaches no workspace")),
+        ([], []) => Err(Failure::failed(format!(
+            "the token reaches no {}",
+            noun.singular
+        ))),
         ([], others) => Err(Failure::failed(format!(
-            "no workspace can be connected: {}",
+            "no {} can be connected: {}",
+            noun.singular,
             others
                 .iter()
                 .map(|scope| format!(
@@ -182,8 +205,10 @@ fn only_connectable(scopes: Vec<ScopeView>) -> Result<String, Failure> {
                 .join(" ")
         ))),
         (several, _) => Err(Failure::usage(format!(
-            "the token could connect several workspaces: {}; choose one with --workspace ID",
-            list(several)
+            "the token could connect several {}: {}; choose one with --{} ID",
+            noun.plural,
+            list(several),
+            scope_flag(&noun.singular)
         ))),
     }
 }
@@ -194,7 +219,8 @@ pub(super) async fn set_token(
     client: &Client,
     output: &Output,
 ) -> Result<(), Failure> {
-    let secrets = arguments.token.read()?;
+    let integration = client.integration().await?;
+    let secrets = arguments.token.read(&integration)?;
     let connection = client.connection(&arguments.connection).await?;
     output.progress("Checking the new token …");
     let connection: ConnectionView = client
@@ -205,7 +231,10 @@ pub(super) async fn set_token(
         )
         .await?;
     output.answer(&connection, |connection| {
-        format!("The token was replaced.\n\n{}", describe(connection))
+        format!(
+            "The token was replaced.\n\n{}",
+            describe(connection, &integration.scope_noun)
+        )
     })
 }
 
@@ -225,19 +254,29 @@ mod tests {
         }
     }
 
+    fn noun() -> NounView {
+        NounView {
+            singular: "workspace".into(),
+            plural: "workspaces".into(),
+        }
+    }
+
     #[test]
     fn a_single_connectable_workspace_needs_no_choice() {
         let scopes = vec![scope("1", Some("You are no admin.")), scope("2", None)];
-        assert_eq!(only_connectable(scopes).unwrap(), "2");
+        assert_eq!(only_connectable(scopes, &noun()).unwrap(), "2");
     }
 
     #[test]
     fn several_are_listed_and_none_is_explained() {
-        match only_connectable(vec![scope("1", None), scope("2", None)]) {
-            Err(Failure::Usage(sentence)) => assert!(sentence.contains("2 (Workspace 2)")),
+        match only_connectable(vec![scope("1", None), scope("2", None)], &noun()) {
+            Err(Failure::Usage(sentence)) => assert_eq!(
+                sentence,
+                "the token could connect several workspaces: 1 (Workspace 1), 2 (Workspace 2); choose one with --workspace ID"
+            ),
             other => panic!("{other:?}"),
         }
-        match only_connectable(vec![scope("1", Some("You are no admin."))]) {
+        match only_connectable(vec![scope("1", Some("You are no admin."))], &noun()) {
             Err(Failure::Failed(sentence)) => assert!(sentence.contains("You are no admin.")),
             other => panic!("{other:?}"),
         }
@@ -245,16 +284,27 @@ mod tests {
 
     #[test]
     fn a_report_names_the_next_step() {
-        let text = show_report(&TestReportView {
+        let report = TestReportView {
             account: integration_host_server::api::AccountView {
                 id: "7".into(),
                 name: "Ada".into(),
                 email: Some("ada@example.com".into()),
             },
             scopes: vec![scope("1", Some("You are no admin.")), scope("2", None)],
-        });
+        };
+        let text = show_report(&report, &noun());
         assert!(text.contains("Ada <ada@example.com>"));
         assert!(text.contains("Workspace 1 cannot be connected: You are no admin."));
         assert!(text.ends_with("Next: integration-host connect --workspace 2"));
+        let noun = NounView {
+            singular: "team space".into(),
+            plural: "team spaces".into(),
+        };
+        let text = show_report(&report, &noun);
+        assert!(text.contains("TEAM SPACE"), "{text}");
+        assert!(
+            text.ends_with("connect --scope 2"),
+            "no flag has a blank in it: {text}"
+        );
     }
 }

@@ -12,12 +12,13 @@ use serde_json::json;
 use super::client::Client;
 use super::failure::Failure;
 use super::output::{Output, printable};
+use super::secrets::variables;
 use super::table::{Table, facts};
-use integration_host_contract::sentence::duration_in_words;
+use integration_host_contract::sentence::{capitalised, duration_in_words};
 use integration_host_server::api::time::{parse_from, parse_to};
 use integration_host_server::api::{
     ConnectionEventView, ConnectionList, ConnectionLog, ConnectionStatus, ConnectionView,
-    DisconnectedView, HealthView, ReconcileRequest, ReconcileResult, RenameRequest,
+    DisconnectedView, HealthView, NounView, ReconcileRequest, ReconcileResult, RenameRequest,
 };
 
 /// As much of an answer to a question as is read, in bytes.
@@ -93,16 +94,23 @@ pub(super) struct DisconnectArguments {
 /// `connections`
 pub(super) async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
     let list: ConnectionList = client.get(&["connections"], &[]).await?;
+    let integration = client.integration().await?;
     output.answer(&list, |list| {
         if list.connections.is_empty() {
-            return "Nothing is connected yet.\n\nNext: TOGGL_API_TOKEN=… integration-host test"
-                .to_owned();
+            let secrets = integration
+                .secrets
+                .iter()
+                .map(|secret| secret.name.as_str());
+            return format!(
+                "Nothing is connected yet.\n\nNext: {}integration-host test",
+                variables(&integration.id, secrets)
+            );
         }
         let mut table = Table::new(&[
             "ID",
             "NAME",
             "STATUS",
-            "WORKSPACE",
+            &integration.scope_noun.singular.to_uppercase(),
             "MAPPED",
             "LAST DELIVERY",
         ]);
@@ -139,6 +147,7 @@ pub(super) async fn show(
     let connection = client.connection(&arguments.connection).await?;
     // Lists leave some of it out.
     let connection: ConnectionView = client.get(&["connections", &connection.id], &[]).await?;
+    let noun = client.integration().await?.scope_noun;
     let log: ConnectionLog = client
         .get(
             &["connections", &connection.id, "log"],
@@ -150,7 +159,7 @@ pub(super) async fn show(
         log: log.events,
     };
     output.answer(&shown, |shown| {
-        let mut text = describe(&shown.connection);
+        let mut text = describe(&shown.connection, &noun);
         if !shown.log.is_empty() {
             text.push_str("\nWhat happened, newest first:\n");
         }
@@ -320,14 +329,17 @@ pub(super) async fn disconnect(
     if !arguments.yes && !agrees(&connection)? {
         return Err(Failure::usage("nothing was changed"));
     }
+    let noun = client.integration().await?.scope_noun;
     output.progress(&format!("Disconnecting {} …", printable(&connection.name)));
     let ended = client.delete(&["connections", &connection.id]).await?;
     let stays = ended.map(|DisconnectedView { stays }| stays);
     let answer = json!({"disconnected": connection.id, "stays": stays});
     output.answer(&answer, |_| {
         let name = printable(&connection.name);
-        let kept =
-            "Activities and mappings are kept, and connecting the workspace again continues them.";
+        let kept = format!(
+            "Activities and mappings are kept, and connecting the {} again continues them.",
+            noun.singular
+        );
         match &stays {
             None => format!(
                 "{name} is disconnected: the webhook is removed and the token erased. {kept}"
@@ -343,7 +355,7 @@ pub(super) async fn disconnect(
 }
 
 /// A connection in full.
-pub(super) fn describe(connection: &ConnectionView) -> String {
+pub(super) fn describe(connection: &ConnectionView, noun: &NounView) -> String {
     let owner = match &connection.owner.email {
         Some(email) => format!("{} <{email}>", connection.owner.name),
         None => connection.owner.name.clone(),
@@ -364,6 +376,7 @@ pub(super) fn describe(connection: &ConnectionView) -> String {
             }
         ),
     };
+    let scope_heading = capitalised(&noun.singular);
     let mut lines = vec![
         ("Connection", connection.id.clone()),
         ("Name", connection.name.clone()),
@@ -374,7 +387,7 @@ pub(super) fn describe(connection: &ConnectionView) -> String {
     }
     lines.extend([
         (
-            "Workspace",
+            scope_heading.as_str(),
             format!("{} ({})", connection.scope.name, connection.scope.id),
         ),
         ("Owner", owner),

@@ -31,8 +31,8 @@ struct SignedOut {
 
 /// A link that signs in once.
 #[derive(Serialize)]
-pub(super) struct Link {
-    pub(super) link: String,
+struct Link {
+    link: String,
     expires_in_seconds: u64,
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn run(
 }
 
 /// Asks the host for a link.
-pub(super) async fn sign_in_link(client: &Client) -> Result<Link, Failure> {
+async fn sign_in_link(client: &Client) -> Result<Link, Failure> {
     let made: SignInLinkView = client.post(&["sign-in-links"]).await?;
     Ok(Link {
         link: format!("{}{}", client.base(), made.path),

@@ -3,17 +3,18 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::output::{Output, printable};
 use super::table::facts;
 use crate::assembly;
 use crate::assembly::Inspection;
+use integration_host_contract::Noun;
 
 pub(super) const EXAMPLES: &str = "\
 Example:
-  integration-host inspect toggl.wasm";
+  integration-host inspect integration.wasm";
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -33,6 +34,12 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
             "name": manifest.name,
             "version": manifest.version,
             "description": manifest.description,
+            "scope_noun": noun(&manifest.scope_noun),
+            "subject_kinds": manifest.subject_kinds.iter().map(|kind| json!({
+                "id": kind.id,
+                "noun": noun(&kind.noun),
+            })).collect::<Vec<_>>(),
+            "charted_kind": manifest.charted_kind,
             "secrets": manifest.secrets.iter().map(|secret| json!({
                 "name": secret.name,
                 "label": secret.label,
@@ -60,6 +67,10 @@ pub(super) async fn run(arguments: Arguments, output: &Output) -> Result<(), Fai
         "size_bytes": inspection.size_bytes,
     });
     output.answer(&answer, |_| describe(&inspection))
+}
+
+fn noun(noun: &Noun) -> Value {
+    json!({ "singular": noun.singular, "plural": noun.plural })
 }
 
 fn describe(inspection: &Inspection) -> String {

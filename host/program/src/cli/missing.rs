@@ -5,7 +5,7 @@ use reqwest::Method;
 
 use super::client::Client;
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, printable};
 use super::table::Table;
 use integration_host_server::api::{MissingList, MissingStateView, TakeBackRequest, TakenBack};
 
@@ -19,7 +19,7 @@ Examples:
 pub(super) struct Arguments {
     /// The connection's id or name
     connection: String,
-    /// Do not count them as deleted; they stay until Toggl tells of their deletion
+    /// Do not count them as deleted; they stay until the remote service tells of their deletion
     #[arg(long)]
     take_back: bool,
     /// Take back for this entry only; may be given several times
@@ -38,7 +38,8 @@ pub(super) async fn run(
         let list: MissingList = client
             .get(&["connections", &connection.id, "missing"], &[])
             .await?;
-        return output.answer(&list, describe);
+        let remote = client.integration().await?.name;
+        return output.answer(&list, |list| describe(list, &remote));
     }
     let request = TakeBackRequest {
         entry_ids: (!arguments.entries.is_empty()).then_some(arguments.entries),
@@ -57,9 +58,12 @@ pub(super) async fn run(
     })
 }
 
-fn describe(list: &MissingList) -> String {
+fn describe(list: &MissingList, remote: &str) -> String {
     if list.missing.is_empty() {
-        return "Toggl lists everything that it listed before.".to_owned();
+        return format!(
+            "{} lists everything that it listed before.",
+            printable(remote)
+        );
     }
     let mut table = Table::new(&["ENTRY", "STATE", "MISSING SINCE", "LAST ASKED FOR", "TIMES"]);
     for one in &list.missing {

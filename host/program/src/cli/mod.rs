@@ -10,7 +10,6 @@ mod connect;
 mod connections;
 mod console;
 mod deliveries;
-mod demo;
 mod export;
 mod failure;
 mod follow;
@@ -101,19 +100,16 @@ struct Remote<A: Args> {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Sandbox Toggl, host and live deliveries, without an account
-    #[command(after_help = demo::EXAMPLES)]
-    Demo(demo::Arguments),
     /// Run a host
     #[command(after_help = serve::EXAMPLES)]
     Serve(Box<serve::Arguments>),
     /// Print a link that opens the console in a browser
     #[command(after_help = console::EXAMPLES)]
     Console(Remote<console::Arguments>),
-    /// Check an API token and list the workspaces it could connect
+    /// Check an API token and list what it could connect
     #[command(after_help = connect::TEST_EXAMPLES)]
     Test(Remote<connect::TestArguments>),
-    /// Connect a workspace
+    /// Connect something that `test` lists
     #[command(after_help = connect::CONNECT_EXAMPLES)]
     Connect(Remote<connect::ConnectArguments>),
     /// List connections
@@ -133,25 +129,25 @@ enum Command {
     /// List activities, or follow them live
     #[command(after_help = activities::EXAMPLES)]
     Activities(Remote<activities::Arguments>),
-    /// Compare a connection with Toggl and repair what can be repaired; exit code 1 if a problem is left
+    /// Compare a connection with the remote service and repair what can be repaired; exit code 1 if a problem is left
     Check(Remote<connections::CheckArguments>),
     /// Take a connection's webhook over from another copy of this host
     TakeOver(Remote<connections::CopyArguments>),
     /// Give a connection of a copied host a webhook of its own
     Separate(Remote<connections::CopyArguments>),
-    /// Read a range of activities from Toggl, to close a gap in deliveries
+    /// Read a range of activities from the remote service, to close a gap in deliveries
     #[command(after_help = connections::RECONCILE_EXAMPLES)]
     Reconcile(Remote<connections::ReconcileArguments>),
-    /// List activities that Toggl does not list any more, or take back that they count as deleted
+    /// List activities that the remote service does not list any more, or take back that they count as deleted
     #[command(after_help = missing::EXAMPLES)]
     Missing(Remote<missing::Arguments>),
     /// Rename a connection
     #[command(after_help = connections::RENAME_EXAMPLES)]
     Rename(Remote<connections::RenameArguments>),
-    /// Give a connection a new API token for the same workspace; mappings stay
+    /// Give a connection a new API token; mappings stay
     #[command(after_help = connect::SET_TOKEN_EXAMPLES)]
     SetToken(Remote<connect::SetTokenArguments>),
-    /// Disconnect: removes the webhook at Toggl and erases the token; activities and mappings stay
+    /// Disconnect: removes the webhook at the remote service and erases the token; activities and mappings stay
     Disconnect(Remote<connections::DisconnectArguments>),
     /// List webhook deliveries, newest first
     #[command(after_help = deliveries::EXAMPLES)]
@@ -234,7 +230,6 @@ fn is_help(error: &clap::Error) -> bool {
 
 async fn run(command: Command, output: &Output) -> Result<(), Failure> {
     match command {
-        Command::Demo(arguments) => demo::run(arguments, output).await,
         Command::Serve(arguments) => serve::run(*arguments, output).await,
         Command::Inspect(arguments) => inspect::run(arguments, output).await,
         Command::Console(remote) => {

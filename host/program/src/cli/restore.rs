@@ -32,7 +32,7 @@ Examples:
 Given the sealing key, it makes sure that everything sealed opens, and puts the key into DIR/sealing-key.
 INTEGRATION_HOST_SEALING_KEY may hold the key instead; then it stays where it is. Whatever interrupts a
 restore: the same command begins it again, and no host starts before it is complete. Stop the original host
-first if it still runs: two would answer for the same workspaces.";
+first if it still runs: two would answer for the same connections.";
 
 #[derive(Args, Debug)]
 pub(super) struct Arguments {
@@ -333,7 +333,7 @@ fn describe(restored: &Restored) -> String {
         ),
     };
     format!(
-        "{} holds the backup: {} connections.\n{key}\nIf the original host still runs, stop it first: two would answer for the same workspaces.\n\nNext: integration-host serve --data {}",
+        "{} holds the backup: {} connections.\n{key}\nIf the original host still runs, stop it first: two would answer for the same connections.\n\nNext: integration-host serve --data {}",
         restored.database, restored.connections, restored.data
     )
 }

@@ -1,4 +1,4 @@
-//! Reading an API token without it ever being an argument.
+//! Reading the secrets that an integration asks for, without one ever being an argument.
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead as _, IsTerminal as _};
@@ -6,58 +6,89 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 use clap::Args;
 
 use super::failure::Failure;
+use integration_host_contract::sentence::printable;
 use integration_host_seal::secret;
 use integration_host_seal::secret::Secret;
-use integration_host_server::api::SecretValues;
+use integration_host_server::api::{IntegrationView, SecretFieldView, SecretValues};
 
-/// The variable that holds the token.
-const VARIABLE: &str = "TOGGL_API_TOKEN";
 /// Longer than any token, in bytes.
 const MOST_TYPED: usize = 4096;
-/// What the integration's manifest calls it.
-const NAME: &str = "api-token";
 
-/// Where the API token comes from.
+/// Where tokens, and whatever else is secret, come from.
 #[derive(Args, Debug)]
 pub(super) struct TokenSource {
-    /// Read the API token from standard input instead of the variable TOGGL_API_TOKEN
+    /// Read the token from standard input instead of the variable that is named after integration and secret, such as
+    /// TOGGL_API_TOKEN; of several secrets, each from a line
     #[arg(long)]
     token_stdin: bool,
 }
 
+/// The variable that holds a secret of an integration.
+pub(super) fn variable(integration: &str, secret: &str) -> String {
+    format!("{integration}_{secret}")
+        .to_uppercase()
+        .replace('-', "_")
+}
+
+/// What to type before a command that needs secrets.
+pub(super) fn variables<'a>(
+    integration: &str,
+    secrets: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let assignments = secrets
+        .into_iter()
+        .map(|secret| format!("{}=… ", variable(integration, secret)));
+    assignments.collect()
+}
+
 impl TokenSource {
-    /// The token, as the secrets of a request.
-    pub(super) fn read(&self) -> Result<SecretValues, Failure> {
-        let text = if self.token_stdin {
-            read_line()?
-        } else {
-            match secret::in_environment(VARIABLE) {
-                Some(text) => text,
-                None => {
+    /// The secrets that the integration asks for, for a request.
+    pub(super) fn read(&self, integration: &IntegrationView) -> Result<SecretValues, Failure> {
+        let mut values = BTreeMap::new();
+        for field in &integration.secrets {
+            let variable = variable(&integration.id, &field.name);
+            let text = match (self.token_stdin, secret::in_environment(&variable)) {
+                (true, _) => read_line(&variable)?,
+                (false, Some(text)) => text,
+                (false, None) => {
                     return Err(Failure::usage(format!(
-                        "there is no API token; set {VARIABLE}, or give it on standard input with --token-stdin (Toggl shows it at https://track.toggl.com/profile)"
+                        "there is no {}; set {variable}, or give it on standard input with --token-stdin{}",
+                        printable(&field.label),
+                        place(integration, field)
                     )));
                 }
+            };
+            let value = text.expose().trim();
+            if value.is_empty() {
+                return Err(Failure::usage(format!(
+                    "the {} is empty{}",
+                    printable(&field.label),
+                    place(integration, field)
+                )));
             }
-        };
-        let token = text.expose().trim();
-        if token.is_empty() {
-            return Err(Failure::usage(
-                "the API token is empty; copy it from https://track.toggl.com/profile",
-            ));
+            values.insert(field.name.clone(), Secret::new(value));
         }
-        Ok(SecretValues(BTreeMap::from([(
-            NAME.to_owned(),
-            Secret::new(token),
-        )])))
+        Ok(SecretValues(values))
     }
 }
 
-fn read_line() -> Result<Secret, Failure> {
+/// Where a person finds a secret, as the end of a sentence.
+fn place(integration: &IntegrationView, field: &SecretFieldView) -> String {
+    match field.help_url.is_empty() {
+        true => String::new(),
+        false => format!(
+            " ({} shows it at {})",
+            printable(&integration.name),
+            printable(&field.help_url)
+        ),
+    }
+}
+
+fn read_line(variable: &str) -> Result<Secret, Failure> {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         return Err(Failure::usage(format!(
-            "--token-stdin would show the token while you type; pipe it in, or set {VARIABLE}"
+            "--token-stdin would show the token while you type; pipe it in, or set {variable}"
         )));
     }
     // Made large enough at once: a text that grows leaves copies behind.
@@ -65,6 +96,21 @@ fn read_line() -> Result<Secret, Failure> {
     stdin
         .lock()
         .read_line(&mut line)
-        .map_err(|error| Failure::usage(format!("cannot read the API token: {error}")))?;
+        .map_err(|error| Failure::usage(format!("cannot read the token: {error}")))?;
     Ok(Secret::new(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_is_named_after_integration_and_secret() {
+        assert_eq!(variable("toggl", "api-token"), "TOGGL_API_TOKEN");
+        assert_eq!(
+            variables("acme-time", ["id", "key"]),
+            "ACME_TIME_ID=… ACME_TIME_KEY=… "
+        );
+        assert_eq!(variables("open", []), "");
+    }
 }

@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::failure::Failure;
 use super::output::Output;
+use super::secrets::variables;
 use super::table::facts;
 use crate::assembly;
 use crate::assembly::lock;
@@ -26,7 +27,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   integration-host serve --directory users.csv
   integration-host serve --listen 127.0.0.1:8080 --public-url https://host.example.com
-  integration-host serve --upstream api.track.toggl.com=http://127.0.0.1:9000
+  integration-host serve --upstream api.example.com=http://127.0.0.1:9000
 
 Every flag has a variable, and a key of the same name with _ for - in host.toml, which also has the
 sections [limits] and [hosts]; upstream and proxy are in [hosts]. INTEGRATION_HOST_TOKEN sets the admin
@@ -66,6 +67,9 @@ struct Integration {
     id: String,
     name: String,
     version: String,
+    /// What its secrets are called.
+    #[serde(skip)]
+    secrets: Vec<String>,
 }
 
 /// `serve`
@@ -191,7 +195,7 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 
 /// Completes when the program is asked to stop. Installed before anything is started, so that a signal
 /// during the start is not lost.
-pub(super) fn shutdown_requested() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+fn shutdown_requested() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
     let cannot = |error| Failure::failed(format!("cannot watch for signals: {error}"));
     #[cfg(unix)]
     {
@@ -275,6 +279,9 @@ async fn summarise(
             id: manifest.id.clone(),
             name: manifest.name.clone(),
             version: manifest.version.clone(),
+            secrets: (manifest.secrets.iter())
+                .map(|secret| secret.name.clone())
+                .collect(),
         },
         hosts: manifest
             .hosts
@@ -364,9 +371,11 @@ fn next_step(summary: &Summary, signs_in: bool) -> String {
             "`integration-host console {target}` prints a link that opens the console, once."
         ),
     };
+    let Integration { id, secrets, .. } = &summary.integration;
+    let variables = variables(id, secrets.iter().map(String::as_str));
     format!(
         "\nNext: {console}\n\
-         Or go on here: TOGGL_API_TOKEN=… integration-host test {target}"
+         Or go on here: {variables}integration-host test {target}"
     )
 }
 
@@ -388,6 +397,7 @@ mod tests {
                 id: "toggl".into(),
                 name: "Toggl Track".into(),
                 version: "0.1.0".into(),
+                secrets: vec!["api-token".into()],
             },
             hosts: vec!["api.track.toggl.com".into()],
             proxy: None,

@@ -15,7 +15,6 @@ fn every_documented_command_is_there() {
         .map(|command| command.get_name().to_owned())
         .collect();
     for expected in [
-        "demo",
         "serve",
         "console",
         "test",

@@ -64,7 +64,7 @@ pub(super) struct RefreshArguments {
 pub(super) struct MapArguments {
     /// The connection's id or name
     connection: String,
-    /// The team member's id at Toggl, from `users`
+    /// The team member's id at the remote service, from `users`
     remote_user: String,
     /// The user's id or e-mail address on the platform
     user: Option<String>,

@@ -72,7 +72,7 @@ impl Resealer {
                 self.ring.id()
             ),
             SealError::Tampered => {
-                "it was changed after it was sealed, or belongs in another place; take an unchanged export, or disconnect the workspace at the source and export again".to_owned()
+                "it was changed after it was sealed, or belongs in another place; take an unchanged export, or end its connection at the source and export again".to_owned()
             }
             _ => {
                 "it is not a sealed value this version knows; import with the version that wrote the export".to_owned()

@@ -35,7 +35,7 @@ pub struct AccountView {
     pub email: Option<String>,
 }
 
-/// A scope: for Toggl, a workspace.
+/// What a connection can be bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ScopeView {
     /// Id at the remote service.

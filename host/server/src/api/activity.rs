@@ -46,10 +46,10 @@ pub struct ActivityView {
     /// What kind of activity it is.
     #[serde(rename = "type")]
     pub kind: ActivityType,
-    /// Client, project, task and description, as far as each is known.
+    /// The names of what the time was spent on, outermost first, and the description, as far as each is known.
     #[schema(example = json!(["Example Ltd", "Website", "Design", "Sketches"]))]
     pub title: Vec<String>,
-    /// Client, project and task by id, as far as each is known.
+    /// What the time was spent on by id, outermost first, as far as each is known.
     #[serde(default)]
     pub subjects: Vec<SubjectView>,
     /// Tags, as the remote service orders them.
@@ -66,7 +66,7 @@ pub struct ActivityView {
     pub duration_seconds: Option<i64>,
     /// Whether it still runs.
     pub running: bool,
-    /// Whether it ran when its connection was disconnected. What became of it is looked up when the workspace is connected
+    /// Whether it ran when its connection was disconnected. What became of it is looked up when the scope is connected
     /// again; until then it counts for nothing.
     #[serde(default)]
     pub frozen: bool,

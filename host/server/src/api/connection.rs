@@ -63,7 +63,6 @@ pub struct ConnectionView {
     /// Name for people.
     pub name: String,
     /// The integration's id.
-    #[schema(example = "toggl")]
     pub integration: String,
     /// What it is bound to.
     pub scope: ScopeReference,

@@ -9,6 +9,7 @@ mod activity;
 mod connection;
 mod delivery;
 mod health;
+mod integration;
 mod missing;
 mod problem;
 mod sealing_key;
@@ -33,6 +34,9 @@ pub use self::delivery::{
     DeliveryList, DeliveryStatusView, DeliveryView, ReplayRequest, ReplayResult,
 };
 pub use self::health::{HealthProblem, HealthView, QuotaView, SeenQuotaView};
+#[cfg(test)]
+pub(crate) use self::integration::tests as integration_tests;
+pub use self::integration::{IntegrationView, NounView, SecretFieldView, SubjectKindView};
 pub use self::missing::{MissingList, MissingStateView, MissingView, TakeBackRequest, TakenBack};
 pub use self::problem::Problem;
 pub use self::sealing_key::{FormerKeysView, RotationProgressView, RotationView, SealingKeyView};

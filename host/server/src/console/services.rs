@@ -12,6 +12,7 @@ use super::told::told;
 use super::viewer::Viewer;
 use crate::extract::ApiQuery;
 use crate::state::AppState;
+use integration_host_contract::Noun;
 use integration_host_contract::sentence::sentence;
 use integration_host_ledger::Connection;
 
@@ -22,6 +23,7 @@ pub(super) async fn show(
     ApiQuery(notice): ApiQuery<NoticeQuery>,
 ) -> Result<Response, ConsoleError> {
     let manifest = state.service.manifest();
+    let noun = &manifest.scope_noun;
     let connections = state.service.connections().await?;
     let content = html! {
         (heading("Services", Markup::default()))
@@ -33,12 +35,12 @@ pub(super) async fn show(
                     p class="subtle" { (manifest.description) }
                 }
                 @if !connections.is_empty() {
-                    a class="button" href="connect" { "Add another workspace" }
+                    a class="button" href="connect" { "Add another " (noun.singular) }
                 }
             }
             @if connections.is_empty() {
                 (empty_state("Nothing is connected yet", html! {
-                    p { "Connect a workspace, and the time its team logs arrives here as it is logged." }
+                    p { (connect_first(noun)) }
                     p { a class="button" href="connect" { "Connect" } }
                 }))
             } @else {
@@ -52,6 +54,14 @@ pub(super) async fn show(
     Ok(Page::new("Services")
         .section(Section::Services)
         .render(&viewer, content))
+}
+
+/// What to do where nothing is connected.
+pub(super) fn connect_first(noun: &Noun) -> String {
+    format!(
+        "Connect {}, and the time its team logs arrives here as it is logged.",
+        noun.with_article()
+    )
 }
 
 fn row(connection: &Connection, viewer: &Viewer) -> Markup {

@@ -360,8 +360,9 @@ async fn every_response_carries_the_security_headers() {
 }
 
 /// The addresses and methods of the published API.
-const PUBLISHED: [(Method, &str); 35] = [
+const PUBLISHED: [(Method, &str); 36] = [
     (Method::POST, "/api/v1/sign-in-links"),
+    (Method::GET, "/api/v1/integration"),
     (Method::POST, "/api/v1/test"),
     (Method::POST, "/api/v1/connections"),
     (Method::GET, "/api/v1/connections"),

@@ -36,7 +36,7 @@ pub(crate) struct ActivityQuery {
     user: Option<String>,
     /// Of this member of the remote team only. It needs a connection.
     remote_user: Option<String>,
-    /// Spent on this subject, such as a project, or on one below it; the ids are in `subjects` of an activity.
+    /// Spent on this subject, or on one below it; the ids are in `subjects` of an activity.
     /// It needs a connection.
     subject: Option<String>,
     /// With this tag.

@@ -1,4 +1,4 @@
-//! Test Connection, and connections.
+//! What can be connected, Test Connection, and connections.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use super::{given, parse_limit};
 use crate::api::time::{parse_from, parse_to};
 use crate::api::{
     ConnectRequestBody, ConnectionList, ConnectionLog, ConnectionView, DisconnectedView,
-    HealthView, MissingList, ReconcileRequest, ReconcileResult, RenameRequest,
+    HealthView, IntegrationView, MissingList, ReconcileRequest, ReconcileResult, RenameRequest,
     ReplaceSecretsRequest, TakeBackRequest, TakenBack, TestReportView, TestRequest,
 };
 use crate::error::ApiError;
@@ -22,6 +22,15 @@ use crate::state::AppState;
 use integration_host::{ConnectRequest, HostError};
 use integration_host_contract::id::{ConnectionId, ScopeId};
 use integration_host_ledger::Connection;
+
+/// The integration: the secrets it asks for, and what it calls things.
+#[utoipa::path(get, path = "/api/v1/integration", operation_id = "show_integration", tag = "connections",
+    responses((status = 200, body = IntegrationView), Problems))]
+pub(crate) async fn integration(
+    State(state): State<AppState>,
+) -> Result<Json<IntegrationView>, ApiError> {
+    Ok(Json(state.service.manifest().into()))
+}
 
 /// Test Connection: whose secrets these are and what they could connect. Nothing is kept.
 #[utoipa::path(post, path = "/api/v1/test", operation_id = "test_connection", tag = "connections", request_body = TestRequest,

@@ -58,12 +58,15 @@ const EXPORTS: [Export; 10] = [
     ),
 ];
 
-/// A manifest at 256: four texts, no secrets, no hosts, pacing, no need for https, a header.
+/// A manifest at 256: four texts, a noun, no kinds of subject, no secrets, no hosts, pacing, no need for https, a header.
 const MANIFEST: &str = r#"
   (data (i32.const 16) "wat-fixture")
   (data (i32.const 32) "x-signature")
+  (data (i32.const 64) "folders")
   (data (i32.const 256)
     "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00" "\10\00\00\00\0b\00\00\00"
+    "\40\00\00\00\06\00\00\00" "\40\00\00\00\07\00\00\00" "\00\00\00\00\00\00\00\00"
+    "\00\00\00\00\00\00\00\00\00\00\00\00"
     "\00\00\00\00\00\00\00\00" "\00\00\00\00\00\00\00\00" "\01\00\00\00\3c\00\00\00\00\00\00\00"
     "\00\00\00\00" "\20\00\00\00\0b\00\00\00")
 "#;

@@ -1,12 +1,12 @@
 //! The demo: the first thing anybody runs.
 
-use end_to_end::{component, run_cli, sandbox_program};
+use end_to_end::{component, host_program, sandbox_program};
 
 #[tokio::test]
 async fn the_demo_shows_time_arriving_and_ends_with_a_summary() {
     let folder = tempfile::tempdir().unwrap();
     let component = component().unwrap();
-    let sandbox = sandbox_program().unwrap();
+    let host = host_program().unwrap();
     let arguments = [
         "demo",
         "--exit-after",
@@ -17,10 +17,14 @@ async fn the_demo_shows_time_arriving_and_ends_with_a_summary() {
         "127.0.0.1:0",
         "--component",
         component.to_str().unwrap(),
-        "--sandbox",
-        sandbox.to_str().unwrap(),
+        "--host",
+        host.to_str().unwrap(),
     ];
-    let output = run_cli(&arguments, &[], folder.path()).await.unwrap();
+    let output = tokio::process::Command::new(sandbox_program().unwrap())
+        .args(arguments)
+        .current_dir(folder.path())
+        .output();
+    let output = output.await.unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");

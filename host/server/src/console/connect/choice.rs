@@ -15,14 +15,14 @@ use super::super::viewer::Viewer;
 use super::connect_form::{ConnectForm, Progress};
 use super::drafts::{Draft, DraftId};
 use super::offers::{Offer, Standing, connected, offers};
-use super::secrets::{secrets_name, unfit};
+use super::secrets::unfit;
 use super::start::title;
 use crate::extract::ApiPath;
 use crate::state::AppState;
 use integration_host::{ConnectRequest, MAX_NAME_CHARACTERS, valid_name};
 use integration_host_contract::Manifest;
 use integration_host_contract::id::ScopeId;
-use integration_host_contract::sentence::sentence;
+use integration_host_contract::sentence::{capitalised, sentence};
 
 /// The account, what it can connect, and what it cannot.
 pub(super) async fn show(
@@ -84,6 +84,7 @@ pub(super) async fn connect(
         scope: None,
         name: name_problem.map(|error| sentence(&error.message)),
     };
+    let noun = &manifest.scope_noun.singular;
     let offer = offers.iter().find(|offer| offer.scope.id == scope_id);
     match offer.map(|offer| offer.standing) {
         Some(Standing::Connected(_)) if earlier.is_some() => {
@@ -104,10 +105,13 @@ pub(super) async fn connect(
         }
         Some(Standing::Open) => {}
         Some(Standing::Connected(_)) => {
-            problems.scope = Some("This workspace was connected meanwhile.".to_owned());
+            problems.scope = Some(format!("This {noun} was connected meanwhile."));
         }
         Some(Standing::Impossible(reason)) => problems.scope = Some(sentence(reason)),
-        None => problems.scope = Some("Choose a workspace.".to_owned()),
+        None => {
+            let noun = manifest.scope_noun.with_article();
+            problems.scope = Some(format!("Choose {noun}."));
+        }
     }
     let choice = Choice {
         manifest,
@@ -139,8 +143,8 @@ impl Choice<'_> {
             div class="narrow" {
                 (heading(&title, Markup::default()))
                 (self.account())
-                section class="card" aria-labelledby="workspace" {
-                    h2 id="workspace" { "2. Choose the workspace" }
+                section class="card" aria-labelledby="scope" {
+                    h2 id="scope" { "2. Choose the " (self.manifest.scope_noun.singular) }
                     (self.form(sent, problems))
                 }
             }
@@ -159,7 +163,7 @@ impl Choice<'_> {
                     (badge(Tone::Good, "Passed"))
                 }
                 p {
-                    "The " (secrets_name(self.manifest)) " belongs to " strong { (account.name) }
+                    "The " (self.manifest.secrets_name()) " belongs to " strong { (account.name) }
                     @if let Some(email) = &account.email { " (" (email_address(email)) ")" }
                     "."
                 }
@@ -170,6 +174,7 @@ impl Choice<'_> {
 
     fn form(&self, sent: &Sent, problems: &Problems) -> Markup {
         let open = self.offers.iter().filter(|offer| offer.is_open()).count();
+        let noun = &self.manifest.scope_noun.singular;
         let cards = html! {
             ul class="choices" {
                 @for (index, offer) in self.offers.iter().enumerate() {
@@ -186,14 +191,14 @@ impl Choice<'_> {
             } @else {
                 form method="post" action=(self.id.target()) class="stack" {
                     fieldset class="field" {
-                        legend class="unseen" { "Workspace" }
+                        legend class="unseen" { (capitalised(noun)) }
                         (cards)
                     }
                     (text_field(&Field {
                         name: "name",
                         label: "Name here (optional)",
                         value: &sent.name,
-                        help: Some("Left empty, it is called like the workspace."),
+                        help: Some(&format!("Left empty, it is called like the {noun}.")),
                         problem: problems.name.as_deref(),
                         max_length: Some(MAX_NAME_CHARACTERS),
                         optional: true,
@@ -207,14 +212,15 @@ impl Choice<'_> {
 
     /// Why nothing can be connected, and what helps.
     fn nothing_open(&self) -> String {
-        let name = secrets_name(self.manifest);
+        let name = self.manifest.secrets_name();
+        let noun = &self.manifest.scope_noun.singular;
         let is_any_connected = self
             .offers
             .iter()
             .any(|offer| matches!(offer.standing, Standing::Connected(_)));
         if self.offers.is_empty() {
             format!(
-                "This account has no workspace. Use the {name} of an account that belongs to the workspace."
+                "This account has no {noun}. Use the {name} of an account that belongs to the {noun}."
             )
         } else if is_any_connected {
             format!(
@@ -228,7 +234,7 @@ impl Choice<'_> {
 
 /// The page for a draft that is no longer kept.
 pub(super) fn gone(manifest: &Manifest, viewer: &Viewer) -> Response {
-    let name = secrets_name(manifest);
+    let name = manifest.secrets_name();
     let title = format!("Paste the {name} again");
     let content = html! {
         div class="narrow" {

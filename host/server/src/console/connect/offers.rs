@@ -69,7 +69,7 @@ impl Offer<'_> {
 
     /// The offer as a card with a radio button.
     pub(super) fn card(&self, index: usize, is_chosen: bool) -> Markup {
-        let id = |part: &str| format!("workspace-{index}-{part}");
+        let id = |part: &str| format!("scope-{index}-{part}");
         let (name_id, details_id, reason_id) = (id("name"), id("details"), id("reason"));
         let details: Vec<_> = [
             self.scope.organization.clone(),

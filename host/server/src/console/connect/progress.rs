@@ -12,12 +12,11 @@ use super::choice::gone;
 use super::connect_form::{ConnectForm, Progress};
 use super::drafts::{Draft, DraftId};
 use super::offers::{connected, offers};
-use super::secrets::secrets_name;
 use crate::state::AppState;
 use integration_host::{ConnectStep, HostError};
-use integration_host_contract::Scope;
 use integration_host_contract::id::{ConnectionId, ScopeId};
 use integration_host_contract::sentence::sentence;
+use integration_host_contract::{Manifest, Scope};
 use integration_host_ledger::Connection;
 
 /// How often a script asks how far connecting is.
@@ -55,7 +54,7 @@ pub(super) async fn show(
                 step,
                 error: &error,
             };
-            Ok(failure.page(&viewer, secrets_name(manifest)))
+            Ok(failure.page(&viewer, manifest))
         }
     }
 }
@@ -86,6 +85,7 @@ async fn succeeded(
     (draft_id, draft): (&DraftId, &Draft),
     id: &ConnectionId,
 ) -> Result<Response, ConsoleError> {
+    let manifest = state.service.manifest();
     let connection = state.service.connection(id).await?;
     let names_load = state.service.names_are_loading(id);
     let connections = connected(state).await?;
@@ -117,7 +117,7 @@ async fn succeeded(
                 a class="button secondary" href="timeline" { "Open the timeline" }
                 @if has_more {
                     a class="button secondary" href=(draft_id.target()) {
-                        "Connect another workspace with this " (secrets_name(state.service.manifest()))
+                        "Connect another " (manifest.scope_noun.singular) " with this " (manifest.secrets_name())
                     }
                 }
             }
@@ -151,7 +151,7 @@ struct Failure<'a> {
 }
 
 impl Failure<'_> {
-    fn page(&self, viewer: &Viewer, secrets_name: &str) -> Response {
+    fn page(&self, viewer: &Viewer, manifest: &Manifest) -> Response {
         let title = format!("“{}” is not connected", self.scope.name);
         let content = html! {
             div class="narrow" {
@@ -164,8 +164,8 @@ impl Failure<'_> {
                     input type="hidden" name="scope" value=(self.scope.id);
                     input type="hidden" name="name" value=(self.attempt.name);
                     button { "Try again" }
-                    a class="button secondary" href=(self.draft.target()) { "Choose another workspace" }
-                    a class="button secondary" href="connect" { "Use another " (secrets_name) }
+                    a class="button secondary" href=(self.draft.target()) { "Choose another " (manifest.scope_noun.singular) }
+                    a class="button secondary" href="connect" { "Use another " (manifest.secrets_name()) }
                 }
             }
         };

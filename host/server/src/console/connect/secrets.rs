@@ -56,14 +56,6 @@ pub(super) fn secret_fields(manifest: &Manifest, error: Option<&HostError>) -> M
     }
 }
 
-/// What people call the secrets: by its label if there is one, such as “API token”.
-pub(super) fn secrets_name(manifest: &Manifest) -> &str {
-    match manifest.secrets.as_slice() {
-        [secret] => &secret.label,
-        _ => "secrets",
-    }
-}
-
 /// What a script says while the remote service is asked.
 pub(super) fn while_asked(manifest: &Manifest) -> Markup {
     busy(&format!("Asking {}…", manifest.name))

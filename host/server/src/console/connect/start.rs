@@ -57,8 +57,8 @@ fn page(manifest: &Manifest, viewer: &Viewer, error: Option<&HostError>) -> Resp
                     (while_asked(manifest))
                 }
             }
-            section class="card" aria-labelledby="workspace" {
-                h2 id="workspace" { "2. Choose the workspace" }
+            section class="card" aria-labelledby="scope" {
+                h2 id="scope" { "2. Choose the " (manifest.scope_noun.singular) }
                 p class="subtle" id="locked" {
                     "This opens when the test has passed."
                 }

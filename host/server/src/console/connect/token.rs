@@ -11,7 +11,7 @@ use super::super::notice::Notice;
 use super::super::page::{Page, Section};
 use super::super::problem::ConsoleError;
 use super::super::viewer::Viewer;
-use super::secrets::{SentSecrets, secret_fields, secrets_name, unfit, while_asked};
+use super::secrets::{SentSecrets, secret_fields, unfit, while_asked};
 use crate::extract::ApiPath;
 use crate::state::AppState;
 use integration_host::HostError;
@@ -63,7 +63,7 @@ fn page(
     error: Option<&HostError>,
 ) -> Response {
     let target = target(connection);
-    let title = format!("New {}", secrets_name(manifest));
+    let title = format!("New {}", manifest.secrets_name());
     let content = html! {
         div class="narrow" {
             nav class="trail" aria-label="Breadcrumb" {
@@ -74,7 +74,7 @@ fn page(
             (heading(&title, Markup::default()))
             form method="post" action=(format!("{target}/token")) class="card stack" {
                 p {
-                    "It must reach the workspace “" (connection.scope_name) "”. Everybody stays mapped, and "
+                    "It must reach the " (manifest.scope_noun.singular) " “" (connection.scope_name) "”. Everybody stays mapped, and "
                     "time that arrived stays here."
                 }
                 (secret_fields(manifest, error))

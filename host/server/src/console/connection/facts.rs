@@ -5,17 +5,18 @@ use maud::{Markup, html};
 
 use crate::console::elements::{email_address, moment};
 use crate::console::viewer::Viewer;
-use integration_host_contract::Subscription;
+use integration_host_contract::sentence::capitalised;
+use integration_host_contract::{Manifest, Subscription};
 use integration_host_ledger::{Connection, SeenQuotas};
 
-/// The card. `remote` is what the remote service is called.
-pub(super) fn card(connection: &Connection, remote: &str, viewer: &Viewer) -> Markup {
+/// The card.
+pub(super) fn card(connection: &Connection, manifest: &Manifest, viewer: &Viewer) -> Markup {
     let zone = &viewer.zone;
     html! {
         section class="card" aria-labelledby="facts" {
             h2 id="facts" { "About it" }
             dl class="facts" {
-                dt { "Workspace" }
+                dt { (capitalised(&manifest.scope_noun.singular)) }
                 dd { (connection.scope_name) " " span class="subtle" { "(" (connection.scope_id) ")" } }
                 dt { "Owner of the token" }
                 dd {
@@ -40,7 +41,7 @@ pub(super) fn card(connection: &Connection, remote: &str, viewer: &Viewer) -> Ma
                 dt { "Complete up to" }
                 dd { (moment(connection.coverage.covered_until, zone)) }
                 dt { "Requests left" }
-                dd { (quotas(connection.quotas.as_ref(), remote, viewer)) }
+                dd { (quotas(connection.quotas.as_ref(), &manifest.name, viewer)) }
                 dt { "Connected" }
                 dd { (moment(connection.created_at, zone)) }
             }

@@ -54,7 +54,8 @@ async fn page(
     failure: &Failure,
 ) -> Result<Response, ConsoleError> {
     let service = &state.service;
-    let remote = &service.manifest().name;
+    let manifest = service.manifest();
+    let remote = &manifest.name;
     let background = status::Background {
         names_are_loading: service.names_are_loading(&connection.id),
         gap_waits_for: service.gap_waits_for(connection).await?,
@@ -66,7 +67,7 @@ async fn page(
         (status::card(connection, remote, &background, viewer))
         (missing::card(state, connection, remote).await?)
         div class="columns even" {
-            (facts::card(connection, remote, viewer))
+            (facts::card(connection, manifest, viewer))
             (rates::card(state, connection, viewer).await?)
         }
         div class="columns even" {

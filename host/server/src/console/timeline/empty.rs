@@ -6,6 +6,7 @@ use super::days::{Range, day_of};
 use super::filters::newest;
 use super::query::{Permalink, View};
 use crate::console::elements::empty_state;
+use crate::console::services::connect_first;
 use crate::console::viewer::Viewer;
 use crate::state::AppState;
 use integration_host::HostError;
@@ -57,7 +58,7 @@ pub(super) async fn show(
         return Ok(empty_state(
             "Nothing is connected yet",
             html! {
-                p { "Connect a workspace, and the time its team logs arrives here as it is logged." }
+                p { (connect_first(&state.service.manifest().scope_noun)) }
                 p { a class="button" href="connect" { "Connect" } }
             },
         ));

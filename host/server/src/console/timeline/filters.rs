@@ -8,6 +8,8 @@ use super::rows::{brief, name_of, person};
 use super::week::is_chosen;
 use crate::state::AppState;
 use integration_host::HostError;
+use integration_host_contract::SubjectKind;
+use integration_host_contract::sentence::{capitalised, one_of};
 use integration_host_ledger::{
     ActivityFilter, Connection, Counted, Facets, LedgerActivity, Listed, Person, SubjectName,
     SubjectPath,
@@ -38,6 +40,8 @@ pub(super) struct Filters {
     users: Choices,
     members: Choices,
     subjects: Choices,
+    /// What a subject may be, such as “Client, project or task”.
+    subject_label: String,
     tags: Choices,
     person_name: Option<String>,
     subject_name: Option<String>,
@@ -66,6 +70,7 @@ impl Filters {
             users: people(link, &facets.people, true),
             members: people(link, &facets.people, false),
             subjects: subjects(link, &facets.subjects),
+            subject_label: subject_label(&state.service.manifest().subject_kinds),
             tags: tags(link, &facets.tags),
             person_name: chosen_person.map(|counted| name_of(&counted.value)),
             subject_name: chosen_subject.map(|counted| path_name(&counted.value)),
@@ -207,7 +212,7 @@ impl Filters {
                         @if !self.members.all.is_empty() {
                             (select("member", "Member without a user", "All members", &self.members, OTHER_PEOPLE))
                         }
-                        (select("subject", "Client, project or task", "Everything", &self.subjects, OTHER_SUBJECTS))
+                        (select("subject", &self.subject_label, "Everything", &self.subjects, OTHER_SUBJECTS))
                         (select("tag", "Tag", "All tags", &self.tags, OTHER_TAGS))
                         (select("billable", "Billable", "Either", &billable, ""))
                         div class="field" {
@@ -294,6 +299,18 @@ impl Filters {
                 }
             }
         }
+    }
+}
+
+/// What the kinds of subject are called, as one of them.
+fn subject_label(kinds: &[SubjectKind]) -> String {
+    let nouns: Vec<_> = kinds
+        .iter()
+        .map(|kind| kind.noun.singular.as_str())
+        .collect();
+    match nouns.is_empty() {
+        true => "What time was spent on".to_owned(),
+        false => capitalised(&one_of(&nouns)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! holds; changes arrive by the change feed, from the place on at which the page was made.
 
 mod charts;
+mod columns;
 mod day;
 mod days;
 mod empty;
@@ -158,7 +159,10 @@ impl Asked<'_> {
             // Deleted entries, which are not counted, can fill a day too.
             View::Day if page.next.is_some() => day::show_busy(link, range, summary),
             View::Day => day::show(&page.items, range, &style, now),
-            View::Week => week::show(link, range, summary, &page.items, &style, now),
+            View::Week => {
+                let charted = self.state.service.manifest().charted();
+                week::show(link, range, summary, &page.items, charted, &style, now)
+            }
             View::List => list::show(link, &page, &style, now),
         };
         Ok(html! { (standing) (entries) })

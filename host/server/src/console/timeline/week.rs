@@ -10,6 +10,7 @@ use super::charts::{Bar, bars};
 use super::days::{Range, hours};
 use super::query::{Permalink, PersonFilter, View};
 use super::rows::{RowStyle, brief, entry, name_of};
+use integration_host_contract::SubjectKind;
 use integration_host_ledger::{LedgerActivity, Person, PersonTime, SubjectTime, Summary};
 
 /// The most people a page shows.
@@ -17,9 +18,6 @@ pub(super) const MOST_PEOPLE: usize = 100;
 
 /// How many of the newest entries stand below the hours.
 pub(super) const LATEST: usize = 10;
-
-/// The kind of subject that hours are shown for, if an integration has it.
-const CHARTED: &str = "project";
 
 /// The hours of somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +63,7 @@ pub(super) fn show(
     range: &Range,
     summary: &Summary,
     latest: &[LedgerActivity],
+    charted: Option<&SubjectKind>,
     style: &RowStyle,
     now: Timestamp,
 ) -> Markup {
@@ -75,7 +74,7 @@ pub(super) fn show(
         (people(link, range, &rows, &summary.time, summary.people.more))
         div class="columns" {
             (bars("people-chart", "Hours per person", person_bars(link, &rows), total, "Everybody else"))
-            (subject_chart(link, summary, total))
+            (subject_chart(link, summary, charted, total))
         }
         section class="card" aria-labelledby="latest" {
             div class="card-head" {
@@ -193,14 +192,21 @@ fn person_bars(link: &Permalink, rows: &[Row]) -> Vec<Bar> {
     rows.iter().map(bar).collect()
 }
 
-/// Hours per project, or per whatever the integration calls what time is spent on.
-fn subject_chart(link: &Permalink, summary: &Summary, total: Duration) -> Markup {
-    let is_charted = |time: &&SubjectTime| {
-        let subject = time.subject.subject();
-        subject.is_some_and(|subject| subject.id.kind() == Some(CHARTED))
-    };
+/// Hours per subject of the kind that the integration names, or of whatever time was spent on, if there is none of it.
+fn subject_chart(
+    link: &Permalink,
+    summary: &Summary,
+    charted: Option<&SubjectKind>,
+    total: Duration,
+) -> Markup {
     let all = &summary.subjects.items;
-    let has_projects = all.iter().any(|time| is_charted(&time));
+    let of_kind = |kind: &SubjectKind| -> Vec<&SubjectTime> {
+        let is_charted = |time: &&SubjectTime| {
+            let subject = time.subject.subject();
+            subject.is_some_and(|subject| subject.id.kind() == Some(&kind.id))
+        };
+        all.iter().filter(is_charted).collect()
+    };
     let bar = |time: &SubjectTime, spent| {
         let subject = time.subject.subject()?;
         let connection = time.subject.connection_id.clone();
@@ -214,29 +220,28 @@ fn subject_chart(link: &Permalink, summary: &Summary, total: Duration) -> Markup
             time: spent,
         })
     };
-    if has_projects {
-        let projects = all.iter().filter(is_charted);
-        let projects = projects.filter_map(|time| bar(time, time.time)).collect();
-        bars(
-            "project-chart",
-            "Hours per project",
-            projects,
-            total,
-            "Everything else",
-        )
-    } else {
-        let subjects = all
-            .iter()
-            .filter_map(|time| bar(time, time.own_time))
-            .collect();
-        bars(
-            "project-chart",
-            "What time was spent on",
-            subjects,
-            total,
-            "Everything else",
-        )
-    }
+    let (title, bars_shown) = match charted.map(|kind| (kind, of_kind(kind))) {
+        Some((kind, times)) if !times.is_empty() => (
+            format!("Hours per {}", kind.noun.singular),
+            times
+                .into_iter()
+                .filter_map(|time| bar(time, time.time))
+                .collect(),
+        ),
+        _ => (
+            "What time was spent on".to_owned(),
+            all.iter()
+                .filter_map(|time| bar(time, time.own_time))
+                .collect(),
+        ),
+    };
+    bars(
+        "subject-chart",
+        &title,
+        bars_shown,
+        total,
+        "Everything else",
+    )
 }
 
 fn path_label(time: &SubjectTime) -> String {

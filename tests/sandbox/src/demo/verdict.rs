@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use toggl_sandbox::DeliveryState;
+use toggl_sandbox::control::Control;
+use toggl_sandbox::model::TimeEntry;
 
-use super::sandbox::{Entry, Sandbox};
-use crate::cli::client::Client;
-use crate::cli::failure::Failure;
-use integration_host_server::api::{ActivityList, ActivityView, ConnectionView};
+use super::activity::Activity;
+use super::host::Host;
 
 /// What the demo found at its end.
 #[derive(Serialize)]
@@ -30,29 +32,24 @@ pub(super) struct Verdict {
 
 impl Verdict {
     /// Compares every entry that was delivered with the host's activity.
-    pub(super) async fn reach(
-        client: &Client,
-        sandbox: &Sandbox,
-        connection: &ConnectionView,
-    ) -> Result<Self, Failure> {
-        let deliveries = sandbox.deliveries().await?;
+    pub(super) async fn reach(host: &Host, toggl: &Control, connection_id: &str) -> Result<Self> {
+        let deliveries = toggl.deliveries();
         let told: BTreeSet<i64> = deliveries
             .iter()
             .filter(|delivery| delivery.entity == "time_entry")
             .filter_map(|delivery| delivery.payload.get("id")?.as_i64())
             .collect();
-        let entries: Vec<_> = sandbox
+        let entries: Vec<_> = toggl
             .state()
-            .await?
             .time_entries
             .into_iter()
             .filter(|entry| told.contains(&entry.id))
             .collect();
-        let (activities, doubled) = activities(client, connection, &told).await?;
+        let (activities, doubled) = activities(host, connection_id, &told).await?;
         let mut verdict = Self {
             deliveries: deliveries
                 .iter()
-                .filter(|delivery| delivery.state == "delivered")
+                .filter(|delivery| delivery.state == DeliveryState::Delivered)
                 .count(),
             entries: entries.len(),
             lost: Vec::new(),
@@ -98,23 +95,30 @@ impl Verdict {
     }
 }
 
+/// A page of the host's activities.
+#[derive(Deserialize)]
+struct Page {
+    activities: Vec<Activity>,
+    next: Option<String>,
+}
+
 /// The host's activities by entry, and the ids of those that should not be there.
 async fn activities(
-    client: &Client,
-    connection: &ConnectionView,
+    host: &Host,
+    connection_id: &str,
     told: &BTreeSet<i64>,
-) -> Result<(BTreeMap<String, ActivityView>, Vec<String>), Failure> {
+) -> Result<(BTreeMap<String, Activity>, Vec<String>)> {
     let mut found = BTreeMap::new();
     let mut doubled = Vec::new();
     let mut cursor = String::new();
     loop {
         let query = [
-            ("connection", connection.id.as_str()),
+            ("connection", connection_id),
             ("include", "unmapped,deleted"),
             ("limit", "1000"),
             ("cursor", &cursor),
         ];
-        let page: ActivityList = client.get(&["activities"], &query).await?;
+        let page: Page = host.get("activities", &query).await?;
         for activity in page.activities {
             let entry = activity.source.entry_id.clone();
             let is_told = entry.parse().is_ok_and(|id| told.contains(&id));
@@ -132,7 +136,7 @@ async fn activities(
 }
 
 /// Whether an activity shows an entry as it is. Of a deleted one, that it is deleted.
-fn agree(entry: &Entry, activity: &ActivityView) -> bool {
+fn agree(entry: &TimeEntry, activity: &Activity) -> bool {
     let description = entry
         .description
         .as_deref()
