@@ -10,9 +10,10 @@
 use std::cmp::Reverse;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -139,7 +140,7 @@ impl OpenConnections {
     /// Counts a connection, for which another one may have to end; `None` if it is one too many. A trusted
     /// proxy's connection has no source.
     pub(super) fn admit(&self, source: Option<Source>, now: Instant) -> Option<OpenConnection> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         if let Some(source) = source
             && state.count(source) >= state.allowed(self.most, self.most_per_source)
         {
@@ -202,7 +203,7 @@ impl OpenConnection {
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        lock(&self.handle.state).remove(self.handle.id);
+        self.handle.state.lock().remove(self.handle.id);
     }
 }
 
@@ -215,7 +216,7 @@ impl ConnectionHandle {
         is_urgent: bool,
         now: Instant,
     ) -> Result<RequestUnderWay, TooMany> {
-        let mut state = lock(&self.state);
+        let mut state = self.state.lock();
         let allowed = state.allowed(self.most, self.most_per_source);
         let is_full = state.total() > self.most.saturating_sub(kept_places(self.most));
         let of_source = state.count(source);
@@ -240,7 +241,7 @@ impl ConnectionHandle {
 
     /// The request is one of somebody known: until its end the connection counts against nobody, and stays.
     pub(super) fn keep(&self) {
-        lock(&self.state).change(self.id, |open| {
+        self.state.lock().change(self.id, |open| {
             open.is_proven = true;
             open.is_kept = true;
         });
@@ -250,7 +251,7 @@ impl ConnectionHandle {
 impl Drop for RequestUnderWay {
     fn drop(&mut self) {
         let now = Instant::now();
-        lock(&self.0.state).change(self.0.id, |open| {
+        self.0.state.lock().change(self.0.id, |open| {
             open.since = now;
             open.is_kept = false;
             if open.is_proxied {
@@ -435,10 +436,6 @@ impl Waiting {
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,7 +450,7 @@ mod tests {
 
     /// Whether it was closed to make room.
     fn is_closed(open: &OpenConnection) -> bool {
-        !lock(&open.handle.state).open.contains_key(&open.handle.id)
+        !open.handle.state.lock().open.contains_key(&open.handle.id)
     }
 
     #[test]
@@ -549,7 +546,7 @@ mod tests {
             assert!(request.is_ok());
             assert!(!is_closed(&genuine));
         }
-        assert!(lock(&connections.state).total() <= 800);
+        assert!(connections.state.lock().total() <= 800);
     }
 
     #[test]
@@ -633,7 +630,7 @@ mod tests {
             all.push((open, (!number.is_multiple_of(4)).then_some(request)));
         }
         drop(all);
-        let state = lock(&connections.state);
+        let state = connections.state.lock();
         assert_eq!(
             (
                 state.open.len(),

@@ -56,7 +56,7 @@ impl Host {
             })
     }
 
-    /// Activities, newest first; see [`Ledger::activities`](integration_host_ledger::Ledger::activities). A page is as full as
+    /// Activities, newest first; see [`Activities::activities`](integration_host_ledger::Activities::activities). A page is as full as
     /// some looks into the ledger make it.
     pub async fn activities(
         &self,
@@ -87,7 +87,7 @@ impl Host {
     }
 
     /// How much time was spent between boundaries, by whom and on what, until now; see
-    /// [`Ledger::summary`](integration_host_ledger::Ledger::summary).
+    /// [`Activities::summary`](integration_host_ledger::Activities::summary).
     pub async fn summary(
         &self,
         filter: &ActivityFilter,
@@ -122,7 +122,7 @@ impl Host {
     }
 
     /// How many deliveries of a connection arrived in each minute since a time, by what became of them; see
-    /// [`Ledger::delivery_rates`](integration_host_ledger::Ledger::delivery_rates).
+    /// [`DeliveryLog::delivery_rates`](integration_host_ledger::DeliveryLog::delivery_rates).
     pub async fn delivery_rates(
         &self,
         id: &ConnectionId,

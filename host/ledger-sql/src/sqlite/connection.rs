@@ -1,9 +1,9 @@
 //! One connection to the database, lent to one change or question.
 
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use parking_lot::Mutex;
 use rusqlite::types::{FromSqlError, ToSqlOutput, ValueRef};
 use rusqlite::{Connection as Database, Row, Statement, ToSql, ffi};
 
@@ -24,7 +24,7 @@ impl<'a> Sqlite<'a> {
 
     /// Does what only this database does in this way.
     pub fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T>) -> Result<T> {
-        work(&self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&self.0.lock())
     }
 
     pub fn query_now(&self, sql: &str, values: &[Value<'_>], read: &mut Read<'_>) -> Result<()> {
