@@ -1,6 +1,6 @@
 //! A ledger as large as a large company's after a year, for measuring what people wait for.
 //!
-//! It is filled through [`Ledger`] alone, as deliveries and imports fill it, only many at once.
+//! It is filled through [`Ledger`](integration_host_ledger::Ledger) alone, as deliveries and imports fill it, only many at once.
 
 use std::path::Path;
 
