@@ -36,6 +36,17 @@ pub fn everything(arguments: Vec<OsString>) -> Result<()> {
         "-D",
         "warnings",
     ]))?;
+    // Parts that can be left out, and what is then built.
+    for (package, features) in [
+        ("integration-host-server", &[][..]),
+        ("integration-host-cli", &[]),
+        ("integration-conformance", &["--features", "storage"]),
+    ] {
+        run(cargo()
+            .args(["clippy", "--package", package, "--no-default-features"])
+            .args(features)
+            .args(["--", "-D", "warnings"]))?;
+    }
     step("links in the documentation");
     run(cargo()
         .args(["doc", "--workspace", "--no-deps", "--quiet"])

@@ -23,7 +23,27 @@ const ORDER: [&str; 12] = [
 ];
 
 /// What crates may not name although it comes before them.
-const APART: [(&str, &[&str]); 5] = [
+const APART: [(&str, &[&str]); 8] = [
+    (
+        "integration-host-database",
+        &["integration-host-http", "integration-host-ledger"],
+    ),
+    (
+        "integration-host-ledger-sql",
+        &[
+            "integration-host-directory",
+            "integration-host-http",
+            "integration-host-storage",
+        ],
+    ),
+    (
+        "integration-host-engine",
+        &[
+            "integration-host-database",
+            "integration-host-ledger",
+            "integration-host-ledger-sql",
+        ],
+    ),
     (
         "integration-host-ledger",
         &["integration-host-http", "rusqlite", "tokio-postgres"],
@@ -32,7 +52,10 @@ const APART: [(&str, &[&str]); 5] = [
         "integration-host-storage",
         &["integration-host-http", "integration-host-ledger"],
     ),
-    ("integration-host-directory", &["integration-host-ledger"]),
+    (
+        "integration-host-directory",
+        &["integration-host-ledger", "integration-host-storage"],
+    ),
     (
         "integration-host",
         &[

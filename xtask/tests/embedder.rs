@@ -3,18 +3,18 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What only other hosts need.
-const LEFT_OUT: [&str; 12] = [
+const LEFT_OUT: [&str; 11] = [
     "axum",
     "clap",
     "deadpool-postgres",
     "integration-host-cli",
     "integration-host-server",
     "maud",
-    "prometheus-client",
     "redis",
     "thirtyfour",
     "tokio-postgres",
@@ -23,7 +23,13 @@ const LEFT_OUT: [&str; 12] = [
 ];
 
 /// More than these would be a burden that somebody should have noticed.
-const MOST_PACKAGES: usize = 250;
+const MOST_PACKAGES: usize = 245;
+
+/// Tells figures also where tests pass, of which nothing is shown that they print.
+fn say(figures: &str) {
+    let mut output = std::io::stderr();
+    writeln!(output, "{figures}").unwrap();
+}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -91,11 +97,11 @@ fn who_embeds_the_host_with_sqlite_compiles_what_that_takes() {
     }
     cargo(&["build", "--offline"], &folder);
     let program = target().join("debug/embedder");
-    println!(
+    say(&format!(
         "a host with SQLite: {} packages, {} lines of ours",
         packages.len(),
         own_lines(&program)
-    );
+    ));
     assert!(packages.len() <= MOST_PACKAGES, "{packages:#?}");
     if let Some(component) = std::env::var_os("TOGGL_COMPONENT") {
         let data = tempfile::tempdir().unwrap();
@@ -123,10 +129,10 @@ fn who_writes_a_storage_provider_compiles_the_trait_and_its_suite() {
         "storage",
     ];
     let with_suite = packages(&with_suite, root());
-    println!(
+    say(&format!(
         "a storage provider: {} packages, {} with the suite",
         provider.len(),
         with_suite.len()
-    );
+    ));
     assert!(with_suite.len() <= 82, "{with_suite:#?}");
 }

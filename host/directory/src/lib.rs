@@ -1,7 +1,21 @@
 //! User directory: the platform's users.
 //!
 //! Providers: [`FileDirectory`], [`sql::SqlDirectory`] and [`scim::ScimDirectory`]; [`EmptyDirectory`] stands
-//! for none.
+//! for none. A platform that has its people in memory asks [`Users`]:
+//!
+//! ```
+//! use integration_host_contract::User;
+//! use integration_host_contract::id::UserId;
+//! use integration_host_directory::Users;
+//!
+//! let ada = User {
+//!     id: UserId::new("7"),
+//!     name: "Ada".to_owned(),
+//!     email: Some("Ada@example.com".to_owned()),
+//! };
+//! let found = Users::of([ada]).find_by_email(&["ada@example.com".to_owned()]);
+//! assert_eq!(found[0][0].name, "Ada");
+//! ```
 #![deny(missing_docs)]
 
 mod file;

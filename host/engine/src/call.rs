@@ -22,9 +22,9 @@ use crate::bindings::IntegrationComponentPre;
 use crate::bindings::exports::worksights::integration::integration::{
     Error as WitError, Guest as Exports,
 };
-use crate::capability::directory::LentDirectory;
+use crate::capability::directory::CallDirectory;
 use crate::capability::http::{CallHttp, SecretSource, Terms};
-use crate::capability::logging::LentLog;
+use crate::capability::logging::CallLog;
 use crate::confidential::Confidential;
 use integration_host_contract::clock::{Clock, SystemClock};
 use integration_host_contract::id::ConnectionId;
@@ -78,12 +78,12 @@ pub(super) enum Room {
 pub(super) struct CallState {
     pub(super) http: CallHttp,
     pub(super) storage: UnitOfWork,
-    pub(super) directory: LentDirectory,
-    pub(super) log: LentLog,
+    pub(super) directory: CallDirectory,
+    pub(super) log: CallLog,
     confidential: Arc<Confidential>,
     pub(super) wasi: WasiCtx,
     pub(super) wasi_table: ResourceTable,
-    growth: MemoryLimiter,
+    memory: MemoryLimiter,
 }
 
 /// One use of a function of a component.
@@ -321,8 +321,8 @@ fn new_store(
             INTEGRATION_AREA,
         )
         .telling(noting(&confidential)),
-        directory: LentDirectory::new(Arc::clone(&context.directory)),
-        log: LentLog::new(
+        directory: CallDirectory::new(Arc::clone(&context.directory)),
+        log: CallLog::new(
             context.connection.clone(),
             limits.log_lines_per_call,
             Arc::clone(&engine.guest_lines),
@@ -334,11 +334,11 @@ fn new_store(
             .max_random_size(MAX_RANDOM_BYTES)
             .build(),
         wasi_table: ResourceTable::new(),
-        growth: MemoryLimiter {
+        memory: MemoryLimiter {
             max_memory_bytes: limits.memory_bytes,
         },
     };
-    bounded(engine, state, |state| &mut state.growth, clock)
+    bounded(engine, state, |state| &mut state.memory, clock)
 }
 
 /// Takes note of the values that storage shows to a call.
@@ -351,12 +351,12 @@ fn noting(confidential: &Arc<Confidential>) -> Listener {
 pub(super) fn bounded<T: Send + 'static>(
     engine: &Engine,
     state: T,
-    growth: fn(&mut T) -> &mut MemoryLimiter,
+    memory: fn(&mut T) -> &mut MemoryLimiter,
     clock: &CpuClock,
 ) -> Store<T> {
     let limits = &engine.limits;
     let mut store = Store::new(&engine.inner, state);
-    store.limiter(move |state| growth(state));
+    store.limiter(move |state| memory(state));
     store.set_hostcall_fuel(limits.transfer_bytes);
     // The component asks at every tick, as long as it runs, whether it may go on.
     let (clock, most) = (clock.clone(), limits.cpu);

@@ -15,9 +15,9 @@ use super::{Engine, Integration, LoadError, call, manifest};
 use crate::bindings::IntegrationComponentPre;
 use crate::bindings::wasi::logging::logging;
 use crate::bindings::worksights::integration::{http, storage, user_directory};
-use crate::capability::directory::LentDirectory;
+use crate::capability::directory::CallDirectory;
 use crate::capability::http::CallHttp;
-use crate::capability::logging::LentLog;
+use crate::capability::logging::CallLog;
 use integration_host_storage::UnitOfWork;
 
 impl Integration {
@@ -105,10 +105,10 @@ fn build_linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<CallState>
         &mut call.http
     })?;
     storage::add_to_linker::<_, HasSelf<UnitOfWork>>(&mut linker, |call| &mut call.storage)?;
-    user_directory::add_to_linker::<_, HasSelf<LentDirectory>>(&mut linker, |call| {
+    user_directory::add_to_linker::<_, HasSelf<CallDirectory>>(&mut linker, |call| {
         &mut call.directory
     })?;
-    logging::add_to_linker::<_, HasSelf<LentLog>>(&mut linker, |call| &mut call.log)?;
+    logging::add_to_linker::<_, HasSelf<CallLog>>(&mut linker, |call| &mut call.log)?;
     wall_clock::add_to_linker::<_, WasiClocks>(&mut linker, |call| WasiClocksCtxView {
         ctx: call.wasi.clocks(),
         table: &mut call.wasi_table,

@@ -56,7 +56,7 @@ struct ProviderState {
     buckets: LentBuckets,
     wasi: WasiCtx,
     wasi_table: ResourceTable,
-    growth: MemoryLimiter,
+    memory: MemoryLimiter,
 }
 
 impl StorageComponent {
@@ -160,11 +160,11 @@ impl StorageComponent {
                 .wall_clock(WallClock(context.clock))
                 .build(),
             wasi_table: ResourceTable::new(),
-            growth: MemoryLimiter {
+            memory: MemoryLimiter {
                 max_memory_bytes: engine.limits.memory_bytes,
             },
         };
-        let mut store = bounded(engine, state, |state| &mut state.growth, &call.clock);
+        let mut store = bounded(engine, state, |state| &mut state.memory, &call.clock);
         let calling = async move {
             let component = pre
                 .instantiate_async(&mut store)

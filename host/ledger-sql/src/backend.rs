@@ -60,10 +60,10 @@ pub trait SqlDatabase: Send + Sync + 'static {
     ) -> Result<Applied, LedgerError>;
 
     /// Tells other hosts that the change feed may have grown.
-    fn announce_growth(&self) {}
+    fn announce_changes(&self) {}
 
     /// Tells whenever another host may have made it grow. `None`: there is no other.
-    fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
+    fn watch_changes(&self) -> Option<watch::Receiver<u64>> {
         None
     }
 

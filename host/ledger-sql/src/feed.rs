@@ -33,12 +33,12 @@ impl<D: SqlDatabase> Feed for SqlLedger<D> {
         }
         let step = (self.database).change_unfenced(most, |db, most| Box::pin(step(db, *most)));
         let more = step.await?;
-        self.database.announce_growth();
+        self.database.announce_changes();
         Ok(more)
     }
 
-    fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
-        self.database.watch_growth()
+    fn watch_changes(&self) -> Option<watch::Receiver<u64>> {
+        self.database.watch_changes()
     }
 }
 

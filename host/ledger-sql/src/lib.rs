@@ -3,6 +3,18 @@
 //! What a ledger decides is decided in `integration-host-ledger`. The statements that both databases run are here, each
 //! beside the part of the ledger that it serves; what each does in its own way, because it was measured to be faster or
 //! safer, is in a folder of its own.
+//!
+//! ```
+//! # #[cfg(feature = "sqlite")]
+//! # tokio::runtime::Builder::new_multi_thread().build().unwrap().block_on(async {
+//! use integration_host_ledger::{Connections as _, Ledger as _};
+//! use integration_host_ledger_sql::SqliteLedger;
+//!
+//! let ledger = SqliteLedger::in_memory().unwrap();
+//! assert!(ledger.connections().await.unwrap().is_empty());
+//! ledger.close().await;
+//! # });
+//! ```
 #![deny(missing_docs)]
 
 mod activities;

@@ -32,7 +32,7 @@ impl<D: SqlDatabase> Teams for SqlLedger<D> {
             Box::pin(import(db, id, team, limits))
         });
         let changes = import.await?;
-        self.database.announce_growth();
+        self.database.announce_changes();
         Ok(changes)
     }
 
@@ -77,7 +77,7 @@ impl<D: SqlDatabase> Teams for SqlLedger<D> {
                 Box::pin(set_mapping(db, id, remote_user, change))
             });
         let member = set.await?;
-        self.database.announce_growth();
+        self.database.announce_changes();
         Ok(member)
     }
 }

@@ -127,7 +127,7 @@ impl Connection {
 pub struct SeenQuotas {
     /// The quotas; their periods are counted from that time.
     pub quotas: Vec<Quota>,
-    /// When.
+    /// When they were seen.
     pub at: Timestamp,
 }
 
@@ -184,7 +184,7 @@ pub struct NewConnection {
     pub integration: String,
     /// The scope's id.
     pub scope_id: ScopeId,
-    /// Now.
+    /// When it is made.
     pub created_at: Timestamp,
 }
 

@@ -59,7 +59,7 @@ impl Gap {
 pub enum CoverageChange {
     /// It was made, and begins to cover.
     Connected {
-        /// When.
+        /// When it was made.
         at: Timestamp,
     },
     /// Nothing is wrong with its subscription.
@@ -73,7 +73,7 @@ pub enum CoverageChange {
         from: Option<Timestamp>,
         /// Why, in a sentence.
         reason: String,
-        /// Now.
+        /// When it was noticed.
         at: Timestamp,
     },
     /// The beginning of the gap was read from the remote service.
@@ -99,12 +99,12 @@ pub enum CoverageChange {
     },
     /// The ledger was compared with the remote service, as far as a silence reached.
     Compared {
-        /// When.
+        /// When they were compared.
         at: Timestamp,
     },
     /// All of the last days were compared with the remote service.
     Verified {
-        /// When.
+        /// When they were compared.
         at: Timestamp,
     },
 }
@@ -238,7 +238,7 @@ impl Coverage {
 /// Something that happened to a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConnectionEvent {
-    /// When.
+    /// When it happened.
     pub at: Timestamp,
     /// What kind of thing.
     pub kind: EventKind,

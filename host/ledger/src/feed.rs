@@ -35,7 +35,7 @@ pub trait Feed: Send + Sync + 'static {
 
     /// Tells whenever the change feed may have grown by what another host did that shares the ledger; the
     /// value only counts such moments. `None`: no other host shares it.
-    fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
+    fn watch_changes(&self) -> Option<watch::Receiver<u64>> {
         None
     }
 }

@@ -34,7 +34,7 @@ pub enum LeaseAnswer {
 ///
 /// Time is told by the ledger's own clock, so that the clocks of hosts do not matter. What is here already goes
 /// for a ledger that no other host shares: everything is granted, since a host does not get in its own way. One that
-/// tells of what other hosts do ([`Feed::watch_growth`](super::Feed::watch_growth)) promises more:
+/// tells of what other hosts do ([`Feed::watch_changes`](super::Feed::watch_changes)) promises more:
 ///
 /// - A lease that was granted and has not run out is refused to everybody, with how long it still lasts; one that has
 ///   run out or was given back is granted to whoever asks first.

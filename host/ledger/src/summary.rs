@@ -72,7 +72,7 @@ pub struct Person {
 /// The time of one person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PersonTime {
-    /// Whose.
+    /// Whose time it is.
     pub person: Person,
     /// Time in each interval.
     pub time: Vec<Duration>,
@@ -124,7 +124,7 @@ pub struct Facets {
 /// Something with the number of activities that have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counted<T> {
-    /// What.
+    /// What they have.
     pub value: T,
     /// How many activities.
     pub entries: u64,

@@ -3,6 +3,16 @@
 //!
 //! A [`KeySource`] yields one key a line: the first seals, all open. [`SealingKeys`] holds them for
 //! the whole host and lets them be exchanged while it works.
+//!
+//! ```
+//! use integration_host_seal::{KeyRing, SealingKey};
+//!
+//! let keys = KeyRing::new(SealingKey::generate());
+//! let sealed = keys.seal(&["connection 1", "token"], b"hush");
+//! assert_eq!(*keys.open(&["connection 1", "token"], &sealed).unwrap(), b"hush");
+//! // In the place of another it does not open.
+//! assert!(keys.open(&["connection 2", "token"], &sealed).is_err());
+//! ```
 #![deny(missing_docs)]
 
 pub mod drafts;

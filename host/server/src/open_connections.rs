@@ -2,8 +2,9 @@
 //!
 //! Whoever opens connections and says nothing must not keep others out. So a new connection is not turned away
 //! while there is one that does nothing: the one that has been waiting for longest makes room, of the network and
-//! the source that have the most. It had a moment for what it wants, unless the new one's network or source has far
-//! fewer: otherwise those who come back at once would keep the host busy with taking each other's places. What is asked by somebody who is known (a delivery whose signature holds, a
+//! the source that have the most. Only what was opened within the last second stays where it is, unless the new one
+//! is of somebody known or of somebody who has far fewer: otherwise those who come back at once would keep the host
+//! busy with taking each other's places. What is asked by somebody who is known (a delivery whose signature holds, a
 //! request with the admin token, a person who is signed in) is never cut off for that, and a connection that
 //! carried such a request goes only after those that did not.
 
@@ -25,7 +26,7 @@ const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// One in so many places is kept for deliveries and health checks, when nothing can make room.
 const KEPT_SHARE: u32 = 16;
 
-/// How long a connection has, before it makes room for one of somebody who has about as many.
+/// How long a connection has after it was opened, before it makes room for one of a stranger who has about as many.
 const TENURE: Duration = Duration::from_secs(1);
 
 /// Who has fewer than one in so many of another's connections has far fewer.
@@ -63,19 +64,9 @@ struct OfNetwork {
 struct OfSource {
     of_network: usize,
     of_source: usize,
-    /// What has waited for longest.
+    /// What has waited for longest, and since when it is open.
     first: (Instant, u64),
-}
-
-/// What became of the wish that another connection make room.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Room {
-    /// One has ended.
-    Made,
-    /// Those that wait have hardly begun to, and are of those who have as few.
-    NotYet,
-    /// All carry requests of somebody known.
-    None,
+    opened: Instant,
 }
 
 /// Connections that may be closed, by since when they wait. There may be thousands of attempts a second to open one, so
@@ -90,6 +81,7 @@ struct Open {
     /// Whose it is: of a trusted proxy's connection only known while it carries a request.
     source: Option<Source>,
     is_proxied: bool,
+    opened: Instant,
     /// Since when it waits for what it is doing now: for a request, or for a request's end.
     since: Instant,
     /// Carries a request of somebody known.
@@ -153,9 +145,8 @@ impl OpenConnections {
         }
         let kept = kept_places(self.most);
         let is_full = state.total() >= self.most.saturating_sub(kept);
-        let room = is_full.then(|| state.make_room_for(source, now));
-        let is_last = room == Some(Room::None);
-        if room == Some(Room::NotYet) || (is_last && state.total() >= self.most) {
+        let is_last = is_full && !state.make_room_for(source, now);
+        if is_last && state.total() >= self.most {
             state.warn(
                 "too many connections are open; further ones are closed",
                 source,
@@ -169,6 +160,7 @@ impl OpenConnections {
         let open = Open {
             source,
             is_proxied: source.is_none(),
+            opened: now,
             since: now,
             is_kept: false,
             is_proven: false,
@@ -291,16 +283,20 @@ impl State {
         Some(())
     }
 
-    /// Ends a connection that waits, of anybody, for a new one of this source.
-    fn make_room_for(&mut self, source: Option<Source>, now: Instant) -> Room {
-        let of_new_network = source
-            .and_then(|source| self.networks.get(&source.network()))
-            .map_or(0, |network| network.connections);
-        let of_new_source = source.map_or(0, |source| self.count(source) as usize);
+    /// Ends a connection that waits, of anybody, for a new one of this source; false if none has to make room.
+    fn make_room_for(&mut self, source: Option<Source>, now: Instant) -> bool {
+        let of_network = source.and_then(|source| self.networks.get(&source.network()));
+        let of_source = source.and_then(|source| of_network?.sources.get(&source));
+        let is_known = of_source.is_none_or(|waiting| !waiting.proven.is_empty());
+        let unproven = |waiting: &Waiting| waiting.unproven.len();
+        let new_source = of_source.map_or(0, unproven);
+        let new_network =
+            of_network.map_or(0, |network| network.sources.values().map(unproven).sum());
         let may_end = |waiting: &OfSource| {
-            now.saturating_duration_since(waiting.first.0) >= TENURE
-                || of_new_network.saturating_mul(FAR_FEWER) < waiting.of_network
-                || of_new_source.saturating_mul(FAR_FEWER) < waiting.of_source
+            is_known
+                || now.saturating_duration_since(waiting.opened) >= TENURE
+                || new_network.saturating_mul(FAR_FEWER) < waiting.of_network
+                || new_source.saturating_mul(FAR_FEWER) < waiting.of_source
         };
         for proven in [false, true] {
             let mut is_empty = true;
@@ -314,16 +310,16 @@ impl State {
                 });
             if let Some(OfSource { first, .. }) = first {
                 self.end(first);
-                return Room::Made;
+                return true;
             }
             if !is_empty {
-                return Room::NotYet;
+                return false;
             }
         }
         let at_proxies = (self.at_proxies.first(false)).or_else(|| self.at_proxies.first(true));
-        at_proxies.map_or(Room::None, |first| {
+        at_proxies.is_some_and(|first| {
             self.end(first);
-            Room::Made
+            true
         })
     }
 
@@ -331,10 +327,12 @@ impl State {
     fn waiting(&self, proven: bool) -> impl Iterator<Item = OfSource> {
         self.networks.values().flat_map(move |network| {
             network.sources.values().filter_map(move |waiting| {
+                let first = waiting.first(proven)?;
                 Some(OfSource {
                     of_network: network.connections,
                     of_source: waiting.len(),
-                    first: waiting.first(proven)?,
+                    first,
+                    opened: self.open.get(&first.1)?.opened,
                 })
             })
         })
@@ -513,12 +511,47 @@ mod tests {
             })
             .collect();
         let again = |at| connections.admit(Some(source(0, 0)), later(start, at));
-        assert!(again(1).is_none(), "it took somebody's place");
+        let last = again(1).expect("a place is kept");
+        assert!(again(2).is_none(), "it took somebody's place");
         assert!(open.iter().all(|open| !is_closed(open)));
-        let other = connections.admit(Some(source(9, 1)), later(start, 1));
+        let other = connections.admit(Some(source(9, 1)), later(start, 3));
         assert!(other.is_some(), "who has none is kept out");
-        let second = again(1000);
-        assert!(second.is_some(), "who waits for long is not replaced");
+        assert!(again(1001).is_some(), "who waits for long is not replaced");
+        drop(last);
+    }
+
+    /// Strangers that ask for little all the time, so that none of their connections has waited for long.
+    #[test]
+    fn somebody_known_finds_another_place_however_busy_strangers_are() {
+        let connections = OpenConnections::new(800, 200);
+        let start = Instant::now();
+        let known = source(99, 1);
+        let admit_known = |at| {
+            let open = connections.admit(Some(known), later(start, at))?;
+            let request = open.handle().begin(known, true, later(start, at)).ok()?;
+            open.handle().keep();
+            drop(request);
+            Some(open)
+        };
+        let kept: Vec<_> = (0..3).map(|at| admit_known(at).unwrap()).collect();
+        let strangers: Vec<_> = (0..900_u64)
+            .filter_map(|number| {
+                let from = source((number % 50) as u8, (number % 250) as u8);
+                let open = connections.admit(Some(from), later(start, 10))?;
+                Some((open, from))
+            })
+            .collect();
+        for round in 1..5 {
+            for (open, from) in &strangers {
+                drop(open.handle().begin(*from, true, later(start, round * 900)));
+            }
+            let another = admit_known(round * 900 + 1);
+            assert!(another.is_some(), "a delivery finds no place");
+            // Nor is anybody else kept out who has about as many: those that are open have been so for long.
+            let stranger = connections.admit(Some(source(1, 1)), later(start, round * 900 + 200));
+            assert!(round == 1 || stranger.is_some());
+        }
+        assert!(kept.iter().all(|open| !is_closed(open)));
     }
 
     #[test]

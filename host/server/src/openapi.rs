@@ -3,7 +3,9 @@
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{IntoResponses, Modify, OpenApi};
 
-use super::routes::{activities, connections, deliveries, hooks, keeping, operations, users};
+use super::routes::{
+    activities, backup, connections, deliveries, hooks, operations, sealing_key, users,
+};
 use crate::api::Problem;
 
 /// What every operation may answer instead.
@@ -60,9 +62,9 @@ pub(super) enum Problems {
         deliveries::list,
         deliveries::replay,
         deliveries::replay_failed,
-        keeping::backup,
-        keeping::show_sealing_key,
-        keeping::rotate_sealing_key,
+        backup::backup,
+        sealing_key::show_sealing_key,
+        sealing_key::rotate_sealing_key,
         hooks::receive,
         operations::alive,
         operations::ready,

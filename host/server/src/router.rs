@@ -13,7 +13,9 @@ use super::browser::{OwnAddress, guard};
 use super::console;
 use super::layers::{admitted, with_own_methods};
 pub(super) use super::layers::{finish, with_an_end};
-use super::routes::{activities, connections, deliveries, hooks, keeping, operations, users};
+use super::routes::{
+    activities, backup, connections, deliveries, hooks, operations, sealing_key, users,
+};
 use super::state::AppState;
 
 /// The API.
@@ -134,11 +136,11 @@ fn admin_routes() -> Router<AppState> {
         .route("/api/v1/deliveries", get(deliveries::list))
         .route("/api/v1/deliveries/replay", post(deliveries::replay_failed))
         .route("/api/v1/deliveries/{id}/replay", post(deliveries::replay))
-        .route("/api/v1/backup", get(keeping::backup))
-        .route("/api/v1/sealing-key", get(keeping::show_sealing_key))
+        .route("/api/v1/backup", get(backup::backup))
+        .route("/api/v1/sealing-key", get(sealing_key::show_sealing_key))
         .route(
             "/api/v1/sealing-key/rotate",
-            post(keeping::rotate_sealing_key),
+            post(sealing_key::rotate_sealing_key),
         )
 }
 

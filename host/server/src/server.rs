@@ -82,7 +82,7 @@ impl Server {
             options: Options {
                 admin_token: None,
                 authenticator: None,
-                limits: Limits::default(),
+                limits: host.limits().clone(),
                 trusted_proxies: Vec::new(),
                 allowed_origins: Vec::new(),
                 #[cfg(feature = "console")]
@@ -106,7 +106,7 @@ impl Server {
         self
     }
 
-    /// Time-outs and limits of requests.
+    /// Time-outs and limits of requests, in the place of those of the host.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.options.limits = limits;

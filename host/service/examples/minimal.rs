@@ -8,9 +8,8 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
-use integration_host::Host;
+use integration_host::{Host, Secret};
 use integration_host_ledger_sql::SqliteLedger;
-use integration_host_seal::secret::Secret;
 
 #[tokio::main]
 async fn main() -> Result<()> {

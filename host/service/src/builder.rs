@@ -172,7 +172,8 @@ impl HostBuilder {
         self
     }
 
-    /// All time-outs and limits, those of HTTP included. A component that was loaded before has those of its engine.
+    /// All time-outs and limits, those of HTTP and of a server included. A component that was loaded before has those of its
+    /// engine; a ledger is told by itself how much of the delivery log it keeps.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
         self

@@ -98,7 +98,7 @@ impl LeaseManager {
         Self {
             beginning: tokio::sync::Mutex::default(),
             held: Mutex::default(),
-            is_shared: ledger.watch_growth().is_some(),
+            is_shared: ledger.watch_changes().is_some(),
             ledger,
             time,
             queue,

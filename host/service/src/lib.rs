@@ -102,6 +102,7 @@ use integration_host_http::LeaseDeadline;
 use integration_host_ledger::{
     Applied, ConnectionEvent, DeliveryRecord, EventKind, Ledger, LedgerIdentity,
 };
+pub use integration_host_seal::secret::Secret;
 use integration_host_storage::{KeyValueStore, SealedStore, SecretStore, Write};
 
 /// How long the providers have to show that they work.
@@ -214,7 +215,7 @@ impl Host {
         service.ensure_integration_fits().await?;
         service.ensure_keys_fit().await?;
         service.look_at_storage_at_start().await?;
-        service.pass_on_growth();
+        service.pass_on_changes();
         background::start(&service, queue);
         replay::start(&service);
         Ok(service)
@@ -237,6 +238,11 @@ impl Host {
     /// What the integration is and needs.
     pub fn manifest(&self) -> &Manifest {
         self.inner.parts.integration.manifest()
+    }
+
+    /// The limits that it keeps to.
+    pub fn limits(&self) -> &Limits {
+        self.inner.parts.integration.limits()
     }
 
     /// Which ledger this host keeps, and which life of its change feed. Asked of the ledger each time, since it may be
@@ -360,15 +366,15 @@ impl Host {
     }
 
     /// Tells whoever watches the change feed of what other hosts add to it.
-    fn pass_on_growth(&self) {
-        let Some(growth) = self.ledger.watch_growth() else {
+    fn pass_on_changes(&self) {
+        let Some(changes) = self.ledger.watch_changes() else {
             return;
         };
         let inner = Arc::downgrade(&self.inner);
-        tokio::spawn(supervision::task("feed-growth", move || {
-            let (inner, mut growth) = (inner.clone(), growth.clone());
+        tokio::spawn(supervision::task("feed-changes", move || {
+            let (inner, mut changes) = (inner.clone(), changes.clone());
             async move {
-                while growth.changed().await.is_ok() {
+                while changes.changed().await.is_ok() {
                     match inner.upgrade() {
                         Some(inner) => Self::of(inner).announce_changes(),
                         None => return,

@@ -38,7 +38,7 @@ pub(super) struct Repetitions(Recent<Key, Handled>);
 
 struct Handled {
     at: Instant,
-    told: Told,
+    reported: Reported,
     response: WebhookResponse,
     /// Those that wait for the ledger.
     waiting: Option<Waiting>,
@@ -46,7 +46,7 @@ struct Handled {
 
 /// What the ledger was told.
 #[derive(Clone)]
-struct Told {
+struct Reported {
     connection: ConnectionId,
     changes: Changes,
     record: DeliveryRecord,
@@ -92,7 +92,7 @@ impl Repetitions {
         if response.body.len() <= LONGEST_ANSWER && size <= MOST_CHANGES {
             let handled = Handled {
                 at: Instant::now(),
-                told: Told {
+                reported: Reported {
                     connection: connection.clone(),
                     changes: changes.clone(),
                     record,
@@ -111,7 +111,7 @@ impl Repetitions {
     }
 
     /// What the ledger is to be told for all that wait. `None`: their hook is no more.
-    fn take(&self, hook: &HookId, digest: &str) -> Option<Told> {
+    fn take(&self, hook: &HookId, digest: &str) -> Option<Reported> {
         let key = (hook.clone(), digest.to_owned());
         self.0.change(&key, Handled::take).flatten()
     }
@@ -141,9 +141,9 @@ impl Handled {
         })
     }
 
-    fn take(&mut self) -> Option<Told> {
+    fn take(&mut self) -> Option<Reported> {
         let times = self.waiting.take()?.times;
-        let mut told = self.told.clone();
+        let mut told = self.reported.clone();
         told.record.id = DeliveryId::generate();
         told.record.times = times;
         Some(told)
@@ -174,7 +174,7 @@ impl Host {
     }
 
     async fn tell_again(&self, hook: &HookId, digest: &str) -> bool {
-        let Some(Told {
+        let Some(Reported {
             connection,
             changes,
             record,

@@ -2,6 +2,24 @@
 //!
 //! [`KeyValueStore`] is what a provider implements. An integration never meets it directly: its
 //! calls work on a unit of work, whose values are sealed before a provider sees them.
+//!
+//! ```
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use std::sync::Arc;
+//!
+//! use integration_host_contract::clock::SystemClock;
+//! use integration_host_contract::id::ConnectionId;
+//! use integration_host_storage::{KeyValueStore, MemoryStore, Write};
+//!
+//! let store = MemoryStore::new(Arc::new(SystemClock));
+//! let connection = ConnectionId::new("c1");
+//! let (key, value) = ("greeting".to_owned(), Some(b"hello".to_vec()));
+//! let write = Write { key, value, expires_at: None };
+//! store.commit(&connection, &[], &[write]).await.unwrap();
+//! let entry = store.get(&connection, "greeting").await.unwrap();
+//! assert_eq!(entry.unwrap().value, b"hello");
+//! # });
+//! ```
 #![deny(missing_docs)]
 
 mod memory;

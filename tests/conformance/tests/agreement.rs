@@ -617,6 +617,7 @@ async fn look_at_connection(both: &mut Both, id: ConnectionId) {
 
 async fn history(seed: u64) {
     let Some(database) = TestDatabase::create().unwrap() else {
+        eprintln!("without a Postgres there is nothing to compare with");
         return;
     };
     let address = database.url().parse().unwrap();

@@ -40,7 +40,7 @@ pub(super) struct ChangeNotifier {
 impl ChangeNotifier {
     /// Begins to listen, and goes on until the last handle is dropped.
     pub(super) fn start(address: &PostgresAddress) -> Result<Self, PostgresOpenError> {
-        let growth = Self {
+        let notifier = Self {
             seen: watch::Sender::new(0),
             announced: Arc::default(),
             stop: watch::Sender::new(false),
@@ -48,11 +48,11 @@ impl ChangeNotifier {
         let listener = Listener {
             config: config(address, Purpose::Writing),
             tls: connector(address.tls())?,
-            seen: growth.seen.clone(),
-            announced: Arc::clone(&growth.announced),
+            seen: notifier.seen.clone(),
+            announced: Arc::clone(&notifier.announced),
             last: None,
         };
-        let mut stop = growth.stop.subscribe();
+        let mut stop = notifier.stop.subscribe();
         tokio::spawn(async move {
             tokio::select! {
                 () = supervision::task("feed-listener", || listener.clone().run()) => {}
@@ -60,7 +60,7 @@ impl ChangeNotifier {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         });
-        Ok(growth)
+        Ok(notifier)
     }
 
     /// Tells other hosts soon.

@@ -62,7 +62,7 @@ impl ChangeError for PostgresError {
 #[derive(Clone)]
 pub struct PostgresDatabase {
     pool: Pool,
-    growth: ChangeNotifier,
+    notifier: ChangeNotifier,
     scrubber: Scrubber,
 }
 
@@ -75,11 +75,11 @@ impl PostgresDatabase {
     pub async fn open(address: &PostgresAddress) -> Result<Self, PostgresOpenError> {
         let pool = connect(address, SETUP, Purpose::Writing).await?;
         schema::bring_up_to_date(&pool, address).await?;
-        let growth = ChangeNotifier::start(address)?;
+        let notifier = ChangeNotifier::start(address)?;
         let scrubber = Scrubber::start(pool.clone());
         Ok(Self {
             pool,
-            growth,
+            notifier,
             scrubber,
         })
     }
@@ -163,13 +163,13 @@ impl PostgresDatabase {
     }
 
     /// Tells other hosts soon that the ledger's change feed has grown.
-    pub fn announce_growth(&self) {
-        self.growth.announce();
+    pub fn announce_changes(&self) {
+        self.notifier.announce();
     }
 
     /// Tells whenever the ledger's change feed may have grown, by whichever host.
-    pub fn watch_growth(&self) -> watch::Receiver<u64> {
-        self.growth.watch()
+    pub fn watch_changes(&self) -> watch::Receiver<u64> {
+        self.notifier.watch()
     }
 
     /// Has what was erased leave the files of the tables that hold what is sealed, soon and in the background.
@@ -179,7 +179,7 @@ impl PostgresDatabase {
 
     /// Lets go of the database. Whatever is asked afterwards, through any handle, is refused.
     pub async fn close(&self) {
-        self.growth.stop();
+        self.notifier.stop();
         self.scrubber.stop().await;
         self.pool.close();
     }

@@ -14,14 +14,14 @@ const MAX_EMAILS: usize = 100_000;
 const MAX_LOOKUPS: u32 = 1_000;
 
 /// The directory, lent to one call.
-pub(crate) struct LentDirectory {
+pub(crate) struct CallDirectory {
     directory: Arc<dyn UserDirectory>,
     emails_left: usize,
     lookups_left: u32,
     is_exhausted: bool,
 }
 
-impl LentDirectory {
+impl CallDirectory {
     /// Lends the directory to a call.
     pub(crate) fn new(directory: Arc<dyn UserDirectory>) -> Self {
         Self {
@@ -39,7 +39,7 @@ impl LentDirectory {
     }
 }
 
-impl Host for LentDirectory {
+impl Host for CallDirectory {
     async fn find_by_email(&mut self, emails: Vec<String>) -> Result<Vec<Vec<User>>, Error> {
         if self.count(emails.len()).is_none() {
             // Reported once: who floods this host must not flood its log.

@@ -48,15 +48,15 @@ pub(crate) struct Terms {
     pub(crate) unanswered: Arc<AtomicBool>,
 }
 
-/// HTTP, lent to one call. Most deliveries are handled without it, so nothing is prepared before the
+/// HTTP of one call. Most deliveries are handled without it, so nothing is prepared before the
 /// first request.
 pub(crate) struct CallHttp {
-    lender: Arc<OutboundHttp>,
+    outbound: Arc<OutboundHttp>,
     connection: ConnectionId,
     secrets: SecretSource,
     terms: Terms,
     deadline: Instant,
-    lent: Option<HttpForCall>,
+    for_call: Option<HttpForCall>,
     reported: u32,
     warnings: Arc<LogBudget>,
     confidential: Arc<Confidential>,
@@ -64,7 +64,7 @@ pub(crate) struct CallHttp {
 
 impl CallHttp {
     pub(crate) fn new(
-        lender: Arc<OutboundHttp>,
+        outbound: Arc<OutboundHttp>,
         connection: ConnectionId,
         secrets: SecretSource,
         terms: Terms,
@@ -73,12 +73,12 @@ impl CallHttp {
         confidential: Arc<Confidential>,
     ) -> Self {
         Self {
-            lender,
+            outbound,
             connection,
             secrets,
             terms,
             deadline,
-            lent: None,
+            for_call: None,
             reported: 0,
             warnings,
             confidential,
@@ -98,20 +98,20 @@ impl CallHttp {
         }
     }
 
-    async fn lent(&mut self) -> Result<&mut HttpForCall, wit::Error> {
-        let lent = match self.lent.take() {
-            Some(lent) => lent,
+    async fn for_call(&mut self) -> Result<&mut HttpForCall, wit::Error> {
+        let for_call = match self.for_call.take() {
+            Some(for_call) => for_call,
             None => {
                 let secrets = self.secrets.secrets(&self.connection).await;
                 let secrets =
                     secrets.map_err(|error| wit::Error::Unavailable(error.to_string()))?;
-                self.lender
-                    .lend(secrets, self.deadline)
+                self.outbound
+                    .for_call(secrets, self.deadline)
                     .fenced_by(self.terms.lease_deadlines.clone())
                     .asked_by_person(self.terms.asked_by_person)
             }
         };
-        Ok(self.lent.insert(lent))
+        Ok(self.for_call.insert(for_call))
     }
 }
 
@@ -122,8 +122,8 @@ impl wit::Host for CallHttp {
             // Before it is sent: the call may be cut off while it is on its way.
             self.terms.unanswered.store(true, Ordering::Relaxed);
         }
-        let lent = self.lent().await?;
-        let outcome = lent.send(request.into()).await;
+        let for_call = self.for_call().await?;
+        let outcome = for_call.send(request.into()).await;
         let is_refused = match &outcome {
             Ok(response) => (400..500).contains(&response.status),
             Err(error) => !matches!(error, HttpError::Unavailable(_)),
@@ -149,13 +149,13 @@ impl wit::Host for CallHttp {
 
     async fn quota_used_up(&mut self, quota: String, resets_in_seconds: u32) {
         // Without secrets nothing can be sent either.
-        if let Ok(lent) = self.lent().await {
-            lent.mark_quota_used_up(&quota, resets_in_seconds);
+        if let Ok(for_call) = self.for_call().await {
+            for_call.mark_quota_used_up(&quota, resets_in_seconds);
         }
     }
 
     async fn quota_resets_in(&mut self, quota: String) -> Option<u32> {
-        self.lent().await.ok()?.quota_resets_in_seconds(&quota)
+        self.for_call().await.ok()?.quota_resets_in_seconds(&quota)
     }
 }
 

@@ -4,6 +4,6 @@
 
 mod client;
 mod fixture;
-mod lending;
+mod outbound;
 mod retrying;
 mod server;

@@ -86,7 +86,7 @@ async fn retry_after_is_waited_for() {
         answer(429, &[("retry-after", "7")]),
         answer(503, &[("retry-after", "5")]),
     ]);
-    let mut lent = lender(client.clone(), FAST).lend(secrets(), in_a_minute());
+    let mut lent = lender(client.clone(), FAST).for_call(secrets(), in_a_minute());
     assert_eq!(lent.send(get("/")).await.unwrap().status, 200);
     let sent_at = client.sent_at();
     assert!((7.0..7.3).contains(&sent_at[1]), "{sent_at:?}");
@@ -97,7 +97,7 @@ async fn retry_after_is_waited_for() {
 async fn delays_grow_and_are_never_the_same() {
     let down = || Err(HttpError::Unavailable("down".to_owned()));
     let client = scripted(vec![down(), down(), down(), down()]);
-    let mut lent = lender(client.clone(), FAST).lend(secrets(), in_a_minute());
+    let mut lent = lender(client.clone(), FAST).for_call(secrets(), in_a_minute());
     assert_eq!(lent.send(get("/")).await, down());
     let sent_at = client.sent_at();
     assert_eq!(sent_at.len(), 4);
@@ -115,7 +115,7 @@ async fn a_retry_that_would_come_too_late_is_not_waited_for() {
     for asked in ["61", "99999999999999999999"] {
         let client = scripted(vec![answer(503, &[("retry-after", asked)])]);
         let start = Instant::now();
-        let mut lent = lender(client.clone(), FAST).lend(secrets(), in_a_minute());
+        let mut lent = lender(client.clone(), FAST).for_call(secrets(), in_a_minute());
         let response = lent.send(get("/")).await.unwrap();
         assert_eq!(response.status, 503);
         assert_eq!(
@@ -134,7 +134,7 @@ async fn each_attempt_takes_its_turn() {
         requests_per_minute: 6,
         longest_quota_seconds: 0,
     };
-    let mut lent = lender(client.clone(), slow).lend(secrets(), in_a_minute());
+    let mut lent = lender(client.clone(), slow).for_call(secrets(), in_a_minute());
     assert_eq!(lent.send(get("/")).await.unwrap().status, 200);
     let sent_at: Vec<u64> = client
         .sent_at()
@@ -154,10 +154,10 @@ async fn no_turn_before_the_deadline_means_the_last_answer_or_an_error() {
     };
     let lender = lender(client.clone(), slow);
     let deadline = Instant::now() + Duration::from_secs(30);
-    let mut lent = lender.lend(secrets(), deadline);
+    let mut lent = lender.for_call(secrets(), deadline);
     assert_eq!(lent.send(get("/")).await.unwrap().status, 500);
     let error = lender
-        .lend(secrets(), deadline)
+        .for_call(secrets(), deadline)
         .send(get("/"))
         .await
         .unwrap_err();
@@ -178,7 +178,7 @@ async fn one_calls_429_slows_the_others_with_the_same_token() {
     };
     assert_eq!(
         lender
-            .lend(secrets(), in_a_minute())
+            .for_call(secrets(), in_a_minute())
             .send(once())
             .await
             .unwrap()
@@ -190,12 +190,12 @@ async fn one_calls_429_slows_the_others_with_the_same_token() {
         ..once()
     };
     lender
-        .lend(secrets(), in_a_minute())
+        .for_call(secrets(), in_a_minute())
         .send(anonymous)
         .await
         .unwrap();
     lender
-        .lend(secrets(), in_a_minute())
+        .for_call(secrets(), in_a_minute())
         .send(once())
         .await
         .unwrap();
@@ -214,7 +214,7 @@ async fn an_attempt_gets_no_more_time_than_the_call_has() {
     for seconds in [5, 60] {
         let deadline = Instant::now() + Duration::from_secs(seconds);
         lender
-            .lend(secrets(), deadline)
+            .for_call(secrets(), deadline)
             .send(get("/"))
             .await
             .unwrap();
@@ -245,7 +245,7 @@ impl HttpClient for Careless {
 async fn a_careless_provider_neither_hangs_a_call_nor_reveals_a_secret() {
     let lender = lender(Arc::new(Careless), FAST);
     let error = lender
-        .lend(secrets(), in_a_minute())
+        .for_call(secrets(), in_a_minute())
         .send(get("/"))
         .await
         .unwrap_err();
@@ -255,7 +255,7 @@ async fn a_careless_provider_neither_hangs_a_call_nor_reveals_a_secret() {
     );
     let start = Instant::now();
     let error = lender
-        .lend(secrets(), in_a_minute())
+        .for_call(secrets(), in_a_minute())
         .send(get("/hang"))
         .await
         .unwrap_err();
@@ -279,7 +279,7 @@ async fn refusals_without_a_delay_hold_back_the_secret_longer_and_longer() {
     let lender = lender(client.clone(), FAST);
     for _ in 0..6 {
         // Each comes from another call, and none is repeated.
-        let mut lent = lender.lend(secrets(), in_a_minute());
+        let mut lent = lender.for_call(secrets(), in_a_minute());
         let request = GuestRequest {
             idempotent: false,
             ..get("/")
@@ -299,10 +299,10 @@ async fn refusals_without_a_delay_hold_back_the_secret_longer_and_longer() {
 #[tokio::test(start_paused = true)]
 async fn what_one_call_learns_of_a_quota_holds_for_every_call_with_its_secrets() {
     let lender = lender(scripted(Vec::new()), FAST);
-    let mut one = lender.lend(secrets(), in_a_minute());
+    let mut one = lender.for_call(secrets(), in_a_minute());
     one.mark_quota_used_up("workspace/43", 90);
     drop(one);
-    let same = lender.lend(secrets(), in_a_minute());
+    let same = lender.for_call(secrets(), in_a_minute());
     assert_eq!(same.quota_resets_in_seconds("workspace/43"), Some(90));
     assert_eq!(same.quota_resets_in_seconds("user"), None);
     let other = [(
@@ -310,7 +310,7 @@ async fn what_one_call_learns_of_a_quota_holds_for_every_call_with_its_secrets()
         integration_host_seal::secret::Secret::new("another"),
     )]
     .into();
-    let other = lender.lend(other, in_a_minute());
+    let other = lender.for_call(other, in_a_minute());
     assert_eq!(
         other.quota_resets_in_seconds("workspace/43"),
         None,

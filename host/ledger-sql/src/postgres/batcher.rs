@@ -215,7 +215,7 @@ impl Writer {
             .await?;
         let has_changes = |arrival: &PendingApply| arrival.items() > 0;
         if pending.iter().any(has_changes) {
-            self.database.announce_growth();
+            self.database.announce_changes();
         }
         Ok(outcomes)
     }

@@ -125,12 +125,12 @@ impl SqlDatabase for SharedDatabase {
         self.batcher.apply(id, changes, delivery).await
     }
 
-    fn announce_growth(&self) {
-        self.database.announce_growth();
+    fn announce_changes(&self) {
+        self.database.announce_changes();
     }
 
-    fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.database.watch_growth())
+    fn watch_changes(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.database.watch_changes())
     }
 
     async fn pruned(&self) -> Result<(), LedgerError> {
@@ -153,7 +153,7 @@ impl Ledger for PostgresLedger {
             Box::pin(server::settle(transaction, server))
         });
         let identity: Result<_> = settle.await;
-        database.announce_growth();
+        database.announce_changes();
         Ok(identity?)
     }
 
@@ -161,7 +161,7 @@ impl Ledger for PostgresLedger {
         let begin =
             (self.database).change_unfenced((), |db, ()| Box::pin(identity::begin_life(db)));
         let begun = begin.await;
-        self.database.announce_growth();
+        self.database.announce_changes();
         begun
     }
 

@@ -14,7 +14,9 @@ use crate::config::ensure_path;
 use integration_host_contract::sentence::{duration_in_words, quoted};
 use integration_host_http::address::is_loopback;
 use integration_host_server::AdminToken;
-use integration_host_server::api::{ConnectionList, ConnectionView, IntegrationView, Problem};
+use integration_host_server::api::{
+    ConnectionList, ConnectionView, IntegrationView, NounView, Problem,
+};
 
 /// Connecting to the host.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -123,6 +125,18 @@ impl Client {
     /// What the host runs.
     pub(super) async fn integration(&self) -> Result<IntegrationView, Failure> {
         self.get(&["integration"], &[]).await
+    }
+
+    /// What people call what a connection is bound to, for what is told of it. A host of an earlier version does not say.
+    pub(super) async fn scope_noun(&self) -> NounView {
+        let integration = self.integration().await;
+        integration.map_or_else(
+            |_| NounView {
+                singular: "scope".to_owned(),
+                plural: "scopes".to_owned(),
+            },
+            |integration| integration.scope_noun,
+        )
     }
 
     /// The connection with this id or, if there is just one, this name.

@@ -94,26 +94,24 @@ pub(super) struct DisconnectArguments {
 /// `connections`
 pub(super) async fn list(client: &Client, output: &Output) -> Result<(), Failure> {
     let list: ConnectionList = client.get(&["connections"], &[]).await?;
-    let integration = client.integration().await?;
+    let integration = client.integration().await.ok();
     output.answer(&list, |list| {
         if list.connections.is_empty() {
-            let secrets = integration
-                .secrets
-                .iter()
-                .map(|secret| secret.name.as_str());
+            let needed = integration.as_ref().map(|integration| {
+                let secrets = integration.secrets.iter();
+                variables(&integration.id, secrets.map(|secret| secret.name.as_str()))
+            });
             return format!(
                 "Nothing is connected yet.\n\nNext: {}integration-host test",
-                variables(&integration.id, secrets)
+                needed.unwrap_or_default()
             );
         }
-        let mut table = Table::new(&[
-            "ID",
-            "NAME",
-            "STATUS",
-            &integration.scope_noun.singular.to_uppercase(),
-            "MAPPED",
-            "LAST DELIVERY",
-        ]);
+        let scope = integration
+            .as_ref()
+            .map_or("SCOPE".to_owned(), |integration| {
+                integration.scope_noun.singular.to_uppercase()
+            });
+        let mut table = Table::new(&["ID", "NAME", "STATUS", &scope, "MAPPED", "LAST DELIVERY"]);
         for one in &list.connections {
             table.row([
                 one.id.clone(),
@@ -147,7 +145,7 @@ pub(super) async fn show(
     let connection = client.connection(&arguments.connection).await?;
     // Lists leave some of it out.
     let connection: ConnectionView = client.get(&["connections", &connection.id], &[]).await?;
-    let noun = client.integration().await?.scope_noun;
+    let noun = client.scope_noun().await;
     let log: ConnectionLog = client
         .get(
             &["connections", &connection.id, "log"],
@@ -329,7 +327,7 @@ pub(super) async fn disconnect(
     if !arguments.yes && !agrees(&connection)? {
         return Err(Failure::usage("nothing was changed"));
     }
-    let noun = client.integration().await?.scope_noun;
+    let noun = client.scope_noun().await;
     output.progress(&format!("Disconnecting {} …", printable(&connection.name)));
     let ended = client.delete(&["connections", &connection.id]).await?;
     let stays = ended.map(|DisconnectedView { stays }| stays);

@@ -38,7 +38,8 @@ pub(super) async fn run(
         let list: MissingList = client
             .get(&["connections", &connection.id, "missing"], &[])
             .await?;
-        let remote = client.integration().await?.name;
+        let remote = client.integration().await;
+        let remote = remote.map_or("The remote service".to_owned(), |remote| remote.name);
         return output.answer(&list, |list| describe(list, &remote));
     }
     let request = TakeBackRequest {

@@ -5,6 +5,7 @@
 //! HTTP API. Answers go to standard output, for people or as JSON; progress and errors go to standard error.
 
 mod activities;
+mod backup;
 mod client;
 mod connect;
 mod connections;
@@ -15,13 +16,13 @@ mod failure;
 mod follow;
 mod import;
 mod inspect;
-mod keeping;
 mod missing;
 mod output;
 mod place;
 mod progress;
 mod restore;
 mod restored;
+mod sealing_key;
 mod secrets;
 mod serve;
 mod table;
@@ -156,8 +157,8 @@ enum Command {
     #[command(after_help = deliveries::REPLAY_EXAMPLES)]
     Replay(Remote<deliveries::ReplayArguments>),
     /// Copy everything a running host keeps into a file, secrets sealed
-    #[command(after_help = keeping::BACKUP_EXAMPLES)]
-    Backup(Remote<keeping::BackupArguments>),
+    #[command(after_help = backup::BACKUP_EXAMPLES)]
+    Backup(Remote<backup::BackupArguments>),
     /// Bring a backup back into an empty data directory
     #[command(after_help = restore::EXAMPLES)]
     Restore(restore::Arguments),
@@ -171,8 +172,8 @@ enum Command {
     #[command(after_help = import::EXAMPLES)]
     Import(import::Arguments),
     /// Seal everything with another key while the host runs
-    #[command(after_help = keeping::ROTATE_EXAMPLES)]
-    RotateKey(Remote<keeping::RotateArguments>),
+    #[command(after_help = sealing_key::ROTATE_EXAMPLES)]
+    RotateKey(Remote<sealing_key::RotateArguments>),
     /// Show what a component is, wants and may do, before it is trusted
     #[command(after_help = inspect::EXAMPLES)]
     Inspect(inspect::Arguments),
@@ -290,14 +291,14 @@ async fn run(command: Command, output: &Output) -> Result<(), Failure> {
             deliveries::replay(remote.arguments, &remote.target.client()?, output).await
         }
         Command::Backup(remote) => {
-            keeping::backup(remote.arguments, &remote.target.client()?, output).await
+            backup::backup(remote.arguments, &remote.target.client()?, output).await
         }
         Command::Restore(arguments) => restore::run(arguments, output).await,
         Command::Restored(arguments) => restored::run(arguments, output).await,
         Command::Export(arguments) => export::run(arguments, output).await,
         Command::Import(arguments) => import::run(arguments, output).await,
         Command::RotateKey(remote) => {
-            keeping::rotate_key(remote.arguments, &remote.target.client()?, output).await
+            sealing_key::rotate_key(remote.arguments, &remote.target.client()?, output).await
         }
     }
 }

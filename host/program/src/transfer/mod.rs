@@ -62,7 +62,7 @@ pub struct Header {
     pub id: String,
     /// The version of the program that wrote it.
     pub program_version: String,
-    /// When.
+    /// When it was written.
     pub created_at: Timestamp,
     /// The storage it comes from, without any password.
     pub storage: String,

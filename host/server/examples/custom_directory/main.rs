@@ -13,12 +13,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
-use integration_host::{ConnectRequest, Host};
+use integration_host::{ConnectRequest, Host, Secret};
 use integration_host_contract::User;
 use integration_host_contract::id::UserId;
 use integration_host_ledger::MemberFilter;
 use integration_host_ledger_sql::SqliteLedger;
-use integration_host_seal::secret::Secret;
 use integration_host_server::Server;
 use tokio::net::TcpListener;
 

@@ -13,10 +13,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use integration_host::{ConnectRequest, Host};
+use integration_host::{ConnectRequest, Host, Secret};
 use integration_host_contract::clock::SystemClock;
 use integration_host_ledger_sql::SqliteLedger;
-use integration_host_seal::secret::Secret;
 use integration_host_server::Server;
 use tokio::net::TcpListener;
 

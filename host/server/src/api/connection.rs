@@ -157,7 +157,7 @@ pub struct ConnectionLog {
 /// Something that happened to a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionEventView {
-    /// When.
+    /// When it happened.
     #[schema(value_type = String, format = DateTime)]
     pub at: Timestamp,
     /// What kind of thing.

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::elements::moment;
 
-/// How times stand in sentences, see [`integration_host::moment`].
+/// How times stand in sentences.
 const TIME: &str = "2026-03-01 14:05:00Z";
 
 /// A sentence with its times in the viewer's zone. Its addresses break between their parts where they do not fit.

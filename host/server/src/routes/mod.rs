@@ -1,11 +1,12 @@
 //! One handler per route, by what it is about.
 
 pub(super) mod activities;
+pub(super) mod backup;
 pub(super) mod connections;
 pub(super) mod deliveries;
 pub(super) mod hooks;
-pub(super) mod keeping;
 pub(super) mod operations;
+pub(super) mod sealing_key;
 pub(super) mod users;
 
 pub(super) use self::operations::Readiness;

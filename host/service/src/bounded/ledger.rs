@@ -86,8 +86,8 @@ bounded! {
         last_change() -> u64;
         spread_changes(most: usize) -> bool;
     } + {
-        fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
-            self.ledger.watch_growth()
+        fn watch_changes(&self) -> Option<watch::Receiver<u64>> {
+            self.ledger.watch_changes()
         }
     }
     DeliveryLog {

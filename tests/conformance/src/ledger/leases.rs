@@ -64,7 +64,7 @@ pub(super) const HOUR: Duration = Duration::from_secs(3600);
 /// Two hosts' handles on a ledger that hosts share; `None`: they do not share this one.
 pub(super) async fn two_hosts(world: &World<'_>) -> Option<(Book, Book)> {
     let one = world.open().await;
-    one.watch_growth()?;
+    one.watch_changes()?;
     Some((one, world.open().await))
 }
 

@@ -28,7 +28,7 @@ use tokio::task::AbortHandle;
 
 use crate::eventually;
 use crate::setup::{NORTHWIND, unlimited_scenario};
-use crate::world::{Keeping, Kind};
+use crate::world::{Kind, Stores};
 
 /// What a host does when it dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +71,10 @@ pub async fn die_between(component: &Path, kind: Kind) -> Result<Option<BetweenR
         for moment in [Moment::Before, Moment::After] {
             for commits in 0.. {
                 let name = format!("{act:?}, killed {moment:?} commit {commits}");
-                let Some(keeping) = Keeping::new(kind)? else {
+                let Some(stores) = Stores::new(kind)? else {
                     return Ok(None);
                 };
-                match die_once(&integration, keeping, act, moment, commits).await {
+                match die_once(&integration, stores, act, moment, commits).await {
                     Ok(true) => report.deaths += 1,
                     // There are no more commits to die at.
                     Ok(false) => break,
@@ -92,12 +92,12 @@ pub async fn die_between(component: &Path, kind: Kind) -> Result<Option<BetweenR
 /// False: the act came to its end.
 async fn die_once(
     integration: &Integration,
-    keeping: Keeping,
+    stores: Stores,
     act: Act,
     moment: Moment,
     commits: i64,
 ) -> Result<bool> {
-    let world = World::new(integration, keeping).await?;
+    let world = World::new(integration, stores).await?;
     let mut first = world.live().await?;
     if act != Act::Connect {
         world.connect(&first.service).await?;
@@ -136,7 +136,7 @@ async fn die_once(
 struct World {
     integration: Integration,
     sandbox: RunningSandbox,
-    keeping: Keeping,
+    stores: Stores,
     keys: Arc<SealingKeys>,
     clock: Arc<Shifted>,
     listener: TcpListener,
@@ -158,13 +158,13 @@ impl Drop for Life {
 }
 
 impl World {
-    async fn new(integration: &Integration, keeping: Keeping) -> Result<Self> {
+    async fn new(integration: &Integration, stores: Stores) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         listener.set_nonblocking(true)?;
         Ok(Self {
             integration: integration.clone(),
             sandbox: Sandbox::start(unlimited_scenario()).await?,
-            keeping,
+            stores,
             keys: Arc::new(SealingKeys::new(SealingKey::generate())),
             clock: Arc::default(),
             listener,
@@ -176,7 +176,7 @@ impl World {
     async fn live(&self) -> Result<Life> {
         let fate = Arc::new(Fate::default());
         let clock: Arc<dyn Clock> = self.clock.clone();
-        let (ledger, store) = self.keeping.place().open(&clock).await?;
+        let (ledger, store) = self.stores.place().open(&clock).await?;
         let http =
             crate::embedded::lend_unpaced(&self.integration, &self.sandbox, HttpLimits::default())?;
         let listener = tokio::net::TcpListener::from_std(self.listener.try_clone()?)?;

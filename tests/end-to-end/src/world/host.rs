@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::Common;
 use super::directory::Directory;
-use super::keeping::Place;
+use super::stores::Place;
 
 /// What requests to the API carry.
 const ADMIN_TOKEN: &str = "the-administrator-of-a-world-that-lies";

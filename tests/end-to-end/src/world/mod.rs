@@ -9,10 +9,10 @@ mod compare;
 mod directory;
 mod history;
 mod host;
-mod keeping;
 mod play;
 mod reader;
 mod shorten;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use integration_host_contract::limits::Limits;
 use integration_host_engine::{Engine, Integration};
 
 pub use self::history::{History, Step};
-pub(crate) use self::keeping::Keeping;
-pub use self::keeping::Kind;
+pub use self::stores::Kind;
+pub(crate) use self::stores::Stores;
 use crate::built;
 
 /// Histories that are played at the same time: they mostly wait.

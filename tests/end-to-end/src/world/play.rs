@@ -24,8 +24,8 @@ use tokio::time::{Instant, sleep};
 use super::directory::Directory;
 use super::history::{History, Step};
 use super::host::{Api, Host, ShiftedClock, Surroundings};
-use super::keeping::{Keeping, Kind, Part};
 use super::reader::Reader;
+use super::stores::{Kind, Part, Stores};
 use super::{Common, ROUNDS, Report, compare};
 use crate::setup::{NORTHWIND, PLATFORM_USERS};
 
@@ -48,7 +48,7 @@ pub(super) type Mappings = BTreeMap<String, Option<String>>;
 pub(super) struct Stage<'a> {
     common: &'a Common,
     pub(super) sandbox: RunningSandbox,
-    keeping: Keeping,
+    stores: Stores,
     around: Surroundings,
     addresses: Vec<SocketAddr>,
     hosts: Vec<Option<Host>>,
@@ -111,11 +111,11 @@ pub(super) async fn play(common: &Common, kind: Kind, history: &History) -> Resu
 
 impl<'a> Stage<'a> {
     async fn set(common: &'a Common, kind: Kind) -> Result<Option<Self>> {
-        let Some(keeping) = Keeping::new(kind)? else {
+        let Some(stores) = Stores::new(kind)? else {
             return Ok(None);
         };
         let sandbox = Sandbox::start(scenario()).await?;
-        let addresses = (0..keeping.hosts())
+        let addresses = (0..stores.hosts())
             .map(|_| free_address())
             .collect::<Result<Vec<_>>>()?;
         let first = addresses.first().context("no host")?;
@@ -128,7 +128,7 @@ impl<'a> Stage<'a> {
                 .any(|member| member.workspace_id == NORTHWIND && member.user_id == user.id)
         });
         let around = Surroundings {
-            place: keeping.place(),
+            place: stores.place(),
             toggl: sandbox.base_url().to_owned(),
             public_url: public_url.clone(),
             clock: Arc::new(ShiftedClock::default()),
@@ -138,7 +138,7 @@ impl<'a> Stage<'a> {
         let mut stage = Self {
             common,
             sandbox,
-            keeping,
+            stores,
             around,
             hosts: addresses.iter().map(|_| None).collect(),
             addresses,
@@ -232,7 +232,7 @@ impl<'a> Stage<'a> {
             }
             Step::BackUp => {
                 self.kill_hosts().await?;
-                self.keeping.back_up()?;
+                self.stores.back_up()?;
                 self.at_backup = Some((self.mappings.clone(), self.by_hand.clone()));
                 self.start_hosts().await?;
             }
@@ -250,11 +250,11 @@ impl<'a> Stage<'a> {
         };
         self.kill_hosts().await?;
         for part in parts {
-            self.keeping.restore(*part)?;
+            self.stores.restore(*part)?;
         }
-        self.around.place = self.keeping.place();
+        self.around.place = self.stores.place();
         if parts.contains(&Part::Ledger) {
-            self.keeping.place().begin_a_new_life().await?;
+            self.stores.place().begin_a_new_life().await?;
             (self.mappings, self.by_hand) = (mappings, by_hand);
         }
         self.start_hosts().await

@@ -3,7 +3,7 @@
 use anyhow::Error;
 
 use super::history::History;
-use super::keeping::Kind;
+use super::stores::Kind;
 use super::{Common, play};
 
 /// Histories that are tried at most: each takes seconds.

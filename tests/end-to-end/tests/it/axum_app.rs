@@ -114,6 +114,8 @@ async fn the_host_is_part_of_an_application_with_its_own_people_and_table() {
         .await;
     assert_eq!(refused.status(), 403);
     assert_eq!(app.get("/time/timeline", "eve").await.status(), 200);
+    // A backup holds everything, sealing apart.
+    assert_eq!(app.get("/time/api/v1/backup", "eve").await.status(), 403);
     let form = app.ask(Method::POST, "/time/connect/test", "eve", Value::Null);
     assert_eq!(form.await.status(), 403);
     let elsewhere = app

@@ -14,7 +14,7 @@ use integration_host_contract::sentence::{cut_bytes, printable};
 const MAX_MESSAGE_BYTES: usize = 1024;
 
 /// The log as one call sees it.
-pub(crate) struct LentLog {
+pub(crate) struct CallLog {
     connection: ConnectionId,
     lines_left: u32,
     confidential: Arc<Confidential>,
@@ -22,7 +22,7 @@ pub(crate) struct LentLog {
     budget: Arc<LogBudget>,
 }
 
-impl LentLog {
+impl CallLog {
     /// A log for a call of `connection` that accepts `max_lines` messages, as far as `budget`
     /// allows.
     pub(crate) fn new(
@@ -40,7 +40,7 @@ impl LentLog {
     }
 }
 
-impl Host for LentLog {
+impl Host for CallLog {
     async fn log(&mut self, level: Level, context: String, message: String) {
         let connection = &self.connection;
         let Some(lines_left) = self.lines_left.checked_sub(1) else {

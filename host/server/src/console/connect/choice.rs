@@ -14,7 +14,7 @@ use super::super::problem::ConsoleError;
 use super::super::viewer::Viewer;
 use super::connect_form::{ConnectForm, Progress};
 use super::drafts::{Draft, DraftId};
-use super::offers::{Offer, Standing, connected, offers};
+use super::offers::{Availability, Offer, connected, offers};
 use super::secrets::unfit;
 use super::start::title;
 use crate::extract::ApiPath;
@@ -86,11 +86,11 @@ pub(super) async fn connect(
     };
     let noun = &manifest.scope_noun.singular;
     let offer = offers.iter().find(|offer| offer.scope.id == scope_id);
-    match offer.map(|offer| offer.standing) {
-        Some(Standing::Connected(_)) if earlier.is_some() => {
+    match offer.map(|offer| offer.availability) {
+        Some(Availability::Connected(_)) if earlier.is_some() => {
             return Ok(viewer.see_other(&progress_target(&id, &scope_id)));
         }
-        Some(Standing::Open) if problems.name.is_none() => {
+        Some(Availability::Open) if problems.name.is_none() => {
             // It was disconnected since.
             if matches!(earlier, Some(Progress::Connected(_))) {
                 draft.forget_attempt(&scope_id);
@@ -103,11 +103,11 @@ pub(super) async fn connect(
             draft.attempt_once(&scope_id, || ConnectForm::start(state.clone(), request));
             return Ok(viewer.see_other(&progress_target(&id, &scope_id)));
         }
-        Some(Standing::Open) => {}
-        Some(Standing::Connected(_)) => {
+        Some(Availability::Open) => {}
+        Some(Availability::Connected(_)) => {
             problems.scope = Some(format!("This {noun} was connected meanwhile."));
         }
-        Some(Standing::Impossible(reason)) => problems.scope = Some(sentence(reason)),
+        Some(Availability::Impossible(reason)) => problems.scope = Some(sentence(reason)),
         None => {
             let noun = manifest.scope_noun.with_article();
             problems.scope = Some(format!("Choose {noun}."));
@@ -217,7 +217,7 @@ impl Choice<'_> {
         let is_any_connected = self
             .offers
             .iter()
-            .any(|offer| matches!(offer.standing, Standing::Connected(_)));
+            .any(|offer| matches!(offer.availability, Availability::Connected(_)));
         if self.offers.is_empty() {
             format!(
                 "This account has no {noun}. Use the {name} of an account that belongs to the {noun}."

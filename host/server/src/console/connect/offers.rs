@@ -11,12 +11,12 @@ use integration_host_ledger::Connection;
 /// A scope, and whether it can be connected.
 pub(super) struct Offer<'a> {
     pub(super) scope: &'a Scope,
-    pub(super) standing: Standing<'a>,
+    pub(super) availability: Availability<'a>,
 }
 
 /// Whether a scope can be connected.
 #[derive(Clone, Copy)]
-pub(super) enum Standing<'a> {
+pub(super) enum Availability<'a> {
     Open,
     Connected(&'a Connection),
     /// Why not.
@@ -38,18 +38,18 @@ pub(super) fn offers<'a>(report: &'a TestReport, connections: &'a [Connection]) 
         .iter()
         .map(|scope| Offer {
             scope,
-            standing: Standing::of(scope, connections),
+            availability: Availability::of(scope, connections),
         })
         .collect();
-    offers.sort_by_key(|offer| match offer.standing {
-        Standing::Open => 0,
-        Standing::Connected(_) => 1,
-        Standing::Impossible(_) => 2,
+    offers.sort_by_key(|offer| match offer.availability {
+        Availability::Open => 0,
+        Availability::Connected(_) => 1,
+        Availability::Impossible(_) => 2,
     });
     offers
 }
 
-impl<'a> Standing<'a> {
+impl<'a> Availability<'a> {
     fn of(scope: &'a Scope, connections: &'a [Connection]) -> Self {
         let connection = connections
             .iter()
@@ -64,7 +64,7 @@ impl<'a> Standing<'a> {
 
 impl Offer<'_> {
     pub(super) fn is_open(&self) -> bool {
-        matches!(self.standing, Standing::Open)
+        matches!(self.availability, Availability::Open)
     }
 
     /// The offer as a card with a radio button.
@@ -93,15 +93,15 @@ impl Offer<'_> {
                         span class="subtle" id=(details_id) { (details.join(" · ")) }
                     }
                 }
-                @match self.standing {
-                    Standing::Open => {}
-                    Standing::Connected(connection) => {
+                @match self.availability {
+                    Availability::Open => {}
+                    Availability::Connected(connection) => {
                         p class="choice-reason" id=(reason_id) {
                             "Connected already: "
                             a href=(format!("connections/{}", connection.id)) { (connection.name) }
                         }
                     }
-                    Standing::Impossible(reason) => {
+                    Availability::Impossible(reason) => {
                         p class="choice-reason" id=(reason_id) { (sentence(reason)) }
                     }
                 }

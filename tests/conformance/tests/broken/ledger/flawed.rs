@@ -142,8 +142,8 @@ calls! {
         last_change() -> u64;
         spread_changes(most: usize) -> bool;
     } + {
-        fn watch_growth(&self) -> Option<watch::Receiver<u64>> {
-            self.host.as_ref().map(Host::watch_growth)
+        fn watch_changes(&self) -> Option<watch::Receiver<u64>> {
+            self.host.as_ref().map(Host::watch_changes)
         }
     }
     DeliveryLog {

@@ -55,7 +55,7 @@ pub(super) struct Kept {
 pub(super) struct Keeper {
     mistake: Mistake,
     leases: Arc<Mutex<HashMap<String, Kept>>>,
-    growth: watch::Sender<u64>,
+    changes: watch::Sender<u64>,
 }
 
 impl Keeper {
@@ -63,7 +63,7 @@ impl Keeper {
         Self {
             mistake,
             leases: Arc::default(),
-            growth: watch::Sender::new(0),
+            changes: watch::Sender::new(0),
         }
     }
 
@@ -171,8 +171,8 @@ impl Host {
         }
     }
 
-    pub(super) fn watch_growth(&self) -> watch::Receiver<u64> {
-        self.keeper.growth.subscribe()
+    pub(super) fn watch_changes(&self) -> watch::Receiver<u64> {
+        self.keeper.changes.subscribe()
     }
 
     /// Nobody is granted a lease while what is returned lives.

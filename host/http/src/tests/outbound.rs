@@ -32,7 +32,7 @@ fn lend(server: &Server, limits: HttpLimits, deadline: Instant) -> Lent {
     let metrics = Arc::new(HttpMetrics::default());
     let lender = OutboundHttp::new(client, &manifest, allow_list, limits, Arc::clone(&metrics));
     Lent {
-        http: Arc::new(lender).lend(secrets(), deadline),
+        http: Arc::new(lender).for_call(secrets(), deadline),
         metrics,
     }
 }

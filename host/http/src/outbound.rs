@@ -149,12 +149,12 @@ impl OutboundHttp {
     }
 
     /// What one call uses: with these secrets, and until `deadline`.
-    pub fn lend(self: &Arc<Self>, secrets: Secrets, deadline: Instant) -> HttpForCall {
+    pub fn for_call(self: &Arc<Self>, secrets: Secrets, deadline: Instant) -> HttpForCall {
         HttpForCall {
             remaining_requests: self.limits.max_requests,
             is_exhausted: false,
             is_quota_told: false,
-            lender: Arc::clone(self),
+            outbound: Arc::clone(self),
             secrets,
             lease_deadlines: Vec::new(),
             asked_by_person: false,
@@ -175,7 +175,7 @@ impl HttpClient for NoClient {
 
 /// HTTP as one call of an integration may use it.
 pub struct HttpForCall {
-    lender: Arc<OutboundHttp>,
+    outbound: Arc<OutboundHttp>,
     secrets: Secrets,
     lease_deadlines: Vec<LeaseDeadline>,
     asked_by_person: bool,
@@ -195,7 +195,7 @@ impl Unanswered for HttpError {
 
 /// A checked request on its way, and what log lines say about it.
 struct Exchange<'a> {
-    lender: &'a OutboundHttp,
+    outbound: &'a OutboundHttp,
     outgoing: OutgoingRequest,
     host: String,
     path: String,
@@ -231,9 +231,9 @@ impl HttpForCall {
     /// # Errors
     /// As the contract's `http.error`. No text contains a secret.
     pub async fn send(&mut self, request: GuestRequest) -> Outcome {
-        let lender = Arc::clone(&self.lender);
+        let outbound = Arc::clone(&self.outbound);
         let refuse = |error: HttpError| {
-            lender.metrics.count_refused();
+            outbound.metrics.count_refused();
             debug!(reason = %error, "refused an HTTP request of the integration");
             error
         };
@@ -242,8 +242,8 @@ impl HttpForCall {
             let first = !std::mem::replace(&mut self.is_exhausted, true);
             return Err(if first { refuse(error) } else { error });
         }
-        let target = lender.allow_list.target(&request.url).map_err(refuse)?;
-        let (exchange, redactor) = self.prepare(&lender, request, target).map_err(refuse)?;
+        let target = outbound.allow_list.target(&request.url).map_err(refuse)?;
+        let (exchange, redactor) = self.prepare(&outbound, request, target).map_err(refuse)?;
         match exchange.run().await {
             Ok(response) => readable(response, &exchange.host, &redactor),
             Err(error) => Err(redacted(error, &redactor)),
@@ -254,7 +254,7 @@ impl HttpForCall {
     pub fn mark_quota_used_up(&mut self, quota: &str, resets_in_seconds: u32) {
         let resets_in = Duration::from_secs(resets_in_seconds.into());
         let secrets = self.quota_key();
-        self.lender.quotas.mark_used_up(secrets, quota, resets_in);
+        self.outbound.quotas.mark_used_up(secrets, quota, resets_in);
         // Told once a call: no integration can flood the log with it.
         if !std::mem::replace(&mut self.is_quota_told, true) {
             warn!(
@@ -270,7 +270,7 @@ impl HttpForCall {
         if self.asked_by_person && !self.is_quota_told {
             return None;
         }
-        let left = self.lender.quotas.resets_in(self.quota_key(), quota)?;
+        let left = self.outbound.quotas.resets_in(self.quota_key(), quota)?;
         // Rounded up: at the end of these seconds it has reset.
         let seconds = left
             .as_secs()
@@ -279,7 +279,7 @@ impl HttpForCall {
     }
 
     fn quota_key(&self) -> PacingKey {
-        self.lender
+        self.outbound
             .pacer
             .key(self.secrets.values().map(Secret::expose))
     }
@@ -292,18 +292,18 @@ impl HttpForCall {
             }
             None => Some(HttpError::LimitExceeded(format!(
                 "the integration made more than {} requests in one call",
-                self.lender.limits.max_requests
+                self.outbound.limits.max_requests
             ))),
         }
     }
 
     fn prepare<'a>(
         &'a self,
-        lender: &'a OutboundHttp,
+        outbound: &'a OutboundHttp,
         request: GuestRequest,
         target: Target,
     ) -> Result<(Exchange<'a>, Redactor), HttpError> {
-        let limits = &lender.limits;
+        let limits = &outbound.limits;
         let mut headers = request.checked_headers()?;
         if request
             .body
@@ -317,7 +317,7 @@ impl HttpForCall {
         }
         let filled = request
             .authorization
-            .fill(&lender.secret_names, &self.secrets)?;
+            .fill(&outbound.secret_names, &self.secrets)?;
         let used: Vec<&str> = filled
             .iter()
             .flat_map(|filled| &filled.secret_names)
@@ -325,10 +325,10 @@ impl HttpForCall {
             .map(Secret::expose)
             .collect();
         let (pacing_key, sent) = if used.is_empty() {
-            (lender.pacer.key([target.host.as_str()]), None)
+            (outbound.pacer.key([target.host.as_str()]), None)
         } else {
             let sent = filled.as_ref().map(|filled| filled.credential.expose());
-            (lender.pacer.key(used), sent)
+            (outbound.pacer.key(used), sent)
         };
         let every_secret = self.secrets.values().map(Secret::expose);
         let redactor = Redactor::new(every_secret.chain(sent));
@@ -336,7 +336,7 @@ impl HttpForCall {
             headers.insert(header::AUTHORIZATION, filled.value);
         }
         let exchange = Exchange {
-            lender,
+            outbound,
             path: redactor.redact_text(target.url.path().chars().take(200).collect()),
             host: target.host,
             outgoing: OutgoingRequest {
@@ -361,7 +361,7 @@ impl HttpForCall {
 impl Exchange<'_> {
     /// Attempts until an outcome is final or the next attempt would come too late.
     async fn run(&self) -> Outcome {
-        let retry = &self.lender.limits.retry;
+        let retry = &self.outbound.limits.retry;
         let mut attempt = 1;
         let mut last: Option<Outcome> = None;
         loop {
@@ -395,7 +395,7 @@ impl Exchange<'_> {
 
     async fn wait_for_turn(&self) -> Result<(), HttpError> {
         let turn = self
-            .lender
+            .outbound
             .pacer
             .acquire_for(self.pacing_key, self.deadline, self.asked_by_person)
             .await;
@@ -403,7 +403,7 @@ impl Exchange<'_> {
             warn!(host = %self.host, path = %self.path, reason = %error, "an HTTP request did not get its turn");
             HttpError::Unavailable(error.to_string())
         })?;
-        self.lender.metrics.count_paced(waited);
+        self.outbound.metrics.count_paced(waited);
         // Asked last: this host may have stood still while it waited. Whatever changes something is sent only by a
         // right that whoever grants it has just confirmed, because no clock may have noticed.
         for lease in self.lease_deadlines {
@@ -431,15 +431,15 @@ impl Exchange<'_> {
         if time_left.is_zero() {
             return Ok(Err(self.out_of_time()));
         }
-        let breaker = &self.lender.circuit_breaker;
+        let breaker = &self.outbound.circuit_breaker;
         let admission = breaker.admit(&self.host, self.asked_by_person)?;
         let mut outgoing = self.outgoing.clone();
         outgoing.timeout = outgoing.timeout.min(time_left);
         // Providers keep to the timeout; should one not, it is held to it all the same.
         let time = outgoing.timeout.saturating_add(GRACE).min(time_left);
-        let outcome = within(time, self.lender.client.send(outgoing)).await;
+        let outcome = within(time, self.outbound.client.send(outgoing)).await;
         let status = outcome.as_ref().ok().map(|response| response.status);
-        self.lender.metrics.count_attempt(attempt, status);
+        self.outbound.metrics.count_attempt(attempt, status);
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (host, method, path) = (&self.host, &self.outgoing.method, &self.path);
         match status {
@@ -469,14 +469,14 @@ impl Exchange<'_> {
     /// Slows down everything with the same secret when the remote service asks for it.
     fn heed(&self, outcome: &Outcome) {
         let Ok(response) = outcome else { return };
-        let pacer = &self.lender.pacer;
+        let pacer = &self.outbound.pacer;
         if response.status != 429 {
             pacer.count_admission(self.pacing_key);
             return;
         }
         let refusals = pacer.count_refusal(self.pacing_key);
         let delay = retry_after(response, Timestamp::now())
-            .unwrap_or_else(|| self.lender.limits.retry.longest_delay(refusals));
+            .unwrap_or_else(|| self.outbound.limits.retry.longest_delay(refusals));
         pacer.hold_back(self.pacing_key, delay);
     }
 

@@ -32,7 +32,7 @@ pub(super) enum Part {
 }
 
 /// The databases of one history.
-pub(crate) enum Keeping {
+pub(crate) enum Stores {
     Sqlite { folder: TempDir },
     Postgres { ledger: Kept, storage: Kept },
 }
@@ -43,7 +43,7 @@ pub(crate) struct Kept {
     backup: Option<TestDatabase>,
 }
 
-impl Keeping {
+impl Stores {
     /// `None`: what it needs is not installed, which was said.
     pub(crate) fn new(kind: Kind) -> Result<Option<Self>> {
         let database = || -> Result<Option<Kept>> {
