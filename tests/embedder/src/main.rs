@@ -1,5 +1,6 @@
 //! Opens a host whose ledger and storage are one SQLite file, and says what the integration is called.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -14,7 +15,7 @@ async fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1);
     let component = arguments.next().context("name the component")?;
     let database = arguments.next().context("name the database")?;
-    let database = SqliteDatabase::open(database.as_ref())?;
+    let database = SqliteDatabase::open(Path::new(&database))?;
     let host = Host::builder(std::fs::read(component)?)
         .ledger(SqliteLedger::new(database.clone()))
         .storage(SqliteStore::new(database, Arc::new(SystemClock)))
