@@ -46,19 +46,41 @@ async fn many_changes_share_one_commit() {
     let directory = tempfile::tempdir().unwrap();
     for database in databases(&directory) {
         create_table(&database).await;
+        // Until all have come, however busy the machine is, the writer has something else to do.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = oneshot::channel();
+        let waiting = database.clone();
+        let first = tokio::spawn(async move {
+            let wait = move |_: &Connection| -> Result<()> {
+                let _ = begin.send(());
+                let _ = held.recv();
+                Ok(())
+            };
+            waiting.write(wait).await
+        });
+        begun.await.unwrap();
+        let come = Arc::new(AtomicU64::new(0));
         let before = database.statistics();
         let tasks: Vec<_> = (0..500)
             .map(|number| {
-                let database = database.clone();
-                tokio::spawn(async move { add(&database, number).await })
+                let (database, come) = (database.clone(), Arc::clone(&come));
+                tokio::spawn(async move {
+                    come.fetch_add(1, Ordering::Relaxed);
+                    add(&database, number).await
+                })
             })
             .collect();
+        while come.load(Ordering::Relaxed) < 500 {
+            tokio::task::yield_now().await;
+        }
+        drop(release);
+        first.await.unwrap().unwrap();
         for task in tasks {
             task.await.unwrap().unwrap();
         }
         let after = database.statistics();
         assert_eq!(count(&database).await, 500);
-        assert_eq!(after.changes - before.changes, 500);
+        assert_eq!(after.changes - before.changes, 501);
         assert!(
             after.commits - before.commits < 250,
             "{} commits for 500 changes",
