@@ -4,7 +4,7 @@ use axum::Router;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH};
 use axum::http::{HeaderValue, Method};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post, put};
 use tower_http::cors::CorsLayer;
 
 use super::authentication::require_identity;
@@ -75,7 +75,10 @@ fn admin_routes() -> Router<AppState> {
     #[cfg(feature = "console")]
     let routes = routes
         .route("/api/v1/sign-in-links", post(operations::make_sign_in_link))
-        .route("/api/v1/sessions", delete(operations::end_sessions));
+        .route(
+            "/api/v1/sessions",
+            axum::routing::delete(operations::end_sessions),
+        );
     routes
         .route("/metrics", get(operations::metrics))
         .route("/api/v1/integration", get(connections::integration))

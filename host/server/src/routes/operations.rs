@@ -6,8 +6,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
+#[cfg(feature = "console")]
+use axum::http::Extensions;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
-use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -18,6 +20,7 @@ use utoipa::ToSchema;
 use crate::SignInCode;
 #[cfg(feature = "console")]
 use crate::api::SignInLinkView;
+#[cfg(feature = "console")]
 use crate::client::Source;
 use crate::error::ApiError;
 use crate::openapi::{Problems, document};

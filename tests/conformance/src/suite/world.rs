@@ -81,6 +81,10 @@ impl<'a, P: ?Sized, G> World<'a, P, G> {
     }
 
     /// Other data, which is empty at first.
+    #[cfg_attr(
+        not(feature = "ledger"),
+        allow(dead_code, reason = "ledgers are moved")
+    )]
     pub(crate) async fn open_elsewhere(&self, given: G) -> Arc<P> {
         self.opener.open(format!("{}2", self.name), given).await
     }
