@@ -1,11 +1,17 @@
 //! Taking over what another ledger held, as far as both databases do it in one way.
 
-use crate::backend::{Backend, first, only};
+use std::collections::BTreeMap;
+
+use crate::backend::{Backend, Users, first, only};
 use crate::failure::Result;
 use crate::values::values;
 use crate::{connections, coverage, identity};
-use integration_host_ledger::LedgerError;
-use integration_host_ledger::transfer::{ExportConnection, ExportLedger, ExportRequest};
+use integration_host_contract::User;
+use integration_host_ledger::matching::{Held, StoredMember};
+use integration_host_ledger::transfer::{
+    ExportConnection, ExportLedger, ExportMember, ExportRequest,
+};
+use integration_host_ledger::{LedgerError, Member};
 
 pub async fn insert_connection(db: &dyn Backend, moved: &ExportConnection) -> Result<()> {
     let connection = &moved.connection;
@@ -29,6 +35,35 @@ pub async fn insert_connection(db: &dyn Backend, moved: &ExportConnection) -> Re
     .await?;
     connections::store(db, connection).await?;
     coverage::store(db, number, &connection.coverage).await
+}
+
+/// The users that members mention.
+pub fn mentioned<'a>(
+    moved: impl IntoIterator<Item = &'a ExportMember>,
+) -> BTreeMap<&'a str, &'a User> {
+    let users = moved.into_iter().flat_map(|moved| {
+        let member = &moved.member;
+        [&member.user, &member.claimed_by, &member.earlier_user]
+    });
+    let users = users.flatten();
+    users.map(|user| (user.id.as_str(), user)).collect()
+}
+
+/// A member as tables have it; they know its users by numbers.
+pub fn stored_member<'a>(member: &'a Member, users: &Users) -> StoredMember<'a> {
+    let number = |user: &Option<User>| user.as_ref().and_then(|user| users.number(user));
+    StoredMember {
+        remote_user: &member.remote_user,
+        present: member.present,
+        held: Held {
+            user: number(&member.user),
+            matched_by: member.matched_by,
+            unconfirmed: member.unconfirmed,
+            claimed_by: number(&member.claimed_by),
+            earlier_user: number(&member.earlier_user),
+        },
+        note: member.note.as_deref(),
+    }
 }
 
 pub async fn insert_request(

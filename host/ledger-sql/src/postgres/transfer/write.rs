@@ -11,12 +11,14 @@ use crate::postgres::users::number_users;
 use crate::postgres::values::get;
 use crate::postgres::{members, subjects};
 use crate::teams::recount;
-use crate::transfer::write::{insert_connection, insert_request, take_over_places};
+use crate::transfer::write::{
+    insert_connection, insert_request, mentioned, stored_member, take_over_places,
+};
 use crate::values::signed;
 use integration_host_contract::User;
 use integration_host_contract::id::ConnectionId;
 use integration_host_database::postgres::{execute, rows};
-use integration_host_ledger::matching::{Held, StoredMember};
+use integration_host_ledger::matching::StoredMember;
 use integration_host_ledger::merge::activity::ActivityState;
 use integration_host_ledger::merge::subject::SubjectState;
 use integration_host_ledger::transfer::registers::{known_activity, known_subject};
@@ -173,30 +175,10 @@ async fn insert_members(
     numbers: &Numbers,
     moved: &[ExportMember],
 ) -> Result<()> {
-    let mentioned = moved.iter().flat_map(|moved| {
-        let member = &moved.member;
-        [&member.user, &member.claimed_by, &member.earlier_user]
-            .into_iter()
-            .flatten()
-    });
-    let mentioned = mentioned.map(|user| (user.id.as_str(), user)).collect();
-    let users = number_users(transaction, &mentioned).await?;
+    let users = number_users(transaction, &mentioned(moved)).await?;
     let mut of_connections: BTreeMap<i64, Vec<StoredMember<'_>>> = BTreeMap::new();
     for moved in moved {
-        let member = &moved.member;
-        let number = |user: &Option<User>| user.as_ref().and_then(|user| users.number(user));
-        let row = StoredMember {
-            remote_user: &member.remote_user,
-            present: member.present,
-            held: Held {
-                user: number(&member.user),
-                matched_by: member.matched_by,
-                unconfirmed: member.unconfirmed,
-                claimed_by: number(&member.claimed_by),
-                earlier_user: number(&member.earlier_user),
-            },
-            note: member.note.as_deref(),
-        };
+        let row = stored_member(&moved.member, &users);
         let connection = numbers.of(&moved.connection)?;
         of_connections.entry(connection).or_default().push(row);
     }

@@ -10,11 +10,11 @@ use crate::failure::Result;
 use crate::sqlite::connection::{Sqlite, finished};
 use crate::sqlite::{activities, members, subjects};
 use crate::teams::recount;
-use crate::transfer::write::{insert_connection, insert_request, take_over_places};
+use crate::transfer::write::{
+    insert_connection, insert_request, mentioned, stored_member, take_over_places,
+};
 use crate::values::signed;
-use integration_host_contract::User;
 use integration_host_contract::id::ConnectionId;
-use integration_host_ledger::matching::{Held, StoredMember};
 use integration_host_ledger::transfer::registers::{known_activity, known_subject};
 use integration_host_ledger::transfer::{
     ExportActivity, ExportDelivery, ExportMember, ExportSubject, Record, doubled,
@@ -91,24 +91,9 @@ impl<'a> Writer<'a> {
         let member = &moved.member;
         let id = member.remote_user.id.as_str();
         self.ensure_new("members", "remote_user", connection, id)?;
-        let mentioned = [&member.user, &member.claimed_by, &member.earlier_user];
-        let mentioned = mentioned.into_iter().flatten();
-        let mentioned = mentioned.map(|user| (user.id.as_str(), user)).collect();
         self.sqlite.with(|database| {
-            let users = members::number_users(database, &mentioned)?;
-            let number = |user: &Option<User>| user.as_ref().and_then(|user| users.number(user));
-            let stored = StoredMember {
-                remote_user: &member.remote_user,
-                present: member.present,
-                held: Held {
-                    user: number(&member.user),
-                    matched_by: member.matched_by,
-                    unconfirmed: member.unconfirmed,
-                    claimed_by: number(&member.claimed_by),
-                    earlier_user: number(&member.earlier_user),
-                },
-                note: member.note.as_deref(),
-            };
+            let users = members::number_users(database, &mentioned([moved]))?;
+            let stored = stored_member(member, &users);
             members::put(database, connection, &[stored])
         })?;
         self.teams.insert(connection);
