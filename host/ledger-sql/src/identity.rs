@@ -20,6 +20,7 @@ pub fn identity(row: &dyn Columns) -> Result<LedgerIdentity> {
 }
 
 /// The identity as it is noted.
+#[cfg(feature = "sqlite")]
 pub async fn noted(db: &dyn Backend) -> Result<LedgerIdentity> {
     let sql = format!("SELECT {COLUMNS} FROM ledger_identity");
     only(db, &sql, &[], identity).await
